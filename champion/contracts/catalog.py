@@ -96,12 +96,22 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         ContractError: it is not JSON, or not a record with the name of the file.
     """
+    record = read_record(path, "contract")
+    if record.get("name") != path.stem.rpartition("_v")[0]:
+        raise ContractError(f"{path} holds the record {record.get('name')!r}; file and record must have the same name")
+    return record
+
+
+def read_record(path: Path, what: str) -> dict[str, Any]:
+    """Return the record in the JSON file of a contract or a sample; `what` names it in messages.
+
+    Raises:
+        ContractError: it is not JSON, or not a record.
+    """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ContractError(f"{path} is not JSON: {error}") from error
     if not isinstance(record, dict):
-        raise ContractError(f"{path} holds a {type(record).__name__}; a contract is one record")
-    if record.get("name") != path.stem.rpartition("_v")[0]:
-        raise ContractError(f"{path} holds the record {record.get('name')!r}; file and record must have the same name")
-    return dict(record)
+        raise ContractError(f"{path} holds a {type(record).__name__}; a {what} is one record")
+    return record

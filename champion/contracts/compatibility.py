@@ -51,7 +51,15 @@ def compare(schemas: Path) -> list[Comparison]:
         ContractError: a file is not a contract.
     """
     old, new = files(schemas / "released"), files(schemas)
-    return [_compare(old.get(key), new.get(key)) for key in sorted({**old, **new})]
+    compared = []
+    for name, version in sorted({**old, **new}):
+        before, after = (_read_valid(folder.get((name, version)), version) for folder in (old, new))
+        found = changes(before, after) if before and after else []
+        if after is None:
+            found = [Change("contract removed", "", "its rows are stored, and must stay readable")]
+        released, now = (record["schema_version"] if record else None for record in (before, after))
+        compared.append(Comparison(f"{name}_v{version}", released, now, tuple(found)))
+    return compared
 
 
 def refuse_breaking(compared: Sequence[Comparison]) -> None:
@@ -95,22 +103,8 @@ def release(schemas: Path) -> list[str]:
     return waiting
 
 
-def _compare(old: Path | None, new: Path | None) -> Comparison:
-    before, after = _read_valid(old), _read_valid(new)
-    stem = next(path.stem for path in (new, old) if path is not None)
-    found: list[Change] = []
-    if before is not None and after is not None:
-        found = changes(before, after)
-    elif before is not None:
-        why = "its rows are stored, and must stay readable"
-        found = [Change("contract removed", "", allowed=False, why=why)]
-    released, now = (record["schema_version"] if record else None for record in (before, after))
-    return Comparison(stem, released, now, tuple(found))
-
-
-def _read_valid(path: Path | None) -> dict[str, Any] | None:
-    if path is None:
-        return None
-    record = read(path)
-    parse(record, int(path.stem.rpartition("_v")[2]))
+def _read_valid(path: Path | None, version: int) -> dict[str, Any] | None:
+    record = read(path) if path else None
+    if record:
+        parse(record, version)
     return record

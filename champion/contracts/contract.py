@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Set as AbstractSet
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from champion.base.counting import quantity
 from champion.contracts.rules import rule_expression
-from champion.contracts.schema_validation import schema_errors
+from champion.contracts.schema_validation import LISTS, TEXTS, schema_errors
 from champion.contracts.types import Avro, Names, names as type_names, nullable_clickhouse, split_null
 from champion.errors import ContractError
 
@@ -106,11 +106,8 @@ class Contract:
     @cached_property
     def groups(self) -> dict[str, tuple[str, ...]]:
         """Field names by group, for datasets that are stored by groups; empty otherwise."""
-        found: dict[str, list[str]] = {}
-        for field in self.fields:
-            if field.group:
-                found.setdefault(field.group, []).append(field.name)
-        return {group: tuple(columns) for group, columns in found.items()}
+        groups = dict.fromkeys(field.group for field in self.fields if field.group)
+        return {group: tuple(field.name for field in self.fields if field.group == group) for group in groups}
 
     @property
     def label(self) -> str:
@@ -155,38 +152,31 @@ class Contract:
         Raises:
             ContractError: a number is NaN or infinite, or a row breaks a rule; the message counts and shows such rows.
         """
-        self._require_numbers(frame)
-        self._require_rules(frame)
-        return frame
-
-    def _require_numbers(self, frame: pl.DataFrame) -> None:
-        """Raise ContractError if a number is NaN or infinite: an unknown value is null."""
-        names = [name for name, dtype in frame.schema.items() if dtype.is_float()]
-        wrong = frame.select((~pl.col(name).is_finite()).sum() for name in names)
-        counts = {name: count for name, count in zip(names, wrong.row(0) if names else (), strict=True) if count}
-        if counts:
-            shown = self._shown(frame.filter(pl.any_horizontal(~pl.col(name).is_finite() for name in counts)))
+        finite = {name: pl.col(name).is_finite() for name, dtype in frame.schema.items() if dtype.is_float()}
+        counts, shown = self._wrong_rows(frame, finite)
+        if counts:  # an unknown value is null
             raise ContractError(
                 f"{self.label}: NaN or infinity in {counts}, rows {shown}: an unknown value must be null; correct the "
                 "computation"
             )
-
-    def _require_rules(self, frame: pl.DataFrame) -> None:
-        """Raise ContractError if rows break a rule whose columns are all present."""
-        held = [n for n, text in self.rules.items() if {*pl.sql_expr(text).meta.root_names()} <= {*frame.columns}]
-        broken = frame.select((~rule_expression(self.rules[name])).sum().alias(name) for name in held)
-        counts = {name: count for name, count in zip(held, broken.row(0) if held else (), strict=True) if count}
+        rules = {
+            name: rule_expression(text)
+            for name, text in self.rules.items()
+            if {*pl.sql_expr(text).meta.root_names()} <= {*frame.columns}
+        }
+        counts, shown = self._wrong_rows(frame, rules)
         if counts:
-            shown = self._shown(frame.filter(pl.any_horizontal(~rule_expression(self.rules[name]) for name in counts)))
-            texts = "; ".join(
-                f"{name} ({self.rules[name]}) is false in {quantity(count, 'row')}" for name, count in counts.items()
-            )
-            raise ContractError(f"{self.label}: {texts}, rows {shown}")
+            texts = (f"{name} ({self.rules[name]}) is false in {quantity(n, 'row')}" for name, n in counts.items())
+            raise ContractError(f"{self.label}: {'; '.join(texts)}, rows {shown}")
+        return frame
 
-    def _shown(self, rows: pl.DataFrame) -> str:
-        """Return the keys of the first five rows as text."""
-        key = [name for name in self.key if name in rows.columns]
-        return "; ".join(" ".join(str(value) for value in row) for row in rows.select(key).head(5).rows())
+    def _wrong_rows(self, frame: pl.DataFrame, right: Mapping[str, pl.Expr]) -> tuple[dict[str, int], str]:
+        """Return the number of rows in which each condition is false, and the keys of the first five as text."""
+        counted = frame.select((~holds).sum().alias(name) for name, holds in right.items())
+        counts = {column.name: count for column in counted if (count := column.item())}
+        wrong = frame.filter(pl.any_horizontal(~right[name] for name in counts)) if counts else frame.clear()
+        rows = wrong.select(name for name in self.key if name in frame.columns).head(5).rows()
+        return counts, "; ".join(" ".join(map(str, row)) for row in rows)
 
 
 def parse(record: dict[str, Any], version: int = 1) -> Contract:
@@ -199,16 +189,8 @@ def parse(record: dict[str, Any], version: int = 1) -> Contract:
         raise ContractError(f"contract {record.get('name', '?')!r}: {'; '.join(wrong)}")
     try:
         contract = Contract(
-            name=record["name"],
-            layer=record["layer"],
-            dataset=record["dataset"],
+            **{name: record[name] for name in TEXTS} | {name: tuple(record[name]) for name in LISTS},
             version=version,
-            schema_version=record["schema_version"],
-            doc=record["doc"],
-            key=tuple(record["key"]),
-            session=record["session"],
-            partition_by=tuple(record["partition_by"]),
-            sort_by=tuple(record["sort_by"]),
             retention=dict(record.get("retention", {})),
             rules=dict(record["rules"]),
             fields=tuple(_field(item) for item in record["fields"]),
@@ -228,14 +210,6 @@ def _contradictions(contract: Contract) -> Iterator[str]:
         yield f"key, session or sort_by name fields it does not have: {unknown}"
     if not re.fullmatch(rf"{contract.version}\.[0-9]{{1,6}}\.[0-9]{{1,6}}", contract.schema_version):
         yield f"schema_version of version {contract.version} must be {contract.version}.minor.patch"
-    yield from _rules(contract, known)
-    for field in contract.fields:
-        # Otherwise a stored null could not be distinguished from a field added later.
-        if field.nullable and field.default not in (None, NO_DEFAULT):
-            yield f"{field.name} may be null, so its default must be null, not {field.default!r}"
-
-
-def _rules(contract: Contract, known: AbstractSet[str]) -> Iterator[str]:
     empty = pl.LazyFrame(schema=contract.polars_schema)
     for name, text in contract.rules.items():
         try:
@@ -245,6 +219,10 @@ def _rules(contract: Contract, known: AbstractSet[str]) -> Iterator[str]:
                 yield f"rule {name} is not true or false for each row: {text}"
         except (pl.exceptions.PolarsError, ValueError) as error:
             yield f"rule {name} is not a valid expression: {error}"
+    for field in contract.fields:
+        # Otherwise a stored null could not be distinguished from a field added later.
+        if field.nullable and field.default not in (None, NO_DEFAULT):
+            yield f"{field.name} may be null, so its default must be null, not {field.default!r}"
 
 
 def _field(item: dict[str, Any]) -> Field:

@@ -19,7 +19,6 @@ Record: TypeAlias = Mapping[str, Any]
 
 _LOSSLESS = {("int", "long"), ("int", "double"), ("float", "double")}  # Avro's others, as long to double, round
 _FREE = {"doc": "descriptions may be improved", "retention": "it does not change the content of rows"}
-_STORAGE = {"low_cardinality": "ClickHouse stores the same values differently; add a migration"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +27,8 @@ class Change:
 
     what: str
     field: str
-    allowed: bool
     why: str
+    allowed: bool = False
     bump: bool = True
 
 
@@ -42,40 +41,38 @@ def changes(old: Record, new: Record) -> list[Change]:
     >>> [(change.what, change.field, change.allowed) for change in changes(before, after)]
     [('widened', 'volume', True)]
     """
-    found = [*_attributes(old, new), *_rules(old["rules"], new["rules"]), *_fields(old["fields"], new["fields"], "")]
-    return [*found, *_version(old["schema_version"], new["schema_version"], found)]
-
-
-def _attributes(old: Record, new: Record) -> Iterator[Change]:
+    found = []
     for name in _differences(old, new, but={"fields", "rules", "schema_version"}):
-        if why := _FREE.get(name):
-            yield Change(f"{name} changed", "", allowed=True, why=why, bump=False)
-        else:
-            yield Change(
-                f"{name} changed", "", allowed=False, why="it defines what the rows are and where they are stored"
-            )
+        why = _FREE.get(name, "it defines what the rows are and where they are stored")
+        found.append(Change(f"{name} changed", "", why, allowed=name in _FREE, bump=name not in _FREE))
+    found += [*_rules(old["rules"], new["rules"]), *_fields(old["fields"], new["fields"], "")]
+    was, now = old["schema_version"], new["schema_version"]
+    major, minor, _ = was.split(".")
+    wanted = f"{major}.{int(minor) + 1}.0" if any(change.bump for change in found) else was
+    if now != wanted and all(change.allowed for change in found):  # a refused change needs a new file, not a new number
+        found.append(Change("schema_version", "", f"it is {now}; after the released {was} these changes need {wanted}"))
+    return found
 
 
 def _rules(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
     for rule in _differences(old, new):
         if rule not in old:
-            yield Change("rule added", rule, allowed=False, why="it could refuse rows that are stored")
+            yield Change("rule added", rule, "it could refuse rows that are stored")
         elif rule not in new:
-            yield Change("rule removed", rule, allowed=False, why="readers were promised that it holds")
+            yield Change("rule removed", rule, "readers were promised that it holds")
         else:
-            yield Change("rule changed", rule, allowed=False, why="it could refuse stored rows, or promise less")
+            yield Change("rule changed", rule, "it could refuse stored rows, or promise less")
 
 
 def _fields(old: Sequence[Record], new: Sequence[Record], inside: str) -> Iterator[Change]:
     before, after = ({field["name"]: field for field in fields} for fields in (old, new))
     for name in before.keys() - after.keys():
-        why = "readers use it (a rename is a removal and an addition)"
-        yield Change("removed", inside + name, allowed=False, why=why)
+        yield Change("removed", inside + name, "readers use it (a rename is a removal and an addition)")
     for name in (name for name in after if name not in before):
         yield _added(after[name], inside)
     common = [name for name in before if name in after]
     if common != [name for name in after if name in before]:
-        yield Change("reordered", inside.rstrip("."), allowed=False, why="columns are also read by position")
+        yield Change("reordered", inside.rstrip("."), "columns are also read by position")
     for name in common:
         yield from _field(before[name], after[name], inside)
 
@@ -83,10 +80,10 @@ def _fields(old: Sequence[Record], new: Sequence[Record], inside: str) -> Iterat
 def _added(field: Record, inside: str) -> Change:
     name = inside + field["name"]
     if "default" not in field:
-        return Change("added", name, allowed=False, why="stored rows have no value for it, and it has no default")
+        return Change("added", name, "stored rows have no value for it, and it has no default")
     if inside and not split_null(field["type"])[1]:
-        return Change("added", name, allowed=False, why="inside a field, stored rows can only be given null")
-    return Change("added", name, allowed=True, why="stored rows are read with its default")
+        return Change("added", name, "inside a field, stored rows can only be given null")
+    return Change("added", name, "stored rows are read with its default", allowed=True)
 
 
 def _field(old: Record, new: Record, inside: str) -> Iterator[Change]:
@@ -95,28 +92,28 @@ def _field(old: Record, new: Record, inside: str) -> Iterator[Change]:
     for attribute in _differences(old, new, but={"type"}):
         what = f"{attribute} changed"
         if attribute == "doc":
-            yield Change(what, name, allowed=True, why=_FREE[attribute], bump=False)
-        elif why := _STORAGE.get(attribute):
-            yield Change(what, name, allowed=True, why=why)
+            yield Change(what, name, _FREE[attribute], allowed=True, bump=False)
+        elif attribute == "low_cardinality":
+            yield Change(what, name, "ClickHouse stores the same values differently; add a migration", allowed=True)
         else:
-            yield Change(what, name, allowed=False, why="stored values would change their meaning")
+            yield Change(what, name, "stored values would change their meaning")
 
 
 def _type(name: str, old: Avro, new: Avro) -> Iterator[Change]:
     (old, was_nullable), (new, is_nullable) = split_null(old), split_null(new)
     if is_nullable and not was_nullable:
-        yield Change("made nullable", name, allowed=False, why="readers were promised a value")
+        yield Change("made nullable", name, "readers were promised a value")
     if was_nullable and not is_nullable:
-        yield Change("made required", name, allowed=False, why="stored rows may hold null")
+        yield Change("made required", name, "stored rows may hold null")
     before, after = _without_doc(old), _without_doc(new)
     if before == after:
         return
     kinds = before["type"], after["type"]
     plain = "logicalType" not in before and "logicalType" not in after
     if plain and kinds in _LOSSLESS:
-        yield Change("widened", name, allowed=True, why=f"every {kinds[0]} is a {kinds[1]}")
+        yield Change("widened", name, f"every {kinds[0]} is a {kinds[1]}", allowed=True)
     elif plain and kinds[::-1] in _LOSSLESS:
-        yield Change("narrowed", name, allowed=False, why=f"not every {kinds[0]} is a {kinds[1]}")
+        yield Change("narrowed", name, f"not every {kinds[0]} is a {kinds[1]}")
     elif kinds == ("enum", "enum") and _differences(before, after) == ["symbols"]:
         yield _symbols(name, before["symbols"], after["symbols"])
     elif kinds == ("array", "array"):
@@ -126,26 +123,15 @@ def _type(name: str, old: Avro, new: Avro) -> Iterator[Change]:
     elif kinds == ("record", "record"):
         yield from _fields(before["fields"], after["fields"], f"{name}.")
     else:
-        yield Change("type changed", name, allowed=False, why="stored values cannot be read as the new type")
+        yield Change("type changed", name, "stored values cannot be read as the new type")
 
 
 def _symbols(name: str, old: Sequence[str], new: Sequence[str]) -> Change:
     if gone := [symbol for symbol in old if symbol not in new]:
-        why = f"stored rows may hold {', '.join(gone)}"
-        return Change("enum value removed", name, allowed=False, why=why)
+        return Change("enum value removed", name, f"stored rows may hold {', '.join(gone)}")
     if list(new[: len(old)]) != list(old):
-        return Change("enum reordered", name, allowed=False, why="values sort by their place; add new ones at the end")
-    return Change("enum value added", name, allowed=True, why="stored rows hold only the values before it")
-
-
-def _version(old: str, new: str, found: Sequence[Change]) -> Iterator[Change]:
-    if not all(change.allowed for change in found):
-        return  # a breaking change needs a new file, not a new number
-    major, minor, _ = old.split(".")
-    wanted = f"{major}.{int(minor) + 1}.0" if any(change.bump for change in found) else old
-    if new != wanted:
-        why = f"it is {new}; after the released {old} these changes need {wanted}"
-        yield Change("schema_version", "", allowed=False, why=why)
+        return Change("enum reordered", name, "values sort by their place; add new ones at the end")
+    return Change("enum value added", name, "stored rows hold only the values before it", allowed=True)
 
 
 def _without_doc(avro: Avro) -> dict[str, Any]:

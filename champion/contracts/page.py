@@ -30,12 +30,12 @@ def _section(contract: Contract) -> Iterator[str]:
     yield from _table(("", ""), _facts(contract))
     if contract.rules:
         yield ""
-        rules = ((name, f"`{rule}`") for name, rule in contract.rules.items())
-        yield from _table(("Rule", "Holds unless false"), rules)
+        yield from _table(
+            ("Rule", "Holds unless false"), ((name, f"`{rule}`") for name, rule in contract.rules.items())
+        )
     yield ""
-    yield from _table(
-        ("Field", "Type", "ClickHouse", "Unit", "Null", "Meaning"), (_row(field) for field in contract.fields)
-    )
+    rows = ((f.name, _type(f), f.clickhouse, f.unit or "", "yes" if f.nullable else "", f.doc) for f in contract.fields)
+    yield from _table(("Field", "Type", "ClickHouse", "Unit", "Null", "Meaning"), rows)
 
 
 def _facts(contract: Contract) -> Iterator[tuple[str, str]]:
@@ -51,15 +51,8 @@ def _facts(contract: Contract) -> Iterator[tuple[str, str]]:
     yield "Retention", kept or "kept for good"
 
 
-def _row(field: Field) -> tuple[str, ...]:
-    return (
-        field.name,
-        re.sub(r"Datetime\(time_unit='(.s)', time_zone='UTC'\)", r"Datetime(\1, UTC)", str(field.types.polars)),
-        field.clickhouse,
-        field.unit or "",
-        "yes" if field.nullable else "",
-        field.doc,
-    )
+def _type(field: Field) -> str:
+    return re.sub(r"Datetime\(time_unit='(.s)', time_zone='UTC'\)", r"Datetime(\1, UTC)", str(field.types.polars))
 
 
 def _title(contract: Contract) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from champion.contracts.catalog import read_record
 from champion.contracts.contract import NO_DEFAULT, Contract
 from champion.contracts.encoding import encode, read_field
 from champion.errors import ContractError
@@ -19,23 +20,13 @@ def path(schemas: Path, contract: Contract) -> Path:
     return schemas / "samples" / f"{contract.name}_v{contract.schema_version}.json"
 
 
-def paths(schemas: Path, contract: Contract) -> list[Path]:
-    """Return the sample paths of all schema versions within the contract's major version."""
-    return sorted((schemas / "samples").glob(f"{contract.name}_v{contract.version}.*.json"))
-
-
 def read(file: Path, contract: Contract) -> pl.DataFrame:
     """Return the sample as one row of the current contract; later fields have their defaults.
 
     Raises:
         ContractError: the record lacks a field without default, or has a field that the contract lacks.
     """
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ContractError(f"{file} is not JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise ContractError(f"{file} holds a {type(record).__name__}; a sample is one record")
+    record = read_record(file, "sample")
     if unknown := [name for name in record if name not in contract.polars_schema]:
         raise ContractError(f"{file} has fields that {contract.label} has not: {', '.join(unknown)}")
     try:

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-_TEXTS = ("name", "layer", "dataset", "schema_version", "doc", "session")
-_LISTS = ("key", "partition_by", "sort_by")
-_NAMES = ("name", "layer", "dataset")
-_OF_FIELD = ("name", "doc")
+TEXTS = ("name", "layer", "dataset", "schema_version", "doc", "session")
+LISTS = ("key", "partition_by", "sort_by")
+"""The attributes that every contract has as a text, and those as a list of texts."""
 
 
 def schema_errors(record: Mapping[str, Any]) -> Iterator[str]:
@@ -23,9 +22,9 @@ def schema_errors(record: Mapping[str, Any]) -> Iterator[str]:
     >>> list(schema_errors({"name": "raw_d", "layer": "../raw", "key": "s"}))
     ["layer is '../raw', not a word", 'key is not a list of texts']
     """
-    yield from (f"{name} is not a text" for name in _TEXTS if not isinstance(record.get(name, ""), str))
-    yield from _words(record, _NAMES)
-    yield from (f"{name} is not a list of texts" for name in _LISTS if not _all(str, record.get(name, [])))
+    yield from (f"{name} is not a text" for name in TEXTS if not isinstance(record.get(name, ""), str))
+    yield from _words(record, ("name", "layer", "dataset"))
+    yield from (f"{name} is not a list of texts" for name in LISTS if not _all(str, record.get(name, [])))
     if not _map(str, record.get("rules", {})):
         yield "rules is not a map of texts"
     elif invalid := [name for name in record.get("rules", {}) if not _WORD.fullmatch(name)]:
@@ -40,7 +39,7 @@ def schema_errors(record: Mapping[str, Any]) -> Iterator[str]:
 
 def _fields(fields: list[dict[str, Any]]) -> Iterator[str]:
     for number, field in enumerate(fields, start=1):
-        wrong = [name for name in _OF_FIELD if not isinstance(field.get(name, ""), str)]
+        wrong = [name for name in ("name", "doc") if not isinstance(field.get(name, ""), str)]
         wrong += [name for name in ("unit", "group") if not isinstance(field.get(name), str | None)]
         yield from (f"field {number}: {name} is not a text" for name in wrong)
         yield from (f"field {number}: {error}" for error in _words(field, ("name", "group")))
@@ -59,6 +58,4 @@ def _all(of: type, value: Any) -> bool:
 
 
 def _map(of: type, value: Any) -> bool:
-    if not isinstance(value, dict):
-        return False
-    return all(isinstance(item, of) and not isinstance(item, bool) for item in value.values())
+    return isinstance(value, dict) and all(isinstance(one, of) and not isinstance(one, bool) for one in value.values())

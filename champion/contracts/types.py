@@ -6,7 +6,7 @@ The functions take a type without its null branch: the field, not the type, deci
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import polars as pl
@@ -108,7 +108,7 @@ def names(avro: Avro) -> Names:
     return _PLAIN[kind]
 
 
-def nullable_clickhouse(type_name: str, *, nullable: bool, low_cardinality: bool) -> str:
+def nullable_clickhouse(type_name: str, *, nullable: bool, low_cardinality: bool = False) -> str:
     """Return the ClickHouse column type with its wrappers in the order ClickHouse requires.
 
     Raises:
@@ -148,22 +148,14 @@ def _complex(avro: Mapping[str, Any]) -> Names | None:
         case "enum":  # stored as text, so that a file written before a value was added is read like any other
             return Names(pl.Enum(avro["symbols"]), pa.large_string(), "LowCardinality(String)", stored=pl.String())
         case "array":
-            item, nullable = _inner(avro["items"])
-            return Names(
-                pl.List(item.polars),
-                pa.large_list(item.arrow),
-                f"Array({nullable_clickhouse(item.clickhouse, nullable=nullable, low_cardinality=False)})",
-                stored=pl.List(item.stored),
-            )
+            item, _ = _inner(avro["items"])
+            arrow = pa.large_list(item.arrow)
+            return Names(pl.List(item.polars), arrow, f"Array({item.clickhouse})", stored=pl.List(item.stored))
         case "map":
-            value, nullable = _inner(avro["values"])
-            clickhouse = nullable_clickhouse(value.clickhouse, nullable=nullable, low_cardinality=False)
-            return Names(
-                pl.List(pl.Struct({"key": pl.String(), "value": value.polars})),
-                pa.map_(pa.large_string(), value.arrow),
-                f"Map(String, {clickhouse})",
-                stored=pl.Map(pl.String(), value.stored),
-            )
+            value, _ = _inner(avro["values"])
+            pairs = pl.List(pl.Struct({"key": pl.String(), "value": value.polars}))
+            arrow, stored = pa.map_(pa.large_string(), value.arrow), pl.Map(pl.String(), value.stored)
+            return Names(pairs, arrow, f"Map(String, {value.clickhouse})", stored)
         case "record":
             return _record(avro)
     return None
@@ -176,21 +168,19 @@ def _record(avro: Mapping[str, Any]) -> Names:
     if not _are_distinct(named) or not all(name.isidentifier() for name in named):
         raise ContractError(f"the fields of a record must have different words as names, not {named}")
     inner = {field["name"]: _inner(field["type"]) for field in avro["fields"]}
-    columns = (
-        f"{name} {nullable_clickhouse(item.clickhouse, nullable=nullable, low_cardinality=False)}"
-        for name, (item, nullable) in inner.items()
-    )
     return Names(
         pl.Struct({name: item.polars for name, (item, _) in inner.items()}),
         pa.struct([pa.field(name, item.arrow, nullable) for name, (item, nullable) in inner.items()]),
-        f"Tuple({', '.join(columns)})",
+        f"Tuple({', '.join(f'{name} {item.clickhouse}' for name, (item, _) in inner.items())})",
         stored=pl.Struct({name: item.stored for name, (item, _) in inner.items()}),
     )
 
 
 def _inner(avro: Avro) -> tuple[Names, bool]:
+    """Return a type inside another one, its ClickHouse type with null, and whether it may be null."""
     rest, nullable = split_null(avro)
-    return names(rest), nullable
+    inner = names(rest)
+    return replace(inner, clickhouse=nullable_clickhouse(inner.clickhouse, nullable=nullable)), nullable
 
 
 def _decimal(avro: Mapping[str, Any]) -> Names:

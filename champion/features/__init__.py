@@ -66,10 +66,8 @@ def register(feature_set: FeatureSet) -> FeatureSet:
     checked = examine(feature_set)
     for other in tuple(FEATURE_SETS.values()):  # another thread may register one
         if other != feature_set and (other.version == feature_set.version or other.name == feature_set.name):
-            raise UsageError(
-                f"feature set {other.name} {other.version} is already registered; "
-                "give the new one its own name and version"
-            )
+            known = f"feature set {other.name} {other.version} is already registered"
+            raise UsageError(f"{known}; give the new one its own name and version")
     FEATURE_SETS[feature_set.version] = checked
     return checked
 
@@ -124,10 +122,8 @@ def groups(version: str | FeatureSet = "v1") -> dict[str, list[str]]:
     >>> groups("v1")["volume"]
     ['vwap', 'obv', 'volume_ma_20']
     """
-    result: dict[str, list[str]] = {}
-    for feature in find(version).features:
-        result.setdefault(feature.group, []).append(feature.name)
-    return result
+    features = find(version).features
+    return {group: [f.name for f in features if f.group == group] for group in dict.fromkeys(f.group for f in features)}
 
 
 def required(version: str | FeatureSet = "v1") -> list[str]:

@@ -6,7 +6,7 @@ not on the block or the previous instrument. Computed in Float64 and stored in F
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -43,10 +43,6 @@ def _bar(bar: Columns) -> Iterator[Named]:
     yield "LOW0", low / close
 
 
-def _vwap(bar: Columns) -> Iterator[Named]:
-    yield "VWAP0", bar["turnover"] / bar["volume"] / bar["close"]  # 0 / 0 without volume: NaN, which becomes null
-
-
 def _trend(bar: Columns) -> Iterator[Named]:
     close = bar["close"]
     for n, (offset, spread, tilt) in trends(close).items():
@@ -81,19 +77,15 @@ def _order(bar: Columns) -> Iterator[Named]:
         yield f"RANK{n}", rank / n
 
 
+def _ratio(values: Array) -> Array:
+    return values[1:] / values[:-1]
+
+
 def _correlation(name: str, left: Array, right: Array) -> Iterator[Named]:
     for n, (count, of_left, of_right, across) in comoments(left, right).items():
         least = _STILL * _STILL * (count - 1)
         moves = (of_left > least) & (of_right > least)
         yield f"{name}{n}", np.where(moves, across / np.sqrt(of_left * of_right), np.nan)
-
-
-def _level(bar: Columns) -> Iterator[Named]:
-    yield from _correlation("CORR", bar["close"], bar["log_volume"])
-
-
-def _change(bar: Columns) -> Iterator[Named]:
-    yield from _correlation("CORD", bar["close"][1:] / bar["close"][:-1], bar["log_change"][1:])
 
 
 def _direction(bar: Columns) -> Iterator[Named]:
@@ -121,34 +113,31 @@ def _volume(bar: Columns) -> Iterator[Named]:
         now = volume[n - 1 :] + _TINY
         yield f"VMA{n}", (volume[n - 1 :] + offset) / now
         yield f"VSTD{n}", np.sqrt(spread / (n - 1)) / now
-    flow = np.abs(close[1:] / close[:-1] - 1) * volume[1:]
+    flow = np.abs(_ratio(close) - 1) * volume[1:]
     for n, (offset, spread) in moments(flow).items():
         yield f"WVMA{n}", np.sqrt(spread / (n - 1)) / (flow[n - 1 :] + offset + _TINY)
     yield from _flow("VSUM", np.diff(volume))
 
 
-_FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], Callable[[Columns], Iterator[Named]]], ...] = (
+_FAMILIES: tuple[tuple[str, str, Callable[[Columns], Iterable[Named]]], ...] = (
     # operators, the bar columns they need, and the function that computes them
-    (
-        ("KMID", "KLEN", "KMID2", "KUP", "KUP2", "KLOW", "KLOW2", "KSFT", "KSFT2", "OPEN0", "HIGH0", "LOW0"),
-        ("open", "high", "low", "close"),
-        _bar,
-    ),
-    (("VWAP0",), ("turnover", "volume", "close"), _vwap),
-    (("ROC", "MA", "STD", "BETA", "RSQR", "RESI"), ("close",), _trend),
-    (("MAX", "MIN", "RSV", "IMAX", "IMIN", "IMXD"), ("high", "low", "close"), _range),
-    (("QTLU", "QTLD", "RANK"), ("close",), _order),
-    (("CORR",), ("close", "volume"), _level),
-    (("CORD",), ("close", "volume"), _change),
-    (("CNTP", "CNTN", "CNTD", "SUMP", "SUMN", "SUMD"), ("close",), _direction),
-    (("VMA", "VSTD", "WVMA", "VSUMP", "VSUMN", "VSUMD"), ("close", "volume"), _volume),
+    ("KMID KLEN KMID2 KUP KUP2 KLOW KLOW2 KSFT KSFT2 OPEN0 HIGH0 LOW0", "open high low close", _bar),
+    # 0 / 0 without volume: NaN, which becomes null
+    ("VWAP0", "turnover volume close", lambda bar: [("VWAP0", bar["turnover"] / bar["volume"] / bar["close"])]),
+    ("ROC MA STD BETA RSQR RESI", "close", _trend),
+    ("MAX MIN RSV IMAX IMIN IMXD", "high low close", _range),
+    ("QTLU QTLD RANK", "close", _order),
+    ("CORR", "close volume", lambda bar: _correlation("CORR", bar["close"], bar["log_volume"])),
+    ("CORD", "close volume", lambda bar: _correlation("CORD", _ratio(bar["close"]), bar["log_change"][1:])),
+    ("CNTP CNTN CNTD SUMP SUMN SUMD", "close", _direction),
+    ("VMA VSTD WVMA VSUMP VSUMN VSUMD", "close volume", _volume),
 )
 
 
 def _compute(bars: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     """Return the named columns as Float32, null where undefined; rows with fewer than 60 before them are arbitrary."""
     wanted = [(needs, family) for owned, needs, family in _FAMILIES if _names(owned) & set(names)]
-    columns = _padded_columns(bars, {column for needs, _ in wanted for column in needs})
+    columns = _padded_columns(bars, {column for needs, _ in wanted for column in needs.split()})
     results: dict[str, npt.NDArray[np.float32]] = {name: np.empty(bars.height, np.float32) for name in names}
     with np.errstate(all="ignore"):  # windows across two instruments hold arbitrary values
         for start in range(0, bars.height, _ROWS):
@@ -167,11 +156,11 @@ def needs(name: str) -> tuple[str, ...]:
     >>> needs("IMAX5")
     ('high', 'low', 'close')
     """
-    return next(columns for owned, columns, _ in _FAMILIES if name in _names(owned))
+    return next(tuple(columns.split()) for owned, columns, _ in _FAMILIES if name in _names(owned))
 
 
-def _names(operators: Sequence[str]) -> set[str]:
-    return {*operators, *(f"{operator}{window}" for operator in operators for window in WINDOWS)}
+def _names(operators: str) -> set[str]:
+    return {f"{operator}{window}" for operator in operators.split() for window in ("", *WINDOWS)}
 
 
 def _padded_columns(bars: pl.DataFrame, needed: set[str]) -> dict[str, Array]:
@@ -183,8 +172,7 @@ def _padded_columns(bars: pl.DataFrame, needed: set[str]) -> dict[str, Array]:
         volume = pl.col("volume")
         change = (volume / volume.shift(1) + 1).log()
         columns = columns.with_columns(log_volume=(volume + 1).log(), log_change=change)
-    arrays = {name: columns[name].to_numpy() for name in columns.columns}
-    return {name: np.concatenate([np.repeat(array[:1], _BEFORE), array]) for name, array in arrays.items()}
+    return {each.name: np.pad(each.to_numpy(), (_BEFORE, 0), mode="edge") for each in columns}
 
 
 KERNEL = Kernel(_compute)

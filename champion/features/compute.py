@@ -37,10 +37,15 @@ def over_histories(bars: pl.DataFrame, feature_set: FeatureSet) -> pl.DataFrame:
     ordered = checked_bars(bars, feature_set)
     counts = recursion.lengths(ordered)
     started = recursion.starts(ordered, counts, feature_set.carried)
+    carrying = [feature for feature in feature_set.features if feature.carried]
+    others = [feature for feature in feature_set.features if not feature.carried]
 
     def compute(part: tuple[slice, slice]) -> pl.DataFrame:
-        instruments, rows = part
-        return _compute(ordered[rows], counts[instruments], started[instruments], feature_set)
+        own, rows = counts[part[0]], ordered[part[1]]
+        before = recursion.bars_before(own)
+        recursive = recursion.recursive(rows, own, started[part[0]], carrying)
+        values = pl.concat([over_rows(rows, own, others), recursive, before.to_frame()], how="horizontal")
+        return values.select(known_feature(f, pl.col(before.name) >= f.lookback - 1) for f in feature_set.features)
 
     with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
         columns = pl.concat(threads.map(compute, _parts(counts)))
@@ -57,20 +62,6 @@ def _parts(counts: recursion.Lengths) -> Iterator[tuple[slice, slice]]:
             first, start = number, end
     if first < counts.size or not start:
         yield slice(first, counts.size), slice(start, int(counts.sum()))
-
-
-def _compute(
-    bars: pl.DataFrame, counts: recursion.Lengths, started: pl.DataFrame, feature_set: FeatureSet
-) -> pl.DataFrame:
-    """Return the features of bars sorted by instrument and session."""
-    carrying = [feature for feature in feature_set.features if feature.carried]
-    others = [feature for feature in feature_set.features if not feature.carried]
-    before = recursion.bars_before(counts)
-    parts = [over_rows(bars, counts, others), recursion.recursive(bars, counts, started, carrying), before.to_frame()]
-    columns = pl.concat(parts, how="horizontal")
-    return columns.select(
-        known_feature(each, pl.col(before.name) >= each.lookback - 1) for each in feature_set.features
-    )
 
 
 def over_rows(bars: pl.DataFrame, counts: recursion.Lengths, features: Sequence[Feature]) -> pl.DataFrame:

@@ -67,10 +67,8 @@ def digest(feature_set: FeatureSet) -> str:
 
     It starts with the version number of the rules for computing own features.
     """
-    values = compute.over_histories(synthetic_bars.bars(feature_set.lookback + 200), feature_set).drop(
-        "feature_version"
-    )
-    return f"{_RULES}{sha256(values.write_csv().encode()).hexdigest()[:16]}"
+    values = compute.over_histories(synthetic_bars.bars(feature_set.lookback + 200), feature_set)
+    return f"{_RULES}{sha256(values.drop('feature_version').write_csv().encode()).hexdigest()[:16]}"
 
 
 def is_by_current_rules(identity: str) -> bool:

@@ -66,27 +66,21 @@ def examine(feature_set: FeatureSet) -> FeatureSet:
 
 def _examine(feature_set: FeatureSet) -> FeatureSet:
     own = [each for each in feature_set.features if id(each) not in _SHIPPED]
-    reaches = {
-        each.name: reach_of(each.expression) if each.kernel is None else Reach(None, opaque=True) for each in own
-    }
-    checked = {
-        each.name: replace(
-            each,
-            spans_instruments=False,
-            recursive=bool(each.carried) or not reaches[each.name].is_window_of(each.lookback),
-        )
-        for each in own
-    }
+    reaches, checked = {}, {}
+    for each in own:
+        reach = reach_of(each.expression) if each.kernel is None else Reach(None, opaque=True)
+        recursive = bool(each.carried) or not reach.is_window_of(each.lookback)
+        reaches[each.name] = reach
+        checked[each.name] = replace(each, spans_instruments=False, recursive=recursive)
     result = replace(feature_set, features=tuple(checked.get(each.name, each) for each in feature_set.features))
-    alone = FeatureSet(feature_set.name, feature_set.version, tuple(checked.values()))
+    alone = replace(feature_set, features=tuple(checked.values()))
     longest = max(each.lookback for each in alone.features)
     bars = synthetic_bars.bars(longest + _MORE)
     whole = compute.over_histories(bars, alone)
     for feature in alone.features:
         _require_past(alone, feature, reaches[feature.name], bars, whole)
-    opaque = [each for each in alone.features if reaches[each.name].opaque]
-    if opaque:
-        _require_past_of_years(FeatureSet(feature_set.name, feature_set.version, tuple(opaque)))
+    if opaque := tuple(each for each in alone.features if reaches[each.name].opaque):
+        _require_past_of_years(replace(feature_set, features=opaque))
     for feature in alone.features:
         if feature.recursive and not feature.carried:
             _require_lookback(alone, feature, reaches[feature.name])
@@ -99,7 +93,7 @@ def _require_past(
     feature_set: FeatureSet, feature: Feature, reach: Reach, bars: pl.DataFrame, whole: pl.DataFrame
 ) -> None:
     """Raise UsageError if values over the bars up to a bar differ from values over the whole history."""
-    one = FeatureSet(feature_set.name, feature_set.version, (feature,))
+    one = replace(feature_set, features=(feature,))
     length = feature.lookback + _MORE
     read = f" ({', '.join(reach.later)})" if reach.later else ""
     counts = {1, 2, 3, feature.lookback, feature.lookback + 1, length // 2, length - 7, length - 1}
@@ -118,12 +112,9 @@ def _require_past(
 def _altered(bars: pl.DataFrame, count: int, times: float) -> pl.DataFrame:
     """Return the bars with prices and volumes multiplied by `times` from bar `count` on."""
     later = pl.col("bar") >= count
-    dearer = [pl.when(later).then(pl.col(name) * times).otherwise(name).alias(name) for name in _AMOUNTS]
-    more = [
-        pl.when(later).then((pl.col(name) * times).cast(pl.Int64)).otherwise(name).alias(name)
-        for name in ("volume", "trades")
-    ]
-    return bars.with_columns(*dearer, *more)
+    changed = {name: pl.col(name) * times for name in _AMOUNTS}
+    changed |= {name: (pl.col(name) * times).cast(pl.Int64) for name in ("volume", "trades")}
+    return bars.with_columns(pl.when(later).then(value).otherwise(n).alias(n) for n, value in changed.items())
 
 
 def _require_past_of_years(feature_set: FeatureSet) -> None:
@@ -144,12 +135,11 @@ def _require_same(feature_set: FeatureSet, bars: pl.DataFrame, whole: pl.DataFra
     known = bars["bar"] < count
     then, now = compute.over_histories(bars.filter(known), feature_set), whole.filter(known)
     for feature in feature_set.features:
-        for at, early, late in _differing(then[feature.name], now[feature.name]):
+        for at, few, late in _differing(then[feature.name], now[feature.name]):
             bar = bars.filter(known)["bar"][at] + 1
             raise UsageError(
                 f"{_title(feature_set, feature)} reads bars after its own{read}: on synthetic bars its value on bar "
-                f"{bar} is {late} over the whole history, but {early} over the first {quantity(count, 'bar')}. "
-                f"{_REMEDY}"
+                f"{bar} is {late} over the whole history, but {few} over the first {quantity(count, 'bar')}. {_REMEDY}"
             )
 
 
@@ -171,8 +161,7 @@ def _require_lookback(feature_set: FeatureSet, feature: Feature, reach: Reach) -
     raise UsageError(
         f"{_title(feature_set, feature)} declares lookback={feature.lookback}, but reads {quantity(needed, 'bar')}: on "
         f"synthetic bars its value is {whole} over the whole history, but {few} from the last "
-        f"{quantity(feature.lookback, 'bar')}. "
-        f"Declare lookback={needed}"
+        f"{quantity(feature.lookback, 'bar')}. Declare lookback={needed}"
     )
 
 
@@ -210,11 +199,8 @@ class _Trial:
 
     def _values(self, own: pl.DataFrame) -> list[_Value]:
         counts = np.array([own.height], dtype=np.int64)
-        column = per_instrument(own, counts, [self._feature])
-        values: list[_Value] = (
-            column.select(compute.known_feature(self._feature, pl.lit(value=True))).to_series().to_list()
-        )
-        return values
+        known = compute.known_feature(self._feature, pl.lit(value=True))
+        return per_instrument(own, counts, [self._feature]).select(known).to_series().to_list()
 
 
 def _require_carried(feature_set: FeatureSet, bars: pl.DataFrame, whole: pl.DataFrame) -> None:

@@ -191,20 +191,15 @@ def _call(parts: Mapping[str, Node], fields: Mapping[str, Reach]) -> Reach:
     if kind == "Range":
         return Reach(bars=None, whole=True, finite=True) if _row_number_of(inputs, options) is not None else _UNKNOWN
     operands = [_reach(each, fields) for each in inputs]
-    if kind in {"AsStruct", "StructExpr"}:
-        return _fields(kind, options, inputs, operands)
-    if kind in {"Shift", "ShiftAndFill", "Diff", "PctChange"}:
-        return _lag(kind, inputs, operands)
-    return _function(kind, options, _combine(operands))
-
-
-def _fields(kind: str, options: Node, inputs: Sequence[Node], operands: Sequence[Reach]) -> Reach:
-    """Return the reach of a struct of columns, or of one field of a struct."""
     joined = replace(_combine(operands), whole=False, finite=False)
     if kind == "AsStruct":
         return replace(joined, fields={_label(each): reach for each, reach in zip(inputs, operands, strict=True)})
-    chosen = options.get("FieldByName") if isinstance(options, dict) else None
-    return operands[0].fields.get(str(chosen), joined)
+    if kind == "StructExpr":  # one field of a struct
+        chosen = options.get("FieldByName") if isinstance(options, dict) else None
+        return operands[0].fields.get(str(chosen), joined)
+    if kind in {"Shift", "ShiftAndFill", "Diff", "PctChange"}:
+        return _lag(kind, inputs, operands)
+    return _function(kind, options, _combine(operands))
 
 
 def _function(kind: str, options: Node, values: Reach) -> Reach:
@@ -217,19 +212,15 @@ def _function(kind: str, options: Node, values: Reach) -> Reach:
         later = ("reverse=True",) if isinstance(options, dict) and options.get("reverse") else ()
         result = replace(values, bars=None, exact=False, finite=False, later=(*values.later, *later))
     elif kind == "FillNullWithStrategy":
-        result = _fill(_name(options), values)
+        strategy = _name(options)
+        later = () if strategy == "Forward" else (f"fill_null of strategy {strategy.lower()}",)
+        filled = replace(values, bars=None, exact=False, later=(*values.later, *later))
+        result = values if strategy in {"Zero", "One"} else filled
     elif kind in _LATER:
         result = replace(values, bars=None, exact=False, later=(*values.later, f"{kind.lower()}()"))
     else:
         result = replace(_UNKNOWN, later=values.later)
     return result
-
-
-def _fill(strategy: str, values: Reach) -> Reach:
-    if strategy in {"Zero", "One"}:
-        return values
-    later = () if strategy == "Forward" else (f"fill_null of strategy {strategy.lower()}",)
-    return replace(values, bars=None, exact=False, later=(*values.later, *later))
 
 
 def _lag(kind: str, inputs: Sequence[Node], operands: Sequence[Reach]) -> Reach:

@@ -29,22 +29,11 @@ def record(feature_set: FeatureSet, doc: str | None = None) -> dict[str, Any]:
     >>> avro["name"], avro["partition_by"], avro["fields"][5]["name"]
     ('features_equity_indicators', ['year', 'month', 'day', 'feature_group'], 'sma_5')
     """
-    known = {
-        "name": "feature_timestamp",
-        "type": _MOMENT,
-        "doc": "When the features could first be known: the close of the session.",
-    }
+    first = "When the features could first be known: the close of the session."
+    known = {"name": "feature_timestamp", "type": _MOMENT, "doc": first}
     symbol = {"name": "symbol", "type": "string", "doc": "Ticker symbol on the session."}
     features = [
-        {
-            "name": feature.name,
-            "type": ["null", _avro(feature.dtype, feature.name)],
-            "default": None,
-            "group": feature.group,
-            "unit": feature.unit,
-            "doc": feature.doc,
-        }
-        for feature in feature_set.features
+        {**_nullable(f.name, f.dtype), "group": f.group, "unit": f.unit, "doc": f.doc} for f in feature_set.features
     ]
     head = _head(feature_set.contract, doc or f"Feature set {feature_set.version}; null while a window warms up.")
     layout = {"partition_by": ["year", "month", "day", "feature_group"], "sort_by": ["symbol", "instrument_id"]}
@@ -68,28 +57,18 @@ def state_record(feature_set: FeatureSet) -> dict[str, Any]:
         {"name": "bars_seen", "type": "long", "doc": "Digest of the instrument's bars as traded, up to the session."},
         {"name": "actions_seen", "type": "long", "doc": "Digest of the factors that adjust them, up to the session."},
     ]
-    columns = list(carry.schema(feature_set).items())[2:]
-    carried = [_carried(name, dtype) for name, dtype in columns]
+    carried = [_carried(name, dtype) for name, dtype in list(carry.schema(feature_set).items())[2:]]
     count = {"name": "bars", "type": "long", "unit": "1", "doc": "How many bars the instrument had."}
-    return {
-        **_head(feature_set.state_contract, doc),
-        **layout,
-        "fields": [_ID, _SESSION, _VERSION, *seen, count, *carried],
-    }
+    fields = [_ID, _SESSION, _VERSION, *seen, count, *carried]
+    return {**_head(feature_set.state_contract, doc), **layout, "fields": fields}
 
 
 def _head(name: str, doc: str) -> dict[str, Any]:
     return {
-        "type": "record",
-        "name": name,
-        "namespace": "champion",
-        "doc": doc,
-        "layer": "features",
-        "dataset": name.removeprefix("features_"),
-        "schema_version": "1.0.0",
-        "key": ["trade_date", "instrument_id"],
-        "session": "trade_date",
-    }
+        "type": "record", "name": name, "namespace": "champion", "doc": doc, "layer": "features",
+        "dataset": name.removeprefix("features_"), "schema_version": "1.0.0",
+        "key": ["trade_date", "instrument_id"], "session": "trade_date",
+    }  # fmt: skip
 
 
 def _carried(name: str, dtype: pl.DataType) -> dict[str, Any]:
@@ -97,8 +76,11 @@ def _carried(name: str, dtype: pl.DataType) -> dict[str, Any]:
         inner = pl.Int64() if dtype.inner == pl.Int64 else pl.Float64()
         doc = f"The instrument's last values of {name.removeprefix('recent_')}, oldest first."
         return {"name": name, "type": {"type": "array", "items": _avro(inner, name)}, "default": [], "doc": doc}
-    doc = "Carried value of that name; null until it starts."
-    return {"name": name, "type": ["null", _avro(dtype, name)], "default": None, "doc": doc}
+    return {**_nullable(name, dtype), "doc": "Carried value of that name; null until it starts."}
+
+
+def _nullable(name: str, dtype: pl.DataType) -> dict[str, Any]:
+    return {"name": name, "type": ["null", _avro(dtype, name)], "default": None}
 
 
 def _avro(dtype: pl.DataType, name: str) -> str:

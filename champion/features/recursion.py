@@ -67,8 +67,7 @@ def _start(bars: pl.DataFrame, counts: Lengths, each: Carried) -> npt.NDArray[np
 def _first_rows(counts: Lengths, lookback: int) -> npt.NDArray[np.int64]:
     """Return the row numbers of the first `lookback` bars of each instrument with at least as many, one line each."""
     first = (np.cumsum(counts) - counts)[counts >= lookback]
-    rows: npt.NDArray[np.int64] = first[:, None] + np.arange(lookback)
-    return rows
+    return np.asarray(first[:, None] + np.arange(lookback), dtype=np.int64)
 
 
 def recursive(bars: pl.DataFrame, counts: Lengths, started: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
@@ -90,11 +89,8 @@ def carried(bars: pl.DataFrame, counts: Lengths, started: pl.DataFrame, wanted: 
         UsageError: two of them need each other's last value.
     """
     names, runs = {each.name for each in wanted}, _runs(counts)
-    plain = [each for each in wanted if each.values is None]
-    columns = bars.select(
-        (each.expression if each.expression.meta.is_column() else each.expression.over(_ID)).alias(each.name)
-        for each in plain
-    )
+    plain = {each.name: each.expression for each in wanted if each.values is None}
+    columns = bars.select((e if e.meta.is_column() else e.over(_ID)).alias(name) for name, e in plain.items())
     pending = [each for each in wanted if each.values is not None]
     while pending:
         ready = [

@@ -170,7 +170,7 @@ class FeatureSet:
     @property
     def state_contract(self) -> str:
         """The name of the dataset that holds its carried state."""
-        return f"features_{self.name}_state"
+        return f"{self.contract}_state"
 
     @property
     def lookback(self) -> int:

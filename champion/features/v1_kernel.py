@@ -89,8 +89,7 @@ def _of_moves(bars: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
 
 def _units(price: pl.Series) -> Array:
     """Return prices in whole price units."""
-    whole: Array = np.rint(price.to_numpy() * PRICE_UNIT)
-    return whole
+    return np.asarray(np.rint(price.to_numpy() * PRICE_UNIT), dtype=np.float64)
 
 
 def _running(values: Whole) -> Whole:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import polars as pl
 
 from champion.base.counting import quantity
 from champion.errors import ContractError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 MAX_PRICE = 1e9
 """In rupees. Above it, the sum of 200 prices in units of 1/10,000 rupee is not exact in a double."""
@@ -56,10 +53,8 @@ def in_order(bars: pl.DataFrame) -> bool:
 
 def _reject(bars: pl.DataFrame, invalid: pl.Expr, problem: str) -> None:
     """Raise ContractError with the first invalid rows, if any."""
-    if not bars.select(invalid.any()).item():
-        return
-    rows = bars.filter(invalid)
-    shown = ", ".join(f"{instrument} {session}" for instrument, session in rows.select(_KEY).head(_SHOWN).rows())
-    raise ContractError(
-        f"bars break their contract: {problem}, in {rows.height} of {quantity(bars.height, 'row')}: {shown}"
-    )
+    if bars.select(invalid.any()).item():
+        rows = bars.filter(invalid)
+        shown = ", ".join(f"{instrument} {session}" for instrument, session in rows.select(_KEY).head(_SHOWN).rows())
+        where = f"in {rows.height} of {quantity(bars.height, 'row')}"
+        raise ContractError(f"bars break their contract: {problem}, {where}: {shown}")

@@ -64,7 +64,11 @@ def neutralise(values: pl.Expr, *exposures: pl.Expr) -> pl.Expr:
     while directions:
         direction, *rest = directions
         residual = _without(residual, direction)
-        directions = [_zero_residue(column, _without(column, direction)) for column in rest]
+        # The rest of an exposure is 0 where it is only rounding error.
+        left, before = pl.field("after"), pl.field("before")
+        is_residue = (left * left).sum() <= _COLLINEAR * (before * before).sum()
+        exact = pl.when(is_residue).then(0.0 * left).otherwise(left)
+        directions = [sharing(exact, before=column, after=_without(column, direction)) for column in rest]
     return residual
 
 
@@ -74,10 +78,3 @@ def _without(values: pl.Expr, direction: pl.Expr) -> pl.Expr:
     size = (along * along).sum()
     share = pl.when(size > 0).then((value * along).sum() / size).otherwise(0.0)
     return sharing(value - share * along, value=values, along=direction)
-
-
-def _zero_residue(before: pl.Expr, after: pl.Expr) -> pl.Expr:
-    """Return the rest of an exposure, 0 where it is only rounding error."""
-    rest = pl.field("after")
-    is_residue = (rest * rest).sum() <= _COLLINEAR * (pl.field("before") * pl.field("before")).sum()
-    return sharing(pl.when(is_residue).then(0.0 * rest).otherwise(rest), before=before, after=after)

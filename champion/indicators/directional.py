@@ -37,8 +37,7 @@ def plus_di(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl
     [None, None, 75.0]
     """
     up, down = _moves(high, low)
-    moved = units(high) - units(high).shift(1)
-    return _indicator(_move_if(moved, (up > 0) & (up > down)), high, low, close, window)
+    return _indicator(_move_if(units(high).diff(), (up > 0) & (up > down)), high, low, close, window)
 
 
 def minus_di(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
@@ -51,8 +50,7 @@ def minus_di(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> p
     [None, None, 100.0]
     """
     up, down = _moves(high, low)
-    moved = units(low).shift(1) - units(low)
-    return _indicator(_move_if(moved, (down > 0) & (down > up)), high, low, close, window)
+    return _indicator(_move_if(-units(low).diff(), (down > 0) & (down > up)), high, low, close, window)
 
 
 def adx(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators.numeric.mechanics import after_known, first_mean, seeded_ewm, sharing
+from champion.indicators.numeric.mechanics import after_known, ema_of, sharing
 from champion.indicators.numeric.state import average_gain, average_loss
 from champion.indicators.trend import chained_ema, ema, ema_from
 
@@ -60,9 +60,7 @@ def macd_signal(close: pl.Expr, fast: int = 12, slow: int = 26, signal: int = 9)
     >>> closes.select(macd_signal(pl.col("close"), 1, 2, 2)).to_series().to_list()
     [None, None, 0.5]
     """
-    line = pl.field("line")
-    mean = seeded_ewm(line, seed=first_mean(line, signal), count=signal, alpha=2 / (signal + 1))
-    return sharing(mean, line=_macd_line(close, fast, slow))
+    return ema_of(_macd_line(close, fast, slow), signal)
 
 
 def macd_histogram(close: pl.Expr, fast: int = 12, slow: int = 26, signal: int = 9) -> pl.Expr:

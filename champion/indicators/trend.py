@@ -4,16 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators.numeric.mechanics import (
-    PRICE_UNIT,
-    divide,
-    first_known,
-    first_mean,
-    mean_rupees,
-    seeded_ewm,
-    sharing,
-    units,
-)
+from champion.indicators.numeric.mechanics import PRICE_UNIT, divide, ema_of, first_known, seeded_ewm, sharing, units
 
 
 def sma(price: pl.Expr, window: int) -> pl.Expr:
@@ -24,7 +15,7 @@ def sma(price: pl.Expr, window: int) -> pl.Expr:
     >>> pl.DataFrame({"close": [1.0, 2.0, 4.0]}).select(sma(pl.col("close"), 2)).to_series().to_list()
     [None, 1.5, 3.0]
     """
-    return mean_rupees(units(price), window)
+    return divide(units(price).rolling_sum(window), PRICE_UNIT * window)
 
 
 def ema(price: pl.Expr, span: int) -> pl.Expr:
@@ -60,9 +51,7 @@ def chained_ema(price: pl.Expr, span: int, *, times: int) -> pl.Expr:
     """
     smooth = ema(price, span)
     for _ in range(1, times):
-        value = pl.field("value")
-        again = seeded_ewm(value, seed=first_mean(value, span), count=span, alpha=2 / (span + 1))
-        smooth = sharing(again, value=smooth)
+        smooth = ema_of(smooth, span)
     return smooth
 
 

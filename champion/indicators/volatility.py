@@ -4,16 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators.numeric.mechanics import (
-    PRICE_UNIT,
-    divide,
-    first_known,
-    rupees,
-    seeded_ewm,
-    sharing,
-    true_range_units,
-    units,
-)
+from champion.indicators.numeric.mechanics import PRICE_UNIT, divide, exp_mean, rupees, sharing, true_range_units, units
 from champion.indicators.trend import sma
 
 _MIDDLE, _DEVIATION = pl.field("middle"), pl.field("deviation")
@@ -72,8 +63,7 @@ def bollinger(close: pl.Expr, window: int = 20, deviations: float = 2.0) -> pl.E
     >>> pl.DataFrame({"close": [1.0, 3.0]}).select(bollinger(pl.col("close"), 2)).to_series()[1]
     {'upper': 4.0, 'middle': 2.0, 'lower': 0.0, 'width': 2.0}
     """
-    reach = deviations * _DEVIATION
-    width = 2 * deviations * _DEVIATION / _MIDDLE
+    reach, width = deviations * _DEVIATION, 2 * deviations * _DEVIATION / _MIDDLE
     return _bands(close, window, pl.struct(upper=_MIDDLE + reach, middle=_MIDDLE, lower=_MIDDLE - reach, width=width))
 
 
@@ -112,10 +102,7 @@ def atr(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Exp
     >>> bars.select(atr(pl.col("high"), pl.col("low"), pl.col("close"), 2)).to_series().to_list()
     [None, None, 1.25]
     """
-    ranges = pl.field("ranges")
-    first = divide(first_known(ranges, window).sum(), PRICE_UNIT * window)
-    mean = seeded_ewm(rupees(ranges), seed=first, count=window, alpha=1 / window)
-    return sharing(mean, ranges=true_range_units(high, low, close))
+    return exp_mean(true_range_units(high, low, close), window, alpha=1 / window, unit=PRICE_UNIT)
 
 
 def true_range(high: pl.Expr, low: pl.Expr, close: pl.Expr) -> pl.Expr:

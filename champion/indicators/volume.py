@@ -8,10 +8,8 @@ from champion.indicators.numeric.mechanics import (
     PRICE_UNIT,
     after_known,
     divide,
-    first_known,
+    exp_mean,
     known_so_far,
-    rupees,
-    seeded_ewm,
     sharing,
     units,
 )
@@ -86,8 +84,7 @@ def chaikin_oscillator(
     """
     line = pl.field("line")
     quick, calm = (line.ewm_mean(alpha=2 / (span + 1), adjust=False, ignore_nulls=True) for span in (fast, slow))
-    between = sharing(quick - calm, line=accumulation_distribution(high, low, close, volume))
-    return after_known(slow - 1, between)
+    return after_known(slow - 1, sharing(quick - calm, line=accumulation_distribution(high, low, close, volume)))
 
 
 def chaikin_money_flow(high: pl.Expr, low: pl.Expr, close: pl.Expr, volume: pl.Expr, window: int = 20) -> pl.Expr:
@@ -114,10 +111,8 @@ def force_index(close: pl.Expr, volume: pl.Expr, span: int = 13) -> pl.Expr:
     >>> bars.select(force_index(pl.col("close"), pl.col("volume"), 1)).to_series().to_list()
     [None, 10.0, -10.0]
     """
-    force = pl.field("force")
-    first = divide(first_known(force, span).sum(), PRICE_UNIT * span)
-    mean = seeded_ewm(rupees(force), seed=first, count=span, alpha=2 / (span + 1))
-    return sharing(mean, force=units(close).diff().cast(pl.Int128) * volume)
+    force = units(close).diff().cast(pl.Int128) * volume
+    return exp_mean(force, span, alpha=2 / (span + 1), unit=PRICE_UNIT)
 
 
 def _money_flow(high: pl.Expr, low: pl.Expr, close: pl.Expr, volume: pl.Expr) -> pl.Expr:

@@ -57,8 +57,7 @@ def accepted_rows(found: pl.DataFrame, accepted: pl.DataFrame, sign: int = 1) ->
     >>> accepted_rows(rows, rows).height, accepted_rows(rows, rows.with_columns(value=pl.lit(0.26))).height
     (1, 0)
     """
-    worst = accepted.group_by(_KEY).agg(_value=pl.col("value").abs().max() if sign > 0 else pl.col("value").min())
-    value = pl.col("value").abs() if sign > 0 else -pl.col("value")
-    limit = pl.col("_value") if sign > 0 else -pl.col("_value")
+    badness = pl.col("value").abs() if sign > 0 else -pl.col("value")
+    worst = accepted.group_by(_KEY).agg(_worst=badness.max())
     both = found.join(worst, on=_KEY, how="inner", maintain_order="left")
-    return both.filter(value <= limit + _ROUNDING).drop("_value")
+    return both.filter(badness <= pl.col("_worst") + _ROUNDING).drop("_worst")

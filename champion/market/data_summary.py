@@ -29,14 +29,13 @@ def metrics(rows: pl.DataFrame, prefix: str = "") -> dict[str, float]:
     >>> found["zero_volume_count"], found["avg_close_price"], found["max_close_price"]
     (1, 3.0, 6.0)
     """
+    values = rows.height * rows.width
     found: dict[str, float | None] = {
         "row_count": rows.height,
         "column_count": rows.width,
         "memory_usage_mb": rows.estimated_size() / _BYTES_PER_MB,
-        "null_percentage": None,
+        "null_percentage": 100 * sum(rows.null_count().row(0)) / values if values else None,
     }
-    if rows.height and rows.width:
-        found["null_percentage"] = 100 * sum(rows.null_count().row(0)) / (rows.height * rows.width)
     if "volume" in rows.columns:
         volume = _known(rows["volume"])
         found |= {

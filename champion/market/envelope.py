@@ -53,14 +53,19 @@ def envelope(
     ]
 
 
-def envelope_of_raw(contract: Contract, entity: str) -> list[pl.Expr]:
-    """Return the envelope of rows made of raw rows, which have `trade_date` and the raw envelope.
+def normalize_rows(raw: pl.DataFrame, contract: Contract, entity: str, **columns: pl.Expr | str) -> pl.DataFrame:
+    """Return one row per raw row, in the same order, in the contract's columns, with envelope.
 
-    `entity` is the column with the id of the instrument or index.
+    `columns` are those of the contract without the envelope, as expressions or as names of raw columns; `entity` is the
+    one with the id of the instrument or index. `row_number` is kept if the raw frame has it.
     """
+    named = raw.with_columns(**columns)
     key = [pl.col("trade_date"), pl.col(entity), pl.col("event_id").bin.encode("hex")]
     source, ingest_time = pl.col("source"), pl.col("ingest_time")
-    return envelope(contract, source=source, ingest_time=ingest_time, entity_id=pl.col(entity), key=key)
+    enveloped = named.with_columns(
+        envelope(contract, source=source, ingest_time=ingest_time, entity_id=pl.col(entity), key=key)
+    )
+    return enveloped.select(*contract.polars_schema, *(name for name in ("row_number",) if name in raw.columns))
 
 
 def stamp_list(

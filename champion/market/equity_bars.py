@@ -12,7 +12,7 @@ import polars as pl
 
 from champion import contracts
 from champion.contracts.datasets import BARS
-from champion.market.envelope import envelope_of_raw
+from champion.market.envelope import normalize_rows
 
 VERSION = "3"  # raise it when the meaning of the output changes: committed bars are then rebuilt
 
@@ -20,6 +20,12 @@ EQUITY_SERIES = ("EQ", "BE", "BZ", "SM", "ST")
 """NSE's series in which a company's shares trade; a symbol is in one at a time, so it keeps its id when it moves."""
 BSE_EQUITY_GROUPS = ("A", "B", "T", "TS", "X", "XT", "Z", "ZP", "P", "M", "MT", "MS")
 """BSE's groups in which a company's shares trade: main board, trade to trade, listed on BSE alone, SME."""
+_COLUMNS = {
+    "symbol": "TckrSymb", "exchange": "Src", "isin": "ISIN", "instrument_type": "FinInstrmTp", "series": "SctySrs",
+    "trade_date": "TradDt", "prev_close": "PrvsClsgPric", "open": "OpnPric", "high": "HghPric", "low": "LwPric",
+    "close": "ClsPric", "last_price": "LastPric", "settlement_price": "SttlmPric", "volume": "TtlTradgVol",
+    "turnover": "TtlTrfVal", "trades": "TtlNbOfTxsExctd",
+}  # fmt: skip
 
 
 def instrument_id(symbol: pl.Expr, series: pl.Expr, exchange: pl.Expr) -> pl.Expr:
@@ -41,32 +47,13 @@ def normalize(raw: pl.DataFrame, names: Mapping[str, str] | None = None) -> pl.D
     `names` maps renamed symbols to the names of their instruments (`SymbolHistory.names`). `row_number` is kept if the
     raw frame has it, so that a refused bar can be traced to its line.
     """
-    contract = contracts.load(BARS)
-    named = raw.with_columns(
-        trade_date=pl.col("TradDt"),
-        instrument_id=instrument_id(pl.col("TckrSymb").replace(names or {}), pl.col("SctySrs"), pl.col("Src")),
-    )
-    return named.select(
-        *envelope_of_raw(contract, "instrument_id"),
+    return normalize_rows(
+        raw,
+        contracts.load(BARS),
         "instrument_id",
-        pl.col("TckrSymb").alias("symbol"),
-        pl.col("Src").alias("exchange"),
-        pl.col("ISIN").alias("isin"),
-        pl.col("FinInstrmTp").alias("instrument_type"),
-        pl.col("SctySrs").alias("series"),
-        "trade_date",
-        pl.col("PrvsClsgPric").alias("prev_close"),
-        pl.col("OpnPric").alias("open"),
-        pl.col("HghPric").alias("high"),
-        pl.col("LwPric").alias("low"),
-        pl.col("ClsPric").alias("close"),
-        pl.col("LastPric").alias("last_price"),
-        pl.col("SttlmPric").alias("settlement_price"),
-        pl.col("TtlTradgVol").alias("volume"),
-        pl.col("TtlTrfVal").alias("turnover"),
-        pl.col("TtlNbOfTxsExctd").alias("trades"),
-        pl.lit(1.0).alias("adjustment_factor"),
-        pl.lit(None, pl.Date).alias("adjustment_date"),
-        pl.lit(value=True).alias("is_trading_day"),
-        *(name for name in ("row_number",) if name in raw.columns),
+        instrument_id=instrument_id(pl.col("TckrSymb").replace(names or {}), pl.col("SctySrs"), pl.col("Src")),
+        adjustment_factor=pl.lit(1.0),
+        adjustment_date=pl.lit(None, pl.Date),
+        is_trading_day=pl.lit(value=True),
+        **_COLUMNS,
     )

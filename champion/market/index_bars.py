@@ -11,27 +11,26 @@ import polars as pl
 
 from champion import contracts
 from champion.contracts.datasets import INDEX_BARS
-from champion.market.envelope import envelope_of_raw
+from champion.market.envelope import normalize_rows
 
 VERSION = "2"  # raise it when the meaning of the output changes: committed partitions are then rebuilt
 EXCHANGE = "NSE"
 _CRORE = 1e7  # rupees
 _SAME = "AUTO BANK ENERGY FMCG IT MEDIA METAL MNC PHARMA PSE REALTY COMMODITIES INFRASTRUCTURE 100 200 500".split()
 RENAMED = {
-    "S&P CNX NIFTY": "NIFTY 50",
-    "CNX NIFTY": "NIFTY 50",
-    "CNX NIFTY JUNIOR": "NIFTY NEXT 50",
-    "S&P CNX 500": "NIFTY 500",
-    "BANK NIFTY": "NIFTY BANK",
-    "CNX BANK NIFTY": "NIFTY BANK",
-    "CNX PSU BANK": "NIFTY PSU BANK",
-    "CNX FINANCE": "NIFTY FINANCIAL SERVICES",
-    "CNX SERVICE SECTOR": "NIFTY SERVICES SECTOR",
-    "CNX CONSUMPTION": "NIFTY INDIA CONSUMPTION",
+    "S&P CNX NIFTY": "NIFTY 50", "CNX NIFTY": "NIFTY 50", "CNX NIFTY JUNIOR": "NIFTY NEXT 50",
+    "S&P CNX 500": "NIFTY 500", "BANK NIFTY": "NIFTY BANK", "CNX BANK NIFTY": "NIFTY BANK",
+    "CNX PSU BANK": "NIFTY PSU BANK", "CNX FINANCE": "NIFTY FINANCIAL SERVICES",
+    "CNX SERVICE SECTOR": "NIFTY SERVICES SECTOR", "CNX CONSUMPTION": "NIFTY INDIA CONSUMPTION",
     "CNX DIVIDEND OPPORTUNITIES": "NIFTY DIVIDEND OPPORTUNITIES 50",
     **{f"CNX {name}": f"NIFTY {name}" for name in _SAME},
-}
+}  # fmt: skip
 """Earlier names in capitals, and the current name of the index."""
+_COLUMNS = {
+    "trade_date": "Index_Date", "index_name": "Index_Name", "open": "Open_Index_Value", "high": "High_Index_Value",
+    "low": "Low_Index_Value", "close": "Closing_Index_Value", "points_change": "Points_Change", "volume": "Volume",
+    "price_earnings": "P_E", "price_book": "P_B", "dividend_yield": "Div_Yield",
+}  # fmt: skip
 
 
 def index_id(name: pl.Expr) -> pl.Expr:
@@ -46,24 +45,13 @@ def index_id(name: pl.Expr) -> pl.Expr:
 
 def normalize(raw: pl.DataFrame) -> pl.DataFrame:
     """Return one row per raw row, in the same order, turnover in rupees; missing values stay null."""
-    contract = contracts.load(INDEX_BARS)
-    named = raw.with_columns(trade_date=pl.col("Index_Date"), index_id=index_id(pl.col("Index_Name")))
-    return named.select(
-        *envelope_of_raw(contract, "index_id"),
+    return normalize_rows(
+        raw,
+        contracts.load(INDEX_BARS),
         "index_id",
-        pl.col("Index_Name").alias("index_name"),
-        pl.lit(EXCHANGE).alias("exchange"),
-        "trade_date",
-        pl.col("Open_Index_Value").alias("open"),
-        pl.col("High_Index_Value").alias("high"),
-        pl.col("Low_Index_Value").alias("low"),
-        pl.col("Closing_Index_Value").alias("close"),
-        pl.col("Points_Change").alias("points_change"),
-        pl.col("Volume").alias("volume"),
+        index_id=index_id(pl.col("Index_Name")),
+        exchange=pl.lit(EXCHANGE),
         # Crores have two decimals: rounding to rupees removes the error of the multiplication.
-        (pl.col("Turnover_Rs_Cr") * _CRORE).round(0).alias("turnover"),
-        pl.col("P_E").alias("price_earnings"),
-        pl.col("P_B").alias("price_book"),
-        pl.col("Div_Yield").alias("dividend_yield"),
-        *(name for name in ("row_number",) if name in raw.columns),
+        turnover=(pl.col("Turnover_Rs_Cr") * _CRORE).round(0),
+        **_COLUMNS,
     )

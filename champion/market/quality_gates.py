@@ -73,29 +73,34 @@ class GateInputs:
 def evaluate_gates(inputs: GateInputs, as_of: date | None = None) -> GateReport:
     """Evaluate all gates; with `as_of` also the number of days since the last session."""
     limits = inputs.limits
-    shares = inputs.bars.filter(pl.col("series").is_in(EQUITY_SERIES)).height
-    dear = f"closes above {limits.highest_price:,.0f} rupees"
+    bars, shares = inputs.bars.height, inputs.bars.filter(pl.col("series").is_in(EQUITY_SERIES)).height
+    above = inputs.bars.filter(pl.col("close") > limits.highest_price)
+    dear = _found(above, pl.col("close"), pl.format("close {}", "close"))
+    repeated = 1 - pl.col("instrument_id").n_unique() / pl.len()
+    uniqueness = inputs.bars.group_by(session="trade_date").agg(value=repeated, detail=pl.lit("repeated keys"))
     gaps = f"opens beyond {limits.gap:.0%} of the previous close, no action known"
     outside = "turnover over volume outside low and high"
     found = [
         _by_session("completeness", inputs, _completeness(inputs), limits.completeness),
-        _by_bar("validity", inputs, _dear(inputs), inputs.bars.height, 0.0, dear),
-        _by_session("uniqueness", inputs, _uniqueness(inputs), 0.0),
+        _by_bar("validity", inputs, dear, bars, 0.0, f"closes above {limits.highest_price:,.0f} rupees"),
+        _by_session("uniqueness", inputs, uniqueness, 0.0),
         _by_session("rejected", inputs, _rejected(inputs), limits.rejected),
         _by_session("row_count", inputs, _row_count(inputs), limits.row_count),
         _by_session("universe_churn", inputs, _churn(inputs), limits.churn),
         _by_session("continuity", inputs, _continuity(inputs), limits.broken_closes),
         _by_bar("ohlc_order", inputs, _outside_range(inputs), 1, 0.0, "bars with prices out of order"),
-        _by_bar("consistency", inputs, _inconsistent(inputs), inputs.bars.height, limits.inconsistent, outside),
+        _by_bar("consistency", inputs, _inconsistent(inputs), bars, limits.inconsistent, outside),
         _by_bar("unexplained_gaps", inputs, _gaps(inputs), shares, limits.gap_share, gaps),
     ]
-    found += [
-        _by_bar(gate, inputs, inputs.questions.filter(pl.col("gate") == gate), 1, 0.0, what)
-        for gate, what in QUESTIONS.items()
-    ]
+    for gate, what in QUESTIONS.items():
+        found.append(_by_bar(gate, inputs, inputs.questions.filter(pl.col("gate") == gate), 1, 0.0, what))
     if inputs.identity is not None:
         found.append(_by_bar("identity", inputs, inputs.identity, 1, 0.0, "contradictions of symbol and ISIN"))
-    gates = [gate for gate, _, _ in found] + ([] if as_of is None else [_freshness(inputs, as_of)])
+    gates = [gate for gate, _, _ in found]
+    if as_of is not None:
+        last, limit = inputs.sessions[-1], limits.stale_days
+        age = float((as_of - last).days)
+        gates.append(("freshness", "warning", age, limit, age <= limit, f"last session {last}"))
     findings, accepted = _concat(rows for _, rows, _ in found), _concat(rows for _, _, rows in found)
     return GateReport(pl.DataFrame(gates, schema=GATES, orient="row"), findings, accepted)
 
@@ -113,18 +118,15 @@ def unadjusted_gaps(bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
     """
     adjusted = adjust(bars, factors).with_columns(_LAST_BAR)
     wide = ((pl.col("open") / pl.col("held") - 1).abs() > GAP) & ((pl.col("open") - pl.col("held")).abs() > TICKS)
-    found = adjusted.filter(wide).select("instrument_id", "before", session="trade_date")
-    return found.join(_with_decision(found, factors, "session"), on=["instrument_id", "session"], how="anti").drop(
-        "before"
-    )
+    return _without_decision(adjusted.filter(wide), factors).select("instrument_id", session="trade_date")
 
 
-def _with_decision(gaps: pl.DataFrame, factors: pl.DataFrame, session: str) -> pl.DataFrame:
-    """Return the gaps with a manual decision, whose ex-date may be a holiday before the gap's session."""
+def _without_decision(gaps: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
+    """Return the gaps without a manual decision, whose ex-date may be a holiday before the gap's session."""
     decisions = factors.filter(pl.col("basis") == "decision").select("instrument_id", "ex_date")
-    return gaps.join(decisions, on="instrument_id").filter(
-        (pl.col("before") < pl.col("ex_date")) & (pl.col("ex_date") <= pl.col(session))
-    )
+    within = (pl.col("before") < pl.col("ex_date")) & (pl.col("ex_date") <= pl.col("trade_date"))
+    decided = gaps.join(decisions, on="instrument_id").filter(within)
+    return gaps.join(decided, on=["instrument_id", "trade_date"], how="anti")
 
 
 def _by_session(
@@ -184,20 +186,9 @@ def _completeness(inputs: GateInputs) -> pl.DataFrame:
         .agg(*share, absent=absent.then(1.0))
         .with_columns(pl.coalesce("absent", "isin").alias("isin"))
     )
-    least = (
-        shares.unpivot(CRITICAL, index="session").sort("value", "session", "variable").unique("session", keep="first")
-    )
+    ordered = shares.unpivot(CRITICAL, index="session").sort("value", "session", "variable")
+    least = ordered.unique("session", keep="first")
     return least.select("session", "value", detail=pl.format("least complete: {} on {}", "variable", "session"))
-
-
-def _dear(inputs: GateInputs) -> pl.DataFrame:
-    dear = inputs.bars.filter(pl.col("close") > inputs.limits.highest_price)
-    return _found(dear, pl.col("close"), pl.format("close {}", "close"))
-
-
-def _uniqueness(inputs: GateInputs) -> pl.DataFrame:
-    repeated = 1 - pl.col("instrument_id").n_unique() / pl.len()
-    return inputs.bars.group_by(session="trade_date").agg(value=repeated).with_columns(detail=pl.lit("repeated keys"))
 
 
 def _rejected(inputs: GateInputs) -> pl.DataFrame:
@@ -214,9 +205,8 @@ def _row_count(inputs: GateInputs) -> pl.DataFrame:
     counts = _sides(inputs.context.group_by("trade_date").len("rows"), inputs.limits)
     usual = pl.col("rows").rolling_median(LOOKBACK, min_samples=5).shift(1).over("_side", order_by="trade_date")
     detail = pl.format("{}: {} rows, {} usual before", "trade_date", "rows", pl.col("_usual").round(0).cast(pl.Int64))
-    return counts.with_columns(_usual=usual).select(
-        session="trade_date", value=(pl.col("rows") / pl.col("_usual") - 1).abs(), detail=detail
-    )
+    change = (pl.col("rows") / pl.col("_usual") - 1).abs()
+    return counts.with_columns(_usual=usual).select(session="trade_date", value=change, detail=detail)
 
 
 def _churn(inputs: GateInputs) -> pl.DataFrame:
@@ -293,27 +283,13 @@ def _gaps(inputs: GateInputs) -> pl.DataFrame:
     adjusted = adjust(shares, inputs.factors, total_return=True).with_columns(_LAST_BAR)
     gap, moved = pl.col("open") / pl.col("prev_close") - 1, (pl.col("open") - pl.col("prev_close")).abs()
     from_held = pl.col("open") / pl.col("held") - 1
-    wide = adjusted.join(inputs.bars.select("trade_date").unique(), on="trade_date", how="semi").filter(
-        pl.col("before").is_not_null()
-        & (gap.abs() > inputs.limits.gap)
-        & (from_held.abs() > inputs.limits.gap)
-        & (moved > TICKS)
-    )
-    found = wide.join(
-        _with_decision(wide, inputs.factors, "trade_date"), on=["instrument_id", "trade_date"], how="anti"
-    )
+    beyond = (gap.abs() > inputs.limits.gap) & (from_held.abs() > inputs.limits.gap) & (moved > TICKS)
+    evaluated = adjusted.join(inputs.bars, on="trade_date", how="semi")
+    wide = evaluated.filter(pl.col("before").is_not_null() & beyond)
     detail = pl.format("open {}, previous close {}, last bar {}", "open", "prev_close", "before")
-    return _found(found, gap, detail)
-
-
-def _freshness(inputs: GateInputs, as_of: date) -> tuple[object, ...]:
-    last, limit = inputs.sessions[-1], inputs.limits.stale_days
-    age = float((as_of - last).days)
-    return ("freshness", "warning", age, limit, age <= limit, f"last session {last}")
+    return _found(_without_decision(wide, inputs.factors), gap, detail)
 
 
 def _found(bars: pl.DataFrame, value: pl.Expr, detail: pl.Expr) -> pl.DataFrame:
-    named = bars.select(
-        pl.col("trade_date").alias("session"), "instrument_id", "symbol", "series", value=value, detail=detail
-    )
-    return named.cast({"value": pl.Float64})
+    finding = {"value": value.cast(pl.Float64), "detail": detail}
+    return bars.select(pl.col("trade_date").alias("session"), "instrument_id", "symbol", "series", **finding)

@@ -33,12 +33,11 @@ def coerce(rows: pl.DataFrame, contract: Contract) -> ValidationResult:
     their strings.
     """
     fields = [field for field in contract.fields if field.name in rows.columns]
-    typed = rows.with_columns(_cast(field) for field in fields)
-    failed = [typed[field.name].is_null() & rows[field.name].is_not_null() for field in fields]
+    typed = rows.with_columns(_cast(field)[0] for field in fields)
     reasons = [
-        pl.when(mask).then(pl.format("{}: '{}' is not a " + _kind(field), pl.lit(field.name), pl.col(field.name)))
-        for field, mask in zip(fields, failed, strict=True)
-        if mask.any()
+        pl.when(failed).then(pl.format("{}: '{}' is not a " + _cast(field)[1], pl.lit(field.name), pl.col(field.name)))
+        for field in fields
+        if (failed := typed[field.name].is_null() & rows[field.name].is_not_null()).any()
     ]
     if not reasons:
         return ValidationResult(typed, rows.clear().with_columns(reasons=pl.lit(None, pl.List(pl.String))))
@@ -60,7 +59,15 @@ def validate(frame: pl.DataFrame, contract: Contract) -> ValidationResult:
         for name, text in contract.rules.items()
         if set(pl.sql_expr(text).meta.root_names()) <= set(frame.columns)
     ]
-    checked = frame.with_columns(reasons=_list([*reasons, *_key_reasons(frame, contract)]))
+    key = [name for name in contract.key if name in frame.columns]
+    if frame.select(key).is_duplicated().any():
+        conflicting = pl.struct(pl.exclude(ROW)).hash().n_unique().over(key) > 1
+        repeated = ~pl.struct(key).is_first_distinct()
+        reasons += [
+            pl.when(conflicting).then(pl.lit("conflicting_key")),
+            pl.when(repeated & ~conflicting).then(pl.lit("duplicate_row")),
+        ]
+    checked = frame.with_columns(reasons=_list(reasons))
     bad = pl.col("reasons").list.len() > 0
     return ValidationResult(checked.filter(~bad).drop("reasons"), checked.filter(bad))
 
@@ -81,44 +88,20 @@ def require_valid(
     return checked.accepted
 
 
-def _key_reasons(frame: pl.DataFrame, contract: Contract) -> Sequence[pl.Expr]:
-    key = [name for name in contract.key if name in frame.columns]
-    if not frame.select(key).is_duplicated().any():
-        return []
-    content = pl.struct(pl.exclude(ROW)).hash()
-    conflicting = content.n_unique().over(key) > 1
-    repeated = ~pl.struct(key).is_first_distinct()
-    return [
-        pl.when(conflicting).then(pl.lit("conflicting_key")),
-        pl.when(repeated & ~conflicting).then(pl.lit("duplicate_row")),
-    ]
-
-
 def _list(reasons: Sequence[pl.Expr]) -> pl.Expr:
-    if not reasons:
-        return pl.lit([], pl.List(pl.String))
-    return pl.concat_list(reasons).list.drop_nulls()
+    return pl.concat_list(reasons).list.drop_nulls() if reasons else pl.lit([], pl.List(pl.String))
 
 
-def _cast(field: Field) -> pl.Expr:
-    column, dtype = pl.col(field.name), field.types.polars
+def _cast(field: Field) -> tuple[pl.Expr, str]:
+    """Return the text of a field in its type, null where it is not one, and the name of that type."""
+    dtype = field.types.polars
+    number = pl.col(field.name).cast(dtype, strict=False)
     match dtype:
         case pl.Date():
-            return column.str.to_date("%Y-%m-%d", strict=False)
+            return pl.col(field.name).str.to_date("%Y-%m-%d", strict=False), "date (YYYY-MM-DD)"
         case pl.Float64():
-            number = column.cast(pl.Float64, strict=False)
-            return pl.when(number.is_finite()).then(number)  # 'nan' and 'inf' are not prices
-        case _:
-            return column.cast(dtype, strict=False)
-
-
-def _kind(field: Field) -> str:
-    match field.types.polars:
-        case pl.Date():
-            return "date (YYYY-MM-DD)"
-        case pl.Float64():
-            return "number"
+            return pl.when(number.is_finite()).then(number), "number"  # 'nan' and 'inf' are not prices
         case pl.Int64() | pl.Int32():
-            return "whole number"
-        case other:
-            return str(other)
+            return number, "whole number"
+        case _:
+            return number, str(dtype)

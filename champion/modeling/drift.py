@@ -54,16 +54,6 @@ def between(before: pl.DataFrame, now: pl.DataFrame, *, bins: int = 10, fewest: 
     >>> between(last_week, this_week).select(pl.col("psi", "ks").round(2), "now").row(0)
     (0.35, 0.1, 100)
     """
-    _check_frames(before, now, bins)
-    rows = []
-    for name in now.columns:
-        old, new = finite(before[name]), finite(now[name])
-        measures = _measures(old, new, bins) if min(len(old), len(new)) >= max(fewest, 1) else (None, None, None)
-        rows.append((name, *measures, len(old), len(new), _null_share(old, before), _null_share(new, now)))
-    return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
-
-
-def _check_frames(before: pl.DataFrame, now: pl.DataFrame, bins: int) -> None:
     if missing := [name for name in now.columns if name not in before.columns]:
         raise UsageError(f"drift compares the same columns; before lacks {', '.join(missing)}")
     other = [name for name in now.columns if not (now.schema[name].is_numeric() and before.schema[name].is_numeric())]
@@ -71,6 +61,12 @@ def _check_frames(before: pl.DataFrame, now: pl.DataFrame, bins: int) -> None:
         raise UsageError(f"drift compares numbers, not {', '.join(other)}: select the numeric columns first")
     if bins < 2:  # noqa: PLR2004 - one bin holds every value on both sides
         raise UsageError(f"drift needs 2 bins or more, not {bins}")
+    rows = []
+    for name in now.columns:
+        old, new = finite(before[name]), finite(now[name])
+        measures = _measures(old, new, bins) if min(len(old), len(new)) >= max(fewest, 1) else (None, None, None)
+        rows.append((name, *measures, len(old), len(new), _null_share(old, before), _null_share(new, now)))
+    return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
 
 
 def _null_share(values: _Values, frame: pl.DataFrame) -> float | None:
@@ -81,19 +77,15 @@ def _measures(before: _Values, now: _Values, bins: int) -> tuple[float, float, f
     """Return psi, chance and ks of sorted values."""
     from scipy.stats import ks_2samp  # noqa: PLC0415 - slow to import
 
-    edges = _edges(before, bins)
+    # The upper edges, which belong to their bins, of all bins but the last: quantiles that are values.
+    places = [math.ceil(len(before) * part / bins) - 1 for part in range(1, bins)]
+    quantiles, counts = np.unique(before[places], return_counts=True)
+    edges = np.unique(np.concatenate([quantiles, np.nextafter(quantiles[counts > 1], -math.inf)]))
     old, new = _shares(before, edges), _shares(now, edges)
     psi = float(np.sum((new - old) * np.log(new / old)))
     with np.errstate(divide="ignore"):  # the p-value of one value against one; it is not used
         ks = float(ks_2samp(before, now, method="asymp").statistic)
     return psi, len(edges) * (1 / len(before) + 1 / len(now)), ks
-
-
-def _edges(values: _Values, bins: int) -> _Values:
-    """Return the upper edges, which belong to their bins, of all bins but the last: quantiles that are values."""
-    places = [math.ceil(len(values) * part / bins) - 1 for part in range(1, bins)]
-    edges, counts = np.unique(values[places], return_counts=True)
-    return np.unique(np.concatenate([edges, np.nextafter(edges[counts > 1], -math.inf)]))
 
 
 def _shares(values: _Values, edges: _Values) -> _Values:

@@ -58,8 +58,7 @@ class Winsorizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         """Return the clipped inputs."""
         check_is_fitted(self)
         values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
-        clipped: NDArray[np.float64] = np.clip(values, self.low_, self.high_)
-        return clipped
+        return np.asarray(np.clip(values, self.low_, self.high_), dtype=np.float64)
 
     @override
     def __sklearn_tags__(self) -> Any:
@@ -88,16 +87,12 @@ MODELS: dict[str, Callable[[int], Estimator]] = {
     "random_forest": lambda seed: RandomForestClassifier(
         n_estimators=200, max_depth=6, min_samples_leaf=100, max_samples=0.5, random_state=seed
     ),
+    # No early stopping: its validation rows are random, so their labels overlap those of training rows.
     "hist_gradient_boosting": lambda seed: HistGradientBoostingClassifier(
-        max_iter=150,
-        learning_rate=0.05,
-        max_leaf_nodes=15,
-        min_samples_leaf=200,
-        l2_regularization=1.0,
-        early_stopping=False,  # its validation rows are random, so their labels overlap those of training rows
-        random_state=seed,
+        max_iter=150, learning_rate=0.05, max_leaf_nodes=15, min_samples_leaf=200, l2_regularization=1.0,
+        early_stopping=False, random_state=seed,
     ),
-}
+}  # fmt: skip
 """Models by name, as functions of the seed: small and strongly regularised, because a daily signal is mostly noise."""
 
 _DEFAULT_PREPARE = {"logistic": ("middle", "standard")}  # others: `middle`, as binning fails on a column without values

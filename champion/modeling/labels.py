@@ -81,15 +81,11 @@ def _without_gaps(labels: pl.DataFrame, gaps: pl.DataFrame, calendar: pl.DataFra
     # A gap on a date without a session counts on the next session.
     numbered = named.join_asof(calendar.sort("trade_date"), on="trade_date", strategy="forward").drop_nulls("_session")
     last = numbered.select("instrument_id", _end="_session", _gap="_session").sort("_end")
-    joined = (
-        labels.with_row_index("_row")
-        .sort("_end")
-        .join_asof(last, on="_end", by="instrument_id", check_sortedness=False)
-        .sort("_row")
-    )
+    by_end = labels.with_row_index("_row").sort("_end")
+    joined = by_end.join_asof(last, on="_end", by="instrument_id", check_sortedness=False).sort("_row")
     across = (pl.col("_gap") > pl.col("_entry")).fill_null(value=False) & pl.col("label_end").is_not_null()
-    kept = [pl.when(~across).then(name).alias(name) for name in ("forward_return", "exit_date")]
-    return joined.with_columns(*kept, across_gap=across).drop("_row", "_entry", "_end", "_gap")
+    kept = pl.when(~across).then(pl.col("forward_return", "exit_date"))
+    return joined.with_columns(kept, across_gap=across).drop("_row", "_entry", "_end", "_gap")
 
 
 def average_uniqueness(labels: pl.DataFrame) -> pl.Series:

@@ -66,7 +66,7 @@ def summarise_ic(ic: pl.DataFrame, horizon: int = 1) -> dict[str, float]:
     values = _numbers(ic["ic"])
     count = values.len()
     if count < 2:  # noqa: PLR2004 - a variance needs two
-        return {"mean": math.nan, "std": math.nan, "icir": math.nan, "t": math.nan, "sessions": float(count)}
+        return {**dict.fromkeys(("mean", "std", "icir", "t"), math.nan), "sessions": float(count)}
     mean = float(values.mean())  # type: ignore[arg-type]
     std = float(values.std()) if _varies(values) else 0.0  # type: ignore[arg-type]
     icir = mean / std if std else math.nan
@@ -118,7 +118,16 @@ def long_short_return(scores: pl.DataFrame, *, horizon: int, cost_bps: float = 0
     """
     known = _known(scores)
     rebalances = known["trade_date"].unique().sort().gather_every(horizon)
-    weights = _weights(known.filter(pl.col("trade_date").is_in(rebalances.implode())), share)
+    size = (pl.len() * share).floor().cast(pl.Int64).clip(1)
+    place = pl.col("score").rank("average") - 0.5
+    side = pl.when(place > pl.len() - size).then(1).when(place < size).then(-1)
+    weights = (
+        known.filter(pl.col("trade_date").is_in(rebalances.implode()))
+        .with_columns(_side=side.over("trade_date"))
+        .drop_nulls("_side")
+        .filter(pl.col("_side").n_unique().over("trade_date") > 1)
+        .with_columns(weight=0.5 * pl.col("_side") / pl.len().over("trade_date", "_side"))
+    )
     gross = weights.group_by("trade_date").agg(gross_return=(pl.col("weight") * pl.col("forward_return")).sum())
     return (
         _turnover(weights, rebalances)
@@ -203,27 +212,14 @@ def _varies(values: pl.Series) -> bool:
 
 
 def _per_session(scores: pl.DataFrame, correlation: pl.Expr) -> pl.DataFrame:
+    moves = varies(pl.col("score")) & varies(pl.col("forward_return"), scale=1.0)
     return (
         _known(scores)
         .group_by("trade_date")
-        .agg(
-            ic=correlation, count=pl.len(), varies=varies(pl.col("score")) & varies(pl.col("forward_return"), scale=1.0)
-        )
-        .filter((pl.col("count") >= _FEWEST) & pl.col("varies") & pl.col("ic").is_not_nan())
+        .agg(ic=correlation, count=pl.len(), moves=moves)
+        .filter((pl.col("count") >= _FEWEST) & pl.col("moves") & pl.col("ic").is_not_nan())
         .select("trade_date", "ic")
         .sort("trade_date")
-    )
-
-
-def _weights(scores: pl.DataFrame, share: float) -> pl.DataFrame:
-    size = (pl.len() * share).floor().cast(pl.Int64).clip(1)
-    place = pl.col("score").rank("average") - 0.5
-    side = pl.when(place > pl.len() - size).then(1).when(place < size).then(-1)
-    return (
-        scores.with_columns(_side=side.over("trade_date"))
-        .drop_nulls("_side")
-        .filter(pl.col("_side").n_unique().over("trade_date") > 1)
-        .with_columns(weight=0.5 * pl.col("_side") / pl.len().over("trade_date", "_side"))
     )
 
 
@@ -236,8 +232,8 @@ def _turnover(weights: pl.DataFrame, rebalances: pl.Series) -> pl.DataFrame:
     # After a total loss there is no capital, so the weights stay as they were.
     drifted = pl.when(capital > 0).then(worth / capital).otherwise("weight")
     left = held.select(pl.col("_number") + 1, "instrument_id", weight=-drifted)
-    both = pl.concat([held.drop("forward_return"), left]).group_by("_number", "instrument_id")
-    changes = both.agg(pl.col("weight").sum().abs())
+    both = pl.concat([held.drop("forward_return"), left])
+    changes = both.group_by("_number", "instrument_id").agg(pl.col("weight").sum().abs())
     traded = changes.group_by("_number").agg(turnover=pl.col("weight").sum())
     # Without positions before and after a rebalance, the turnover is known to be 0.
     return order.join(traded, on="_number", how="left").select("trade_date", pl.col("turnover").fill_null(0.0))

@@ -103,7 +103,13 @@ def scale_free(
         raise ContractError(f"features lack {', '.join(missing)}; build them with {wanted}")
     if not chosen:
         return features.select(needed).sort("instrument_id", "trade_date")
-    joined = features.select(needed).join(_from_bars(bars), on=["instrument_id", "trade_date"], how="left")
+    columns = ("instrument_id", "trade_date", "close", "volume")
+    check_bars(bars, columns)
+    obv = indicators.obv(_CLOSE, pl.col("volume"))
+    past = {f"_return_{n}": _CLOSE / _CLOSE.shift(n) - 1 for n in _RETURNS} | {"_flow": obv - obv.shift(_FLOW_WINDOW)}
+    each = [expression.over("instrument_id").alias(name) for name, expression in past.items()]
+    from_bars = bars.select(columns).sort("instrument_id", "trade_date").with_columns(each)
+    joined = features.select(needed).join(from_bars, on=["instrument_id", "trade_date"], how="left")
     if without := joined.filter(_CLOSE.is_null()).height:
         raise ContractError(
             f"{without} of {quantity(joined.height, 'feature row has', 'feature rows have')} no bar; "
@@ -111,13 +117,3 @@ def scale_free(
         )
     inputs = [_SCALE_FREE[name].alias(name) for name in chosen]
     return joined.select(*_KEY, *inputs, *ranked).sort("instrument_id", "trade_date")
-
-
-def _from_bars(bars: pl.DataFrame) -> pl.DataFrame:
-    """Return close, volume, past simple returns and the change of on-balance volume, per bar."""
-    columns = ("instrument_id", "trade_date", "close", "volume")
-    check_bars(bars, columns)
-    obv = indicators.obv(_CLOSE, pl.col("volume"))
-    past = {f"_return_{n}": _CLOSE / _CLOSE.shift(n) - 1 for n in _RETURNS} | {"_flow": obv - obv.shift(_FLOW_WINDOW)}
-    each = [expression.over("instrument_id").alias(name) for name, expression in past.items()]
-    return bars.select(columns).sort("instrument_id", "trade_date").with_columns(each)

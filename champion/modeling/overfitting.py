@@ -38,9 +38,8 @@ def probability_of_overfitting(trials: pl.DataFrame, blocks: int = BLOCKS) -> tu
     """
     values = trials.cast(pl.Float64).to_numpy()
     if not np.isfinite(values).all():
-        raise ModelError(
-            f"{int((~np.isfinite(values)).sum())} of {values.size} values are unknown: leave out their sessions"
-        )
+        unknown = int((~np.isfinite(values)).sum())
+        raise ModelError(f"{unknown} of {values.size} values are unknown: leave out their sessions")
     if blocks < _FEWEST or blocks % 2 or trials.width < _FEWEST or trials.height < _FEWEST * blocks:
         raise ModelError(
             f"{quantity(trials.width, 'trial')} over {quantity(trials.height, 'session')} in {blocks} blocks: "

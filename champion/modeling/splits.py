@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import combinations
 from math import comb
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +26,7 @@ __all__ = ["CombinatorialPurged", "PurgedWalkForward", "Window"]
 __dir__ = __all__.copy
 
 Groups: TypeAlias = Sequence[date] | NDArray[np.datetime64]
+Fold: TypeAlias = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +87,13 @@ class PurgedWalkForward:
             needed = self.min_train + gap + self.n_splits
             raise ModelError(
                 f"{quantity(len(ordered), 'session is', 'sessions are')} too few for {self.n_splits} folds: "
-                f"at least {needed} are needed "
-                f"({self.min_train} to train on, {gap} between, one for each fold)"
+                f"at least {needed} are needed ({self.min_train} to train on, {gap} between, one for each fold)"
             )
         first = len(ordered) - block * self.n_splits
         starts = range(first, len(ordered), block)
         return [Window(ordered[s - gap - 1], ordered[s], ordered[s + block - 1]) for s in starts]
 
-    def split(
-        self, X: ArrayLike, y: ArrayLike | None = None, groups: Groups | None = None
-    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    def split(self, X: ArrayLike, y: ArrayLike | None = None, groups: Groups | None = None) -> Iterator[Fold]:
         """Yield training and test row numbers; `groups` is the session of each row.
 
         Raises:
@@ -107,9 +105,7 @@ class PurgedWalkForward:
             test = (sessions >= np.datetime64(window.test_start)) & (sessions <= np.datetime64(window.test_end))
             yield np.flatnonzero(train), np.flatnonzero(test)
 
-    def get_n_splits(
-        self, X: ArrayLike | None = None, y: ArrayLike | None = None, groups: ArrayLike | None = None
-    ) -> int:
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Return the number of folds."""
         return self.n_splits
 
@@ -162,9 +158,7 @@ class CombinatorialPurged:
         """Return the blocks that each split tests, in the order of `split`."""
         return list(combinations(range(self.n_groups), self.n_test))
 
-    def split(
-        self, X: ArrayLike, y: ArrayLike | None = None, groups: Groups | None = None
-    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    def split(self, X: ArrayLike, y: ArrayLike | None = None, groups: Groups | None = None) -> Iterator[Fold]:
         """Yield training and test row numbers; `groups` is the session of each row.
 
         Raises:
@@ -187,9 +181,7 @@ class CombinatorialPurged:
                 )
             yield np.flatnonzero(~near[number]), np.flatnonzero(test[number])
 
-    def get_n_splits(
-        self, X: ArrayLike | None = None, y: ArrayLike | None = None, groups: ArrayLike | None = None
-    ) -> int:
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Return the number of splits."""
         return comb(self.n_groups, self.n_test)
 

@@ -51,7 +51,7 @@ from champion.modeling import estimators
 from champion.modeling.estimators import Estimator, Recipe
 from champion.modeling.labels import average_uniqueness
 from champion.modeling.metrics import information_coefficient, rank_ic, summarise_ic
-from champion.modeling.splits import CombinatorialPurged, PurgedWalkForward
+from champion.modeling.splits import CombinatorialPurged, Fold, PurgedWalkForward
 
 __all__ = ["TrainingResult", "fit", "folds", "judge", "labelled", "learn", "matrix", "paths", "score"]
 __dir__ = __all__.copy
@@ -61,7 +61,6 @@ Splitter: TypeAlias = PurgedWalkForward | CombinatorialPurged
 
 _KEY = ("instrument_id", "symbol", "trade_date")
 _IMPORTANCE_ROWS = 5_000
-_THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,15 @@ def fit(
         tested.append(_predict(estimator, rows, features, test, fold))
         if progress:
             progress(fold, splitter.n_splits, f"fold {fold} of {splitter.n_splits}")
-    importance = _importance(estimator, features[test], labels[test], inputs, recipe.seed)
+    few = test[np.random.default_rng(recipe.seed).permutation(len(test))[:_IMPORTANCE_ROWS]]
+
+    def auc(model: Estimator, rows: NDArray[np.float64], outcomes: NDArray[np.int8]) -> float:
+        return float(roc_auc_score(outcomes, estimators.probability(model, rows)))
+
+    losses = permutation_importance(
+        estimator, features[few], labels[few], scoring=auc, n_repeats=3, random_state=recipe.seed
+    )
+    importance = pl.DataFrame({"input": list(inputs), "importance": losses.importances_mean})
     final = _train(recipe, rows, features, np.arange(rows.height))
     out_of_sample = pl.concat(tested)
     return TrainingResult(
@@ -115,7 +122,7 @@ def fit(
         inputs=tuple(inputs),
         out_of_sample=out_of_sample,
         folds=pl.DataFrame([{"fold": f["fold"][0], **judge(f, splitter.horizon)} for f in tested]),
-        importance=importance,
+        importance=importance.sort("importance", "input", descending=[True, False]),
         metrics={**judge(out_of_sample, splitter.horizon), "train_rows": float(rows.height)},
     )
 
@@ -169,9 +176,8 @@ def labelled(frame: pl.DataFrame) -> pl.DataFrame:
     rows = frame.drop_nulls("forward_return").sort("trade_date", "instrument_id")
     rows = rows.with_columns(label=(pl.col("forward_return") > median).cast(pl.Int8))
     if rows["label"].n_unique() < 2:  # noqa: PLR2004 - a classifier needs both
-        raise ModelError(
-            f"{quantity(rows.height, 'labelled row')} of one class only: train on more sessions and instruments"
-        )
+        few = quantity(rows.height, "labelled row")
+        raise ModelError(f"{few} of one class only: train on more sessions and instruments")
     return rows
 
 
@@ -186,7 +192,7 @@ def _require_finite(frame: pl.DataFrame, name: str) -> None:
         )
 
 
-def folds(rows: pl.DataFrame, splitter: Splitter) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+def folds(rows: pl.DataFrame, splitter: Splitter) -> Iterator[Fold]:
     """Yield the row numbers (train, test) of each fold, without training labels that end within the embargo.
 
     The splitter counts the sessions of the rows. If sessions of the market are missing there, labels end later than it
@@ -217,7 +223,7 @@ def learn(
 ) -> Pipeline:
     """Fit a pipeline; the same seed gives a bit-identical pipeline."""
     # Parallel fits only: a forest that predicts in threads adds its trees in any order, which changes the last bits.
-    with parallel_config(backend="threading", n_jobs=_THREADS):
+    with parallel_config(backend="threading", n_jobs=2):
         return estimators.fit(recipe.make(), features, labels, weights)
 
 
@@ -234,8 +240,7 @@ def judge(scores: pl.DataFrame, horizon: int) -> dict[str, float]:
         "ic": summarise_ic(information_coefficient(scores), horizon)["mean"],
         "rank_ic": ranked["mean"],
         "rank_ic_t": ranked["t"],
-        "icir": ranked["icir"],
-        "sessions": ranked["sessions"],
+        **{name: ranked[name] for name in ("icir", "sessions")},
     }
 
 
@@ -253,18 +258,3 @@ def _predict(
 ) -> pl.DataFrame:
     tested = rows.select(*_KEY, pl.lit(fold).alias("fold"), "forward_return", "label")[test]
     return tested.with_columns(score=pl.Series(estimators.probability(estimator, features[test])))
-
-
-def _importance(
-    estimator: Estimator, features: NDArray[np.float64], labels: NDArray[np.int8], inputs: Sequence[str], seed: int
-) -> pl.DataFrame:
-    chosen = np.random.default_rng(seed).permutation(len(labels))[:_IMPORTANCE_ROWS]
-
-    def auc(model: Estimator, rows: NDArray[np.float64], outcomes: NDArray[np.int8]) -> float:
-        return float(roc_auc_score(outcomes, estimators.probability(model, rows)))
-
-    result = permutation_importance(
-        estimator, features[chosen], labels[chosen], scoring=auc, n_repeats=3, random_state=seed
-    )
-    frame = pl.DataFrame({"input": list(inputs), "importance": result.importances_mean})
-    return frame.sort("importance", "input", descending=[True, False])

@@ -81,7 +81,14 @@ def find(universe: str | Mapping[str, Any] | Universe) -> Universe:
         return universe
     if isinstance(universe, str) and universe in UNIVERSES:
         return UNIVERSES[universe]
-    filters = _filters(universe) if isinstance(universe, str) else dict(universe)
+    try:
+        filters = json.loads(universe) if isinstance(universe, str) else dict(universe)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"universe {universe!r} is neither a name ({', '.join(UNIVERSES)}) nor filters as JSON ({error})"
+        ) from error
+    if not isinstance(filters, dict):
+        raise UsageError(f"universe {universe!r}: filters are a JSON object such as {UNIVERSES['liquid'].text}")
     known = [field.name for field in fields(Universe)]
     if unknown := sorted(set(filters) - set(known)):
         raise UsageError(f"universe filters {', '.join(unknown)} are not known; there are {', '.join(known)}")
@@ -108,7 +115,7 @@ def members(bars: pl.DataFrame, universe: Universe, first_bars: pl.DataFrame | N
     >>> members(bars, Universe(min_close=20.0))["instrument_id"].to_list()
     ['B']
     """
-    needed = {"series": bool(universe.series), "close": universe.min_close > 0}
+    needed = {"series": universe.series, "close": universe.min_close > 0}
     if missing := [name for name, is_needed in needed.items() if is_needed and name not in bars.columns]:
         raise UsageError(f"the universe filters on {', '.join(missing)}, which the bars lack")
     keep = [pl.lit(value=True)]
@@ -126,15 +133,3 @@ def members(bars: pl.DataFrame, universe: Universe, first_bars: pl.DataFrame | N
         ordered = ordered.join(first_bars.select("instrument_id", "first_bar"), on="instrument_id", how="left")
         keep.append((pl.col("trade_date") - pl.col("first_bar")).dt.total_days() >= universe.min_age)
     return ordered.filter(pl.all_horizontal(keep)).select("instrument_id", "trade_date")
-
-
-def _filters(text: str) -> dict[str, Any]:
-    try:
-        filters = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(
-            f"universe {text!r} is neither a name ({', '.join(UNIVERSES)}) nor filters as JSON ({error})"
-        ) from error
-    if not isinstance(filters, dict):
-        raise UsageError(f"universe {text!r}: filters are a JSON object such as {UNIVERSES['liquid'].text}")
-    return filters

@@ -353,8 +353,7 @@ def test_a_rule_gives_the_same_result_in_polars_and_clickhouse(engine: Executor,
         sent = pl.DataFrame(rows, schema={field.name: field.types.polars for field in fields})
         engine.command(f"truncate table {table}")
         insert(engine, table, storage.to_arrow(sent, contract))
-        constraint = contracts.rules.rule_constraint(rule, text).partition(" CHECK ")[2]
-        answer = engine.query(f"select {constraint} from {table}", settings={"max_threads": 1}).result_rows
+        answer = engine.query(f"select ifNull({text}, true) from {table}", settings={"max_threads": 1}).result_rows
         polars = sent.select(contracts.rule_expression(text)).to_series().to_list()
         assert polars == [bool(verdict) for (verdict,) in answer]
         nulls = sent.select(contracts.rule_expression(text)).filter(pl.Series([None in r.values() for r in rows]))

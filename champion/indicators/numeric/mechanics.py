@@ -67,11 +67,6 @@ def rupees(amount: pl.Expr) -> pl.Expr:
     return divide(amount, PRICE_UNIT)
 
 
-def mean_rupees(amount: pl.Expr, window: int) -> pl.Expr:
-    """Return the mean in rupees of the last `window` whole price units; null until the window is full."""
-    return divide(amount.rolling_sum(window), PRICE_UNIT * window)
-
-
 def highest(values: pl.Expr, window: int) -> pl.Expr:
     """Return the highest of the last `window` whole numbers; null until the window is full."""
     return _extreme(values, window, pl.Expr.gt)
@@ -141,12 +136,22 @@ def sharing(result: pl.Expr, **values: pl.Expr) -> pl.Expr:
     return shared if name is None else shared.alias(name)
 
 
-def wilder_mean(values: pl.Expr, window: int) -> pl.Expr:
-    """Return Wilder's mean of whole numbers, which starts as the mean of the first `window` non-null values."""
+def exp_mean(values: pl.Expr, window: int, *, alpha: float, unit: int = 1) -> pl.Expr:
+    """Return the exponential mean of whole numbers over `unit`; it starts as the mean of the first `window` known ones.
+
+    With alpha = 1 / `window` it is Wilder's mean.
+    """
     whole = pl.field("whole")
-    first = divide(first_known(whole, window).sum(), window)
-    mean = seeded_ewm(whole.cast(pl.Float64), seed=first, count=window, alpha=1 / window)
+    first = divide(first_known(whole, window).sum(), unit * window)
+    mean = seeded_ewm(divide(whole, unit), seed=first, count=window, alpha=alpha)
     return sharing(mean, whole=values)
+
+
+def ema_of(values: pl.Expr, span: int) -> pl.Expr:
+    """Return the EMA of an indicator, seeded with the simple average of its first `span` known values."""
+    value = pl.field("value")
+    mean = seeded_ewm(value, seed=first_mean(value, span), count=span, alpha=2 / (span + 1))
+    return sharing(mean, value=values)
 
 
 def typical_units(high: pl.Expr, low: pl.Expr, close: pl.Expr) -> pl.Expr:

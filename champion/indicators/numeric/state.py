@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators.numeric.mechanics import rupees, units, widest_units, wilder_mean
+from champion.indicators.numeric.mechanics import exp_mean, rupees, units, widest_units
 from champion.indicators.trend import ema_from
 
 
@@ -19,12 +19,12 @@ def macd_fast(close: pl.Expr, fast: int = 12, slow: int = 26) -> pl.Expr:
 
 def average_gain(close: pl.Expr, window: int = 14) -> pl.Expr:
     """Return Wilder's average gain, in price units; null on the first `window` rows."""
-    return wilder_mean(_gain(units(close).diff()), window)
+    return exp_mean(_gain(units(close).diff()), window, alpha=1 / window)
 
 
 def average_loss(close: pl.Expr, window: int = 14) -> pl.Expr:
     """Return Wilder's average loss, in price units, never negative; null on the first `window` rows."""
-    return wilder_mean(_gain(-units(close).diff()), window)
+    return exp_mean(_gain(-units(close).diff()), window, alpha=1 / window)
 
 
 def gain(close_before: pl.Expr, close: pl.Expr) -> pl.Expr:

@@ -98,8 +98,20 @@ def _money_follows(found: Sequence[Token], place: int) -> bool:
     return bool(rest) and rest[0].concept == "number"
 
 
-_BETWEEN_PAIR = {"filler", "per", "mark", "rupee", "from", "for", "face_value", "paise", "not_equity", "own_class"}
-_BETWEEN_RATIO = {"filler", "bonus", "rights", "not_equity", "own_class", "per"}
+_BETWEEN_PAIR = {
+    "filler",
+    "per",
+    "mark",
+    "rupee",
+    "from",
+    "for",
+    "face_value",
+    "paise",
+    "not_equity",
+    "own_class",
+    "to",
+}
+_BETWEEN_RATIO = {"filler", "bonus", "rights", "not_equity", "own_class", "per", "for"}
 
 
 def _join(single: Sequence[Item], found: Sequence[Token]) -> list[Item]:
@@ -107,14 +119,10 @@ def _join(single: Sequence[Item], found: Sequence[Token]) -> list[Item]:
     for item in single:
         last = joined[-1] if joined else None
         between = found[last.place + 1 : item.place] if last is not None else []
+        concepts = {token.concept for token in between}
         if last is not None and last.kind == "number" and item.kind == "number" and _is_ratio(between):
             joined[-1] = Item("ratio", last.value, item.value, last.place)
-        elif (
-            last is not None
-            and {last.kind, item.kind} <= {"money", "number"}
-            and any(token.concept == "to" for token in between)
-            and all(token.concept in _BETWEEN_PAIR | {"to"} for token in between)
-        ):
+        elif last is not None and {last.kind, item.kind} <= {"money", "number"} and "to" in concepts <= _BETWEEN_PAIR:
             joined[-1] = Item("pair", last.value, item.value, last.place)
         elif last is not None and last.kind == "ratio" and between and between[-1].text == ":":
             joined[-1] = replace(last, kind="number", other=0.0)  # 1:1:1
@@ -125,12 +133,8 @@ def _join(single: Sequence[Item], found: Sequence[Token]) -> list[Item]:
 
 
 def _is_ratio(between: Sequence[Token]) -> bool:
-    if [token.text for token in between] == [":"]:
-        return True
-    words = [token for token in between if token.text not in {"-", "(", ")", "."}]
-    return any(token.concept == "for" for token in words) and all(
-        token.concept in _BETWEEN_RATIO | {"for"} for token in words
-    )
+    concepts = {token.concept for token in between if token.text not in {"-", "(", ")", "."}}
+    return [token.text for token in between] == [":"] or "for" in concepts <= _BETWEEN_RATIO
 
 
 def has_to(chunk: Sequence[Token]) -> bool:
@@ -141,6 +145,6 @@ def has_to(chunk: Sequence[Token]) -> bool:
 def money_pair(found: Sequence[Token]) -> list[Item]:
     """Return the only two amounts in rupees as a pair, if `to` is between them: `1 share of Rs 10 into 5 of Rs 2`."""
     money = [item for place in range(len(found)) if (item := quantity_at(found, place)) and item.kind == "money"]
-    if len(money) == 2 and has_to(found[money[0].place : money[1].place]):  # noqa: PLR2004 - old and new
-        return [Item("money_pair", money[0].value, money[1].value, money[0].place)]
-    return []
+    if len(money) != 2 or not has_to(found[money[0].place : money[1].place]):  # noqa: PLR2004 - old and new
+        return []
+    return [Item("money_pair", money[0].value, money[1].value, money[0].place)]

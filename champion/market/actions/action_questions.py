@@ -77,11 +77,8 @@ def questions(factors: pl.DataFrame, sessions: Sequence[date]) -> pl.DataFrame:
         .join_asof(calendar, left_on="ex_date", right_on="session", strategy="forward", coalesce=False)
         .drop_nulls("session")
     )
-    why = (
-        pl.when(pl.col("verdict") == NO_BARS)
-        .then(pl.lit("the lake has no bar of this instrument"))
-        .otherwise(pl.col("reason"))
-    )
+    without_bars = pl.lit("the lake has no bar of this instrument")
+    why = pl.when(pl.col("verdict") == NO_BARS).then(without_bars).otherwise("reason")
     return found.select(
         "session",
         pl.col("verdict").replace_strict(_GATES, return_dtype=pl.String).alias("gate"),

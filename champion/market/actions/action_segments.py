@@ -35,9 +35,8 @@ class Segment:
     @property
     def items(self) -> list[Item]:
         """Its quantities in order, without the face values next to them."""
-        if self.kind in {"bonus", "rights", "dividend"}:
-            return find_quantities(without_face_values(self.tokens)) or find_quantities(self.tokens)
-        return find_quantities(self.tokens)
+        paid = self.kind in {"bonus", "rights", "dividend"}
+        return (paid and find_quantities(without_face_values(self.tokens))) or find_quantities(self.tokens)
 
     @property
     def unknown(self) -> list[str]:
@@ -58,33 +57,30 @@ def _clauses(found: Sequence[Token]) -> list[list[Token]]:
     chunks: list[list[Token]] = [[]]
     for token in found:
         if token.concept == "and" or (token.concept == "mark" and token.text in _SEPARATORS):
-            chunks.append([token])
-        else:
-            chunks[-1].append(token)
+            chunks.append([])
+        chunks[-1].append(token)
     clauses: list[list[Token]] = []
     for chunk in chunks:
-        if not clauses or _starts_action(chunk) or _is_unknown(chunk):
+        if not clauses or _starts_action(chunk):
             clauses.append(chunk)
         else:
             clauses[-1] += chunk
-    if len(clauses) > 1 and not _starts_action(clauses[0]) and not _is_unknown(clauses[0]):
+    if len(clauses) > 1 and not _starts_action(clauses[0]):
         clauses[:2] = [clauses[0] + clauses[1]]
     return clauses
 
 
 def _starts_action(chunk: Sequence[Token]) -> bool:
-    """Return whether a chunk has an action's word, a label, or a change of face value."""
+    """Return whether a chunk has an action's word, a label, or a change of face value, or may name an unknown action.
+
+    That is, its first word is unknown, and a number or only unknown words follow.
+    """
     concepts = [token.concept for token in chunk]
     face_pair = concepts.count("number") > 1 and "face_value" in concepts and has_to(chunk)
-    return face_pair or any(concept in STARTS | _LABELS for concept in concepts)
-
-
-def _is_unknown(chunk: Sequence[Token]) -> bool:
-    """Return whether the first word of a chunk is unknown, and a number or only unknown words follow."""
     words = [token for token in chunk if token.concept not in {"mark", "and", "filler"}]
-    if not words or words[0].concept != "unknown" or len(words[0].text) < _WORD:
-        return False
-    return all(token.concept == "unknown" for token in words) or any(token.concept == "number" for token in words)
+    named = bool(words) and words[0].concept == "unknown" and len(words[0].text) >= _WORD
+    unknown = named and ("number" in concepts or all(token.concept == "unknown" for token in words))
+    return face_pair or unknown or not (STARTS | _LABELS).isdisjoint(concepts)
 
 
 def _segments(clause: Sequence[Token], text: Sequence[Token]) -> list[Segment]:
@@ -108,7 +104,9 @@ def _segments(clause: Sequence[Token], text: Sequence[Token]) -> list[Segment]:
         else:
             before.append(token)
     if not found:
-        return [_unnamed(before)] if before else []
+        # Without an action's word: a change of face value, or an unknown text.
+        changes = any(token.concept == "face_value" for token in before) and has_to(before)
+        return [Segment("face_value" if changes else "unnamed", tokens=before)] if before else []
     if before and len(found) > 1 and found[-1].kind != "meeting" and not found[-1].items and find_quantities(before):
         for one in found:  # each segment gets the tokens before its word, as in `1:1 bonus 5% dividend`
             one.tokens, before = before, one.tokens
@@ -177,12 +175,6 @@ def _move_amount_before(before: Segment, segment: Segment) -> None:
         del before.tokens[place:]
 
 
-def _unnamed(left: Sequence[Token]) -> Segment:
-    """Return the segment of a clause without an action's word: a change of face value, or an unknown text."""
-    changes = any(token.concept == "face_value" for token in left) and has_to(left)
-    return Segment("face_value" if changes else "unnamed", tokens=list(left))
-
-
 def _without_empty_twins(segments: Sequence[Segment]) -> list[Segment]:
     """Drop a split, consolidation, bonus or right without quantities if another of its kind has them."""
     kept = []
@@ -191,8 +183,7 @@ def _without_empty_twins(segments: Sequence[Segment]) -> list[Segment]:
         twin = any(one.items and not one.has("not_equity") for one in others)
         same = segment.kind in {"split", "consolidation", "bonus", "rights"}
         reverse = segment.kind == "split" and any(one.kind == "consolidation" and one.items for one in segments)
-        if ((same and twin) or reverse) and not segment.items and not segment.has("not_equity", "unknown"):
-            continue
-        if not segment.included:
+        empty = not segment.items and not segment.has("not_equity", "unknown")
+        if not segment.included and not (empty and ((same and twin) or reverse)):
             kept.append(segment)
     return kept

@@ -32,12 +32,8 @@ _WITHOUT_FACTOR = {
     "capital_reduction": "the list does not say what becomes of the number of shares",
     "dividend": "dividends are not adjusted for",
 }
-_NO_FACES, _NO_RATIO, _NO_AMOUNT, _NO_PREMIUM = (
-    "the face values are not in the text",
-    "the ratio is not in the text",
-    "the text gives no amount",
-    "the text gives no amount of premium",
-)
+_NO_FACES, _NO_RATIO = "the face values are not in the text", "the ratio is not in the text"
+_NO_AMOUNT, _NO_PREMIUM = "the text gives no amount", "the text gives no amount of premium"
 WITHOUT_QUANTITY = (_NO_FACES, _NO_RATIO, _NO_AMOUNT)
 """The reasons for actions whose text has no quantity."""
 NOT_IN_SHARES = "the {} is not in equity shares"
@@ -118,10 +114,10 @@ def _split(segment: Segment, text: str) -> list[ParsedAction]:
 
 def _face_value(segment: Segment, text: str) -> list[ParsedAction]:
     pairs = [item for item in segment.items if item.kind == "pair"]
-    if len(pairs) == 1:
-        kind = "split" if pairs[0].value > pairs[0].other else "consolidation"
-        return _split(Segment(kind, tokens=segment.tokens), text)
-    return [_unclear("other", text, "no known word")]
+    if len(pairs) != 1:
+        return [_unclear("other", text, "no known word")]
+    kind = "split" if pairs[0].value > pairs[0].other else "consolidation"
+    return _split(Segment(kind, tokens=segment.tokens), text)
 
 
 def _bonus(segment: Segment, text: str) -> list[ParsedAction]:
@@ -163,8 +159,7 @@ def _rights(segment: Segment, text: str) -> list[ParsedAction]:
     detail = f"{ratios[0].value:g}:{ratios[0].other:g}" if len(ratios) == 1 else text
     if len(ratios) != 1 or not (ratios[0].value > 0 and ratios[0].other > 0):
         why = "more than one ratio, or a side of it is zero" if ratios else "the ratio is not clear"
-        why = why if segment.items else _NO_RATIO
-        return [_unclear("rights", detail, why)]
+        return [_unclear("rights", detail, why if segment.items else _NO_RATIO)]
     if premium is None:
         return [_unclear("rights", detail, _NO_PREMIUM)]
     return [ParsedAction("rights", None, detail, _WITHOUT_FACTOR["rights"], premium)]
@@ -185,13 +180,13 @@ def _premium(segment: Segment) -> float | None:
 
 
 def _dividend(segment: Segment, text: str) -> list[ParsedAction]:
-    label = " ".join(sorted({_SHOWN.get(one, one) for one in segment.labels} - {"kind_of_dividend"})) or "dividend"
+    shown = {"spl": "special", "int": "interim"}
+    label = " ".join(sorted({shown.get(one, one) for one in segment.labels} - {"kind_of_dividend"})) or "dividend"
     items = segment.items
     if segment.has("not_equity") and not segment.has("own_class"):
         return [ParsedAction("dividend", None, text, NOT_IN_SHARES.format("dividend"), verdict=MOVES_NO_PRICE)]
-    extra = []
-    if any(item.kind in {"ratio", "pair"} for item in items):
-        extra = [_unclear("other", text, "a ratio without a word for it")]
+    has_ratio = any(item.kind in {"ratio", "pair"} for item in items)
+    extra = [_unclear("other", text, "a ratio without a word for it")] if has_ratio else []
     money = [item for item in items if item.kind == "money"]
     percents = [item for item in items if item.kind == "percent"]
     numbers = [item for item in items if item.kind == "number"]
@@ -201,16 +196,10 @@ def _dividend(segment: Segment, text: str) -> list[ParsedAction]:
     if len(chosen) != 1 or chosen[0].dotted or chosen[0].value <= 0 or strange or stray:
         why = "the amount is not clear" if chosen else _NO_AMOUNT
         return [_unclear("dividend", label if not chosen else text, why), *extra]
-    value = chosen[0].value
-    if chosen[0].kind == "percent":
-        detail = f"{label} {value:g}%"
-        found = ParsedAction("dividend", None, detail, _WITHOUT_FACTOR["dividend"], percent=value)
-    else:
-        found = ParsedAction("dividend", None, f"{label} {value:g}", _WITHOUT_FACTOR["dividend"], value)
-    return [found, *extra]
-
-
-_SHOWN = {"spl": "special", "int": "interim"}
+    value, is_percent = chosen[0].value, chosen[0].kind == "percent"
+    amount, percent = (None, value) if is_percent else (value, None)
+    detail = f"{label} {value:g}{'%' * is_percent}"
+    return [ParsedAction("dividend", None, detail, _WITHOUT_FACTOR["dividend"], amount, percent), *extra]
 
 
 def _by_price(segment: Segment, text: str) -> list[ParsedAction]:
@@ -219,10 +208,9 @@ def _by_price(segment: Segment, text: str) -> list[ParsedAction]:
 
 
 def _other(segment: Segment, text: str) -> list[ParsedAction]:
-    found = [ParsedAction(segment.kind, None, "", verdict=MOVES_NO_PRICE)]
-    if segment.kind in {"buyback", "distribution", "interest"}:
-        return [*found, *_left_over(segment, text, {"ratio", "pair"})]
-    return [*found, *_left_over(segment, text, {"ratio", "pair", "money", "percent"})]
+    paid = set() if segment.kind in {"buyback", "distribution", "interest"} else {"money", "percent"}
+    found = ParsedAction(segment.kind, None, "", verdict=MOVES_NO_PRICE)
+    return [found, *_left_over(segment, text, {"ratio", "pair"} | paid)]
 
 
 def _unnamed(segment: Segment, text: str) -> list[ParsedAction]:
@@ -232,9 +220,8 @@ def _unnamed(segment: Segment, text: str) -> list[ParsedAction]:
 
 def _left_over(segment: Segment, text: str, kinds: set[str]) -> list[ParsedAction]:
     """Return an action that is not understood if a segment has quantities that its kind cannot have."""
-    if any(item.kind in kinds for item in segment.items):
-        return [_unclear("other", text, "a quantity without a word for it")]
-    return []
+    known = all(item.kind not in kinds for item in segment.items)
+    return [] if known else [_unclear("other", text, "a quantity without a word for it")]
 
 
 def _unclear(kind: str, detail: str, reason: str) -> ParsedAction:
@@ -254,14 +241,11 @@ def _distinct(actions: Iterable[ParsedAction]) -> list[ParsedAction]:
 
 
 _READERS = {
-    "split": _split,
-    "consolidation": _split,
+    **dict.fromkeys(("split", "consolidation"), _split),
+    **dict.fromkeys(("demerger", "scheme", "capital_reduction"), _by_price),
     "face_value": _face_value,
     "bonus": _bonus,
     "rights": _rights,
     "dividend": _dividend,
-    "demerger": _by_price,
-    "scheme": _by_price,
-    "capital_reduction": _by_price,
     "unnamed": _unnamed,
 }

@@ -14,25 +14,19 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-VOCABULARY: dict[str, str] = {}
-"""From spelling to concept."""
 _SPELLINGS = {
+    **{word: word for word in "spl sub reverse int face cent at par nil de return buy back".split()},
     "split": "split fvs splits splt spilt splitt spltt subdivision subdivisions subdiv subdivn subdvn subdivided",
-    "spl": "spl",
-    "sub": "sub",
     "division": "division divisions divn dvn dvsn divsn",
     "consolidation": "consolidation consolidated consolidate consolidating consol consl consld consoln conso",
-    "reverse": "reverse",
     "bonus": "bonus bon bns bonuses",
     "rights": "rights right rht rhts rgt rgts rghts rght rts",
     "premium": "premium premia prem prm premiun",
     "dividend": "dividend dividends div divs divd divi dvd dvdnd divdnd divnd",
     "interim": "interim intrm intm interm intr",
-    "int": "int",
     "special": "special spcl spec spcial",
     "final": "final fin fnl",
     "kind_of_dividend": "total exempt taxable additional addl",
-    "face": "face",
     "value": "value val valus valu vlaue",
     "face_value": "fv facevalue",
     "from": "from frm fm fr",
@@ -41,21 +35,13 @@ _SPELLINGS = {
     "foreign": "usd dollar dollars cents euro euros eur gbp pound pounds sterling jpy yen sgd aed",
     "paise": "paise paisa paisas ps",
     "percent": "percent pct percentage",
-    "cent": "cent",
     "per": "per pe",
     "for": "for every each",
-    "at": "at",
-    "par": "par",
-    "nil": "nil",
     "demerger": "demerger demergers demergr demerged spinoff",
-    "de": "de",
     "scheme": "scheme sch arrangement agmt arrgmt arngmt arrgt amalgamation amalg merger reconstruction restructuring",
     "capital": "capital cap",
     "reduction": "reduction redn reductn reduced",
-    "return": "return",
     "buyback": "buyback bback",
-    "buy": "buy",
-    "back": "back",
     "distribution": "distribution distributions distrtn dist distn distbn",
     "interest": "interest intrst interst",
     "payment": "payment payments pymt pymnt pmt payement amount amt redemptio",
@@ -87,6 +73,8 @@ _SPELLINGS = {
         "wef amongst sum only total fy denomination nominal price prices"
     ),
 }
+VOCABULARY = {word: concept for concept, words in reversed(_SPELLINGS.items()) for word in words.split()}
+"""From spelling to concept, the first in the table that has the spelling."""
 NUMBERS = {name: str(n) for n, name in enumerate("one two three four five six seven eight nine ten".split(), start=1)}
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 _NOISE = re.compile(
@@ -116,11 +104,6 @@ class Token:
     tight: bool = False
 
 
-for _concept, _words in _SPELLINGS.items():
-    for _word in _words.split():
-        VOCABULARY.setdefault(_word, _concept)
-
-
 @lru_cache(maxsize=65_536)
 def tokens(text: str) -> tuple[Token, ...]:
     """Return the tokens of a text in order; unknown words have the concept `unknown`.
@@ -130,7 +113,10 @@ def tokens(text: str) -> tuple[Token, ...]:
     >>> [token.value for token in tokens("Dividned - Rs 1,250.50 Per Sahre") if token.concept == "number"]
     [1250.5]
     """
-    plain = _plain(text)
+    plain = unicodedata.normalize("NFKC", text).lower().replace("\u20b9", " rs ").replace("@", " at ")
+    plain = _ONE_OF.sub(" ", _NOISE.sub(" ", _DASHES.sub("-", plain)))
+    plain = _ABBREVIATED.sub(lambda found: re.sub("[^a-z]", "", found[0]) + " ", plain)
+    plain = re.sub(r"(?<=\d)\s*[:;]+[-.\s]*(?=\d)", ":", plain)
     found: list[Token] = []
     matches = list(_TOKEN.finditer(plain))
     skip = False
@@ -150,14 +136,6 @@ def tokens(text: str) -> tuple[Token, ...]:
         else:
             found.append(Token("mark", match["mark"]))
     return tuple(_phrases(found))
-
-
-def _plain(text: str) -> str:
-    plain = unicodedata.normalize("NFKC", text).lower().replace("\u20b9", " rs ").replace("@", " at ")
-    plain = _DASHES.sub("-", plain)
-    plain = _ONE_OF.sub(" ", _NOISE.sub(" ", plain))
-    plain = _ABBREVIATED.sub(lambda found: re.sub("[^a-z]", "", found[0]) + " ", plain)
-    return re.sub(r"(?<=\d)\s*[:;]+[-.\s]*(?=\d)", ":", plain)
 
 
 def _word_tokens(word: str, following: str | None) -> tuple[list[Token], bool]:
@@ -181,7 +159,11 @@ def _guess(word: str) -> list[tuple[str, str]]:
         return [(VOCABULARY[piece], piece) for piece in pieces]
     if near := _nearest(word):
         return [(near, word)]
-    return _cut_nearly(word)
+    for cut in range(2, len(word) - _LONG + 2):  # a long misspelt word after one of the vocabulary: `intdividned`
+        known, rest = word[:cut], word[cut:]
+        if known in VOCABULARY and (near := _nearest(rest)):
+            return [(VOCABULARY[known], known), (near, rest)]
+    return []
 
 
 @lru_cache(maxsize=4096)
@@ -194,15 +176,6 @@ def _cut(word: str) -> tuple[str, ...]:
             if start in best and piece in VOCABULARY and len(best[start]) + 1 < len(best.get(end, "x" * 99)):
                 best[end] = (*best[start], piece)
     return best.get(len(word), ())
-
-
-def _cut_nearly(word: str) -> list[tuple[str, str]]:
-    """Return a word of the vocabulary and the rest, if the rest is a long misspelt word: `intdividned`."""
-    for cut in range(2, len(word) - _LONG + 2):
-        known, rest = word[:cut], word[cut:]
-        if known in VOCABULARY and (near := _nearest(rest)):
-            return [(VOCABULARY[known], known), (near, rest)]
-    return []
 
 
 @lru_cache(maxsize=4096)
@@ -237,23 +210,13 @@ def _edits(one: str, other: str) -> int:
 
 
 _PAIRS = {
-    ("face", "value"): "face_value",
-    ("de", "scheme"): "demerger",
-    ("sub", "division"): "split",
-    ("sub", "dividend"): "split",
-    ("buy", "back"): "buyback",
-    ("per", "cent"): "percent",
-    ("at", "par"): "at_par",
-    ("nil", "premium"): "at_par",
-    ("premium", "nil"): "at_par",
-    ("reverse", "split"): "consolidation",
-    ("int", "payment"): "interest",
-    ("interim", "payment"): "interest",
-    ("return", "capital"): "redemption",
-    ("capital", "reduction"): "capital_reduction",
-    ("reduction", "capital"): "capital_reduction",
-    ("book", "closure"): "closure",
-}
+    ("face", "value"): "face_value", ("de", "scheme"): "demerger", ("buy", "back"): "buyback",
+    ("sub", "division"): "split", ("sub", "dividend"): "split", ("reverse", "split"): "consolidation",
+    ("at", "par"): "at_par", ("nil", "premium"): "at_par", ("premium", "nil"): "at_par",
+    ("int", "payment"): "interest", ("interim", "payment"): "interest", ("return", "capital"): "redemption",
+    ("capital", "reduction"): "capital_reduction", ("reduction", "capital"): "capital_reduction",
+    ("per", "cent"): "percent", ("book", "closure"): "closure",
+}  # fmt: skip
 
 
 _SIGNS = {"%": "percent", "$": "foreign", "\u20ac": "foreign", "\u00a3": "foreign", "\u00a5": "foreign"}
@@ -264,23 +227,16 @@ def _phrases(found: list[Token]) -> list[Token]:
     joined: list[Token] = []
     for token in found:
         concept = _SIGNS.get(token.text, token.concept)
-        before = next((place for place in range(len(joined) - 1, -1, -1) if not _is_filler(joined[place])), None)
-        pair = None if before is None else _PAIRS.get((joined[before].concept, concept))
-        if pair is not None and before is not None:
-            joined[before:] = [Token(pair, token.text)]
+        words = [at for at, one in enumerate(joined) if one.concept != "filler" and one.text not in {"-", "."}]
+        if words and (pair := _PAIRS.get((joined[words[-1]].concept, concept))):
+            joined[words[-1] :] = [Token(pair, token.text)]
         else:
             joined.append(Token(concept, token.text, token.value, token.dotted, token.tight))
     return [t if t.concept not in _LEFT_ALONE else Token(_LEFT_ALONE[t.concept], t.text) for t in joined]
 
 
 _LEFT_ALONE = {
-    **dict.fromkeys(("division", "face", "buy", "reverse", "reduction"), "unknown"),
-    **dict.fromkeys(
-        ("sub", "de", "value", "back", "cent", "par", "nil", "payment", "return", "capital", "at"), "filler"
-    ),
+    **dict.fromkeys("division face buy reverse reduction".split(), "unknown"),
+    **dict.fromkeys("sub de value back cent par nil payment return capital at".split(), "filler"),
 }
 """The concept of a word outside the pair in which it has a meaning."""
-
-
-def _is_filler(token: Token) -> bool:
-    return token.concept == "filler" or token.text in {"-", "."}

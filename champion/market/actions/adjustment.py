@@ -73,7 +73,10 @@ def adjust(
     numbered = _join_products(numbered.with_columns(_before=before), products, "trade_date", "")
     numbered = _join_products(numbered, products, "_before", "_before")
     columns = {*bars.columns}
-    values = {name: _divide(name, "_factor_before" if name == "prev_close" else "_factor") for name in PRICES}
+    values = {}
+    for name in PRICES:  # unchanged, and not rounded, where the factor is null or 1
+        factor = pl.col("_factor_before" if name == "prev_close" else "_factor")
+        values[name] = pl.when(factor != 1.0).then((pl.col(name) / factor).round(_DECIMALS)).otherwise(name)
     volume = (pl.col("volume") * pl.col("_volume")).round().cast(pl.Int64)
     values["volume"] = pl.when(pl.col("_volume") != 1.0).then(volume).otherwise("volume")
     adjusted = numbered.sort("_row").with_columns(
@@ -136,26 +139,23 @@ def rescale(frame: pl.DataFrame, bars: pl.DataFrame, units: Mapping[str, str | N
     joined = frame.join(factors, on=[_ID, "trade_date"], how="left", maintain_order="left")
     scaled = []
     for name, dtype in frame.schema.items():
-        if units.get(name) in {"rupee", "share"}:
-            value = pl.col(name)
-            moved = value / pl.col("_factor") if units[name] == "rupee" else value * pl.col("_volume")
+        if (unit := units.get(name)) in {"rupee", "share"}:
+            moved = pl.col(name) / pl.col("_factor") if unit == "rupee" else pl.col(name) * pl.col("_volume")
             scaled.append((moved.round().cast(dtype) if dtype.is_integer() else moved).alias(name))
     return joined.with_columns(scaled).drop("_factor", "_volume")
 
 
 def _products(factors: pl.DataFrame) -> pl.DataFrame:
     """Return, per instrument and ex-date, the products of its factors and all later ones, and the latest ex-date."""
-    running = {
-        "_factor": pl.col("price_factor").cum_prod().over(_ID),
-        "_volume": pl.col("volume_factor").cum_prod().over(_ID),
-        "_latest": pl.col("ex_date").max().over(_ID),
-    }
     return (
-        factors.select(_ID, "ex_date", "price_factor", "volume_factor")
-        .sort(_ID, "ex_date", "price_factor", "volume_factor", descending=[False, True, False, False])
-        .with_columns(**running)
-        .group_by(_ID, "ex_date", maintain_order=True)
-        .agg(pl.col(name).last() for name in running)
+        factors.sort(_ID, "ex_date", "price_factor", "volume_factor", descending=[False, True, False, False])
+        .select(
+            *(_ID, "ex_date"),
+            _factor=pl.col("price_factor").cum_prod().over(_ID),
+            _volume=pl.col("volume_factor").cum_prod().over(_ID),
+            _latest=pl.col("ex_date").max().over(_ID),
+        )
+        .unique([_ID, "ex_date"], keep="last", maintain_order=True)
         .sort("ex_date")
     )
 
@@ -177,11 +177,6 @@ def _join_products(bars: pl.DataFrame, products: pl.DataFrame, session: str, suf
         )
         .drop("ex_date")
     )
-
-
-def _divide(name: str, factor: str) -> pl.Expr:
-    """Return a price divided by a factor; unchanged, and not rounded, where the factor is null or 1."""
-    return pl.when(pl.col(factor) != 1.0).then((pl.col(name) / pl.col(factor)).round(_DECIMALS)).otherwise(name)
 
 
 def _rows_before(cuts: pl.DataFrame, rows: pl.DataFrame, session: str) -> list[pl.DataFrame]:

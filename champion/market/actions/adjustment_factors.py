@@ -56,10 +56,9 @@ def factors(actions: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | No
     chosen = pl.col("kind").is_in([*KINDS, DECISION]) | (verdict == NOT_UNDERSTOOD)
     moving = actions.with_columns(verdict=verdict).filter(chosen).sort("ex_date", _ID, "kind")
     priced = _with_prices(moving, bars).with_columns(_face_value(moving))
+    stated = pl.col("kind").is_in([*BY_TEXT, DECISION]) & (pl.col("verdict") == READ)
     valued = priced.with_columns(
-        _text_factor=pl.when(pl.col("kind").is_in([*BY_TEXT, DECISION]) & (pl.col("verdict") == READ)).then(
-            "price_factor"
-        ),
+        _text_factor=pl.when(stated).then("price_factor"),
         _issue_price=pl.col("amount") + pl.col("_face_value"),
         _amount=_amount(),
     )
@@ -73,9 +72,8 @@ def factors(actions: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | No
         verdict=pl.when(traded).then("verdict").otherwise(pl.lit(NO_BARS)),
         reason=pl.when(pl.col("price_factor").is_null() | (pl.col("kind") == DECISION)).then("reason"),
     )
-    return stamp_list(
-        found, contracts.load(FACTORS), source=pl.col("source"), read_at=pl.col("ingest_time"), entity=_ID
-    )
+    source, read_at = pl.col("source"), pl.col("ingest_time")
+    return stamp_list(found, contracts.load(FACTORS), source=source, read_at=read_at, entity=_ID)
 
 
 def made_on() -> pl.Expr:
@@ -108,9 +106,8 @@ def _face_value(actions: pl.DataFrame) -> pl.Series:
         (pl.col("ex_date_later") > pl.col("ex_date")) & (pl.col("ex_date_later") <= pl.col("_made"))
     )
     all_known = pl.col("price_factor").is_not_null().all()
-    product = later.group_by("_row").agg(
-        _later=pl.when(all_known).then(pl.col("price_factor").product()).otherwise(float("nan"))
-    )
+    growth = pl.when(all_known).then(pl.col("price_factor").product()).otherwise(float("nan"))
+    product = later.group_by("_row").agg(_later=growth)
     grown = rows.join(product, on="_row", how="left", maintain_order="left")["_later"].fill_null(1.0).fill_nan(None)
     return (actions["face_value"] * grown).alias("_face_value")
 
@@ -130,11 +127,8 @@ def _theoretical() -> list[pl.Expr]:
     dividend = close / (close - pl.col("_amount"))
     value = pl.when(kind="rights").then(rights).when(kind=DIVIDEND).then(dividend)
     worth = pl.when(value.is_finite() & (value > 1) & (pl.col("verdict") == READ)).then(value)
-    basis = dict.fromkeys(_BY_RATIO, "ex_date_ratio") | {
-        DECISION: "decision",
-        "rights": "theoretical",
-        DIVIDEND: "theoretical",
-    }
+    basis = dict.fromkeys(_BY_RATIO, "ex_date_ratio") | dict.fromkeys(("rights", DIVIDEND), "theoretical")
+    basis[DECISION] = "decision"
     return [
         pl.coalesce("_text_factor", worth).alias("price_factor"),
         pl.col("kind").replace_strict(basis, default="text", return_dtype=pl.String).alias("basis"),
@@ -162,13 +156,12 @@ def _with_gaps(judged: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | 
         market = pl.DataFrame(schema={"trade_date": pl.Date, "market_gap": pl.Float64})
     moves = market.select("trade_date", "market_gap")
     waiting = judged.filter(pl.col("price_factor").is_null() & pl.col("gap").is_not_null()).select(*_EX).unique()
+    of_market = pl.col("market_gap").fill_null(0.0)
     opened = (
-        bars.join(waiting.select(_ID).unique(), on=_ID, how="semi")
+        bars.join(waiting, on=_ID, how="semi")
         .sort(_ID, "trade_date")
         .join(moves, on="trade_date", how="left", maintain_order="left")
-        .with_columns(
-            _gap=pl.col("open") / pl.col("close").shift(1).over(_ID) - 1 - pl.col("market_gap").fill_null(0.0)
-        )
+        .with_columns(_gap=pl.col("open") / pl.col("close").shift(1).over(_ID) - 1 - of_market)
     )
     usual = (
         waiting.join(opened.select(_ID, "trade_date", "_gap"), on=_ID)
@@ -177,7 +170,7 @@ def _with_gaps(judged: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | 
         .group_by(_EX)
         .agg(_usual=pl.col("_gap").tail(_USUAL_SESSIONS).abs().median() * _USUAL_GAPS)
     )
-    left = pl.col("gap") - pl.col("market_gap").fill_null(0.0)
+    left = pl.col("gap") - of_market
     limit = pl.max_horizontal(pl.lit(SMALLEST_GAP), pl.col("_usual").fill_null(0.0))
     return (
         judged.join(moves, left_on="_opened", right_on="trade_date", how="left", maintain_order="left")
@@ -206,7 +199,7 @@ def _verdict() -> pl.Expr:
 def _reason() -> pl.Expr:
     """Return the first applicable reason why an action has no factor."""
     kind, text = pl.col("kind"), pl.col("reason")
-    percent = pl.format("{}%", (pl.col("gap") * _PERCENT).round(1))
+    unexplained = "the text gives no ratio, and neither the market nor another action explains the gap of {}%"
     return (
         pl.when(kind == DECISION)
         .then(text)
@@ -219,11 +212,7 @@ def _reason() -> pl.Expr:
         .when(kind.is_in(_BY_RATIO) & pl.col("_open").is_null())
         .then(pl.lit("no bar since the ex-date"))
         .when(kind.is_in(_BY_RATIO) & (pl.col("verdict") == UNDECIDED))
-        .then(
-            pl.format(
-                "the text gives no ratio, and neither the market nor another action explains the gap of {}", percent
-            )
-        )
+        .then(pl.format(unexplained, (pl.col("gap") * _PERCENT).round(1)))
         .when(kind.is_in(_BY_RATIO))
         .then(pl.lit("the market, the share's usual gaps or another action of that date explain the open"))
         .when((kind == "rights") & pl.col("_issue_price").is_null())
@@ -239,22 +228,14 @@ def _reason() -> pl.Expr:
 def _apply_decisions(judged: pl.DataFrame) -> pl.DataFrame:
     """Let each decision replace all other actions of its ex-date except dividends, and add the volume factors."""
     is_decision, own = pl.col("kind") == DECISION, pl.col("kind").is_in(BY_TEXT)
-    others = ~is_decision & (pl.col("kind") != DIVIDEND)
-    has = is_decision.any().over(_EX)
     who = pl.when(is_decision).then("detail").max().over(_EX)
     shares = pl.when(own).then("price_factor").product().over(_EX)
     unread = (own & pl.col("price_factor").is_null() & (pl.col("verdict") == NOT_UNDERSTOOD)).any().over(_EX)
-    volume = (
-        pl.when(is_decision)
-        .then(pl.when(unread).then("price_factor").otherwise(shares))
-        .when(own)
-        .then("price_factor")
-        .otherwise(1.0)
-    )
-    replaced = has & others
+    of_decision = pl.when(unread).then("price_factor").otherwise(shares)
+    volume = pl.when(is_decision).then(of_decision).when(own).then("price_factor").otherwise(1.0)
+    replaced = is_decision.any().over(_EX) & ~is_decision & (pl.col("kind") != DIVIDEND)
     return judged.with_columns(volume_factor=volume).with_columns(
-        price_factor=pl.when(~replaced).then("price_factor"),
-        volume_factor=pl.when(~replaced).then("volume_factor"),
+        pl.when(~replaced).then(pl.col("price_factor", "volume_factor")),
         verdict=pl.when(replaced).then(pl.lit(DECIDED)).otherwise("verdict"),
         reason=pl.when(replaced).then(pl.format("decided by {}", who)).otherwise("reason"),
     )

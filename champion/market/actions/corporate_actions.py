@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from operator import attrgetter
 
 import polars as pl
 
@@ -31,15 +32,9 @@ LISTED = "list"
 _AMENDED_WITHIN = timedelta(days=60)  # NSE 2016 to 2025: no share has one split, bonus or right twice in 120 days
 _KEY = ["instrument_id", "ex_date", "kind"]
 _PARSED = {
-    "row": pl.Int64(),
-    "kind": pl.String(),
-    "price_factor": pl.Float64(),
-    "amount": pl.Float64(),
-    "percent": pl.Float64(),
-    "detail": pl.String(),
-    "reason": pl.String(),
-    "verdict": pl.String(),
-}
+    "kind": pl.String(), "price_factor": pl.Float64(), "amount": pl.Float64(), "percent": pl.Float64(),
+    "detail": pl.String(), "reason": pl.String(), "verdict": pl.String(),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +74,11 @@ def normalize(rows: pl.DataFrame, lineage: SymbolHistory, origin: ListOrigin) ->
         symbol=pl.Series(symbols, dtype=pl.String),
         instrument_id=pl.Series(names, dtype=pl.String),
     )
-    listed = listed.with_columns(
-        instrument_id=instrument_id(pl.col("instrument_id"), pl.col("series"), pl.lit(EXCHANGE))
-    ).with_row_index("row")
-    values = [
-        (row, a.kind, a.price_factor, a.amount, a.percent, a.detail, a.reason, a.verdict)
-        for row, text in enumerate(listed["purpose"])
-        for a in parse_purpose(text)
-    ]
-    found = pl.DataFrame(values, schema=_PARSED, orient="row")
+    ids = instrument_id(pl.col("instrument_id"), pl.col("series"), pl.lit(EXCHANGE))
+    listed = listed.with_columns(ids).with_row_index("row")
+    read = attrgetter(*_PARSED)
+    values = [(row, *read(action)) for row, text in enumerate(listed["purpose"]) for action in parse_purpose(text)]
+    found = pl.DataFrame(values, schema={"row": pl.Int64(), **_PARSED}, orient="row")
     parsed = listed.with_columns(pl.col("row").cast(pl.Int64)).join(found, on="row")
     breaks = ("corporate action breaks", "corporate actions break")
     stamped = _stamp(_one_per_kind(parsed), origin)
@@ -100,13 +91,9 @@ def decision_rows(rows: pl.DataFrame, lineage: SymbolHistory, read_at: datetime,
     `rows` are parsed by `sources.decisions`; their instrument is an instrument_id (`NSE:ACME`) or the symbol on the
     ex-date. A withdrawn decision has no factor.
     """
-    names = [
-        one if ":" in one else f"{EXCHANGE}:{lineage.name(one, day)}"
-        for one, day in rows.select("instrument", "ex_date").rows()
-    ]
-    symbols = [
-        lineage.symbol(name.split(":")[1], day) for name, day in zip(names, rows["ex_date"].to_list(), strict=True)
-    ]
+    named = rows.select("instrument", "ex_date").rows()
+    names = [one if ":" in one else f"{EXCHANGE}:{lineage.name(one, day)}" for one, day in named]
+    symbols = [lineage.symbol(name.split(":")[1], day) for name, (_, day) in zip(names, named, strict=True)]
     factor = pl.format("factor {}", pl.col("factor").cast(pl.String).fill_null("withdrawn"))
     parsed = rows.select(
         pl.Series("instrument_id", names, pl.String),
@@ -118,11 +105,9 @@ def decision_rows(rows: pl.DataFrame, lineage: SymbolHistory, read_at: datetime,
         pl.col("who").alias("detail"),
         series=pl.lit("EQ"),
         kind=pl.lit(DECISION),
-        amount=pl.lit(None, pl.Float64),
-        percent=pl.lit(None, pl.Float64),
-        face_value=pl.lit(None, pl.Float64),
         verdict=pl.lit(READ),
         purpose=factor,
+        **dict.fromkeys(("amount", "percent", "face_value"), pl.lit(None, pl.Float64)),
     )
     parts = [
         _stamp(part, ListOrigin(DECISIONS, sha256, read_at, (ex_date, ex_date)))
@@ -189,12 +174,9 @@ def _listed_actions(rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:
     )
     first = pl.col("known_at").min().over([*_KEY, "price_factor"])
     announced = pl.min_horizontal(first, session_start_expr(pl.col("ex_date")))
-    since = numbered.join(chosen.select("ex_date", "_first"), on="ex_date", maintain_order="left").with_columns(
-        known_at=first
-    )
-    since = since.with_columns(
-        known_at=pl.when(_india("known_at") == pl.col("_first")).then(announced).otherwise("known_at")
-    )
+    known_at = pl.when(_india("known_at") == pl.col("_first")).then(announced).otherwise("known_at")
+    since = numbered.join(chosen.select("ex_date", "_first"), on="ex_date", maintain_order="left")
+    since = since.with_columns(known_at=first).with_columns(known_at=known_at)
     applicable = since.join(chosen.drop("_first"), on=["ex_date", "source_sha256", "_read"], how="semi")
     return _without_amended(applicable.filter(pl.col("kind") != LISTED)).select(rows.columns)
 
@@ -232,9 +214,8 @@ def _one_per_kind(parsed: pl.DataFrame) -> pl.DataFrame:
     one, adds = pl.col("detail").len() == 1, pl.col("kind").is_in(["dividend"])
     same = one | ((pl.col("price_factor").n_unique() == 1) & pl.col("price_factor").is_not_null().all())
     unclear = (pl.col("verdict") == NOT_UNDERSTOOD).any()
-    differs = (
-        ~same & ~adds.first() & (pl.col("price_factor").is_not_null().any() | (pl.col("kind").first() == "rights"))
-    )
+    rated = pl.col("price_factor").is_not_null().any() | (pl.col("kind").first() == "rights")
+    differs = ~same & ~adds.first() & rated
     verdict = pl.when(unclear | differs).then(pl.lit(NOT_UNDERSTOOD)).otherwise(pl.col("verdict").first())
     why = pl.col("reason").filter(pl.col("verdict") == NOT_UNDERSTOOD).first()
     disagree = pl.lit("rows of one ex-date disagree")

@@ -52,9 +52,7 @@ def review(listed: Iterable[Change], bars: Securities) -> Reviewed:
             continue
         accepted.append((moved, before, after))
         if moved != day:
-            found.append(
-                _contradiction("rename_dated", (moved, before, after), f"the list says {day}, the bars {moved}")
-            )
+            found.append(_contradiction("rename_dated", accepted[-1], f"the list says {day}, the bars {moved}"))
     changes = tuple(sorted({*accepted, *rest}))
     swaps |= _taken_over(changes, bars.renames)
     restarts = tuple(one for one in bars.restarts if not _has_change(one, changes, bars))

@@ -88,11 +88,8 @@ class Stint:
 
         A gap within a run does not count: the ISIN shows that it is the same security.
         """
-        within = any(run.first < day <= run.last for run in self.runs)
-        continues = (
-            two.first - one.last <= LONG_GAP and one.last < day <= two.first for one, two in pairwise(self.runs)
-        )
-        return within or any(continues)
+        near = [(one.last, two.first) for one, two in pairwise(self.runs) if two.first - one.last <= LONG_GAP]
+        return any(first < day <= last for first, last in [*near, *((run.first, run.last) for run in self.runs)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +188,10 @@ class _Walk:
                 pending = [run for run in pending if run not in ready]
         stints: dict[str, list[Stint]] = defaultdict(list)
         for security in self.found:
-            for stint in _stints(security.runs):
-                stints[stint.symbol].append(stint)
+            parts = [tuple(runs) for _, runs in groupby(security.runs, key=attrgetter("symbol"))]
+            symbols = [None, *(part[0].symbol for part in parts), None]
+            for place, part in enumerate(parts):
+                stints[part[0].symbol].append(Stint(part[0].symbol, part, symbols[place], symbols[place + 2]))
         by_date = {symbol: sorted(found, key=attrgetter("first")) for symbol, found in stints.items()}
         renames = [
             (stint.first, stint.previous_symbol, symbol)
@@ -339,11 +338,3 @@ def _stretches(runs: Sequence[Run]) -> Iterator[list[Run]]:
 
 def _continues(security: _Security, run: Run) -> bool:
     return run.first - security.last <= LONG_GAP
-
-
-def _stints(runs: Sequence[Run]) -> Iterator[Stint]:
-    parts = [tuple(of) for _, of in groupby(runs, key=attrgetter("symbol"))]
-    for place, part in enumerate(parts):
-        before = parts[place - 1][0].symbol if place else None
-        after = parts[place + 1][0].symbol if place + 1 < len(parts) else None
-        yield Stint(part[0].symbol, part, before, after)

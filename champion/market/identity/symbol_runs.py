@@ -15,15 +15,11 @@ from champion.market.identity.isin import is_valid
 LONG_GAP = timedelta(days=180)
 """After a longer gap, a symbol may belong to another company."""
 RUNS = {
-    "symbol": pl.String(),
-    "isin": pl.String(),
-    "first": pl.Date(),
-    "last": pl.Date(),
-    "sessions": pl.UInt32(),
-    "prev_close": pl.Float64(),
-    "close": pl.Float64(),
-}
+    "symbol": pl.String(), "isin": pl.String(), "first": pl.Date(), "last": pl.Date(), "sessions": pl.UInt32(),
+    "prev_close": pl.Float64(), "close": pl.Float64(),
+}  # fmt: skip
 _PRICES = ("prev_close", "close")
+_MONTH = pl.col("session").dt.truncate("1mo")
 
 
 def listings(rows: pl.LazyFrame) -> pl.DataFrame:
@@ -45,8 +41,10 @@ def listings(rows: pl.LazyFrame) -> pl.DataFrame:
         "session",
         *(pl.col(name).cast(pl.Float64) if name in held else pl.lit(None, pl.Float64).alias(name) for name in _PRICES),
     )
-    groups = _spans(typed, pl.col("session").dt.truncate("1mo"))
-    return _with_prices(typed, _runs(_fill_isins(_split_overlaps(typed, groups))))
+    groups = _split_overlaps(typed, _spans(typed, _MONTH))
+    apart = (pl.col("first") - pl.col("last").shift(1) > LONG_GAP).fill_null(value=False).cum_sum().over("symbol")
+    isin = pl.col("isin").backward_fill().forward_fill().over("symbol", "_stretch")
+    return _with_prices(typed, _runs(groups.with_columns(_stretch=apart).with_columns(isin)))
 
 
 def invalid(rows: pl.LazyFrame) -> pl.DataFrame:
@@ -84,19 +82,10 @@ def _split_overlaps(rows: pl.LazyFrame, groups: pl.DataFrame) -> pl.DataFrame:
     mixed = pl.concat(found).unique()
     if mixed.is_empty():
         return groups
-    few = rows.filter(pl.col("symbol").is_in(mixed["symbol"].unique().to_list())).with_columns(
-        _stretch=pl.col("session").dt.truncate("1mo")
-    )
+    few = rows.filter(pl.col("symbol").is_in(mixed["symbol"].unique().to_list())).with_columns(_stretch=_MONTH)
     by_session = _spans(few.join(mixed.lazy(), on=["symbol", "_stretch"], how="semi"), pl.col("session"))
     apart = pl.concat([groups.join(mixed, on=["symbol", "_stretch"], how="anti"), by_session])
     return apart.sort("symbol", "first", "last", "isin", nulls_last=True)
-
-
-def _fill_isins(groups: pl.DataFrame) -> pl.DataFrame:
-    stretch = (pl.col("first") - pl.col("last").shift(1) > LONG_GAP).fill_null(value=False).cum_sum().over("symbol")
-    with_stretch = groups.with_columns(_stretch=stretch)
-    isin = pl.col("isin").backward_fill().forward_fill().over("symbol", "_stretch")
-    return with_stretch.with_columns(isin)
 
 
 def _runs(groups: pl.DataFrame) -> pl.DataFrame:
@@ -109,17 +98,12 @@ def _runs(groups: pl.DataFrame) -> pl.DataFrame:
     returned = (pl.col("first") - pl.col("last").shift(1).over("symbol") > LONG_GAP).fill_null(value=False)
     another = pl.col("isin").ne_missing(pl.col("isin").shift(1).over("symbol")) | pl.col("_elsewhere")
     new = another | (pl.col("isin").is_null() & returned)
-    numbered = ordered.sort("symbol", "first", "last", "isin", nulls_last=True).with_columns(
-        _run=new.cum_sum().over("symbol")
-    )
+    by_symbol = ordered.sort("symbol", "first", "last", "isin", nulls_last=True)
+    numbered = by_symbol.with_columns(_run=new.cum_sum().over("symbol"))
+    sessions = pl.col("sessions").sum()
     return (
         numbered.group_by("symbol", "_run", maintain_order=True)
-        .agg(
-            pl.col("isin").first(),
-            pl.col("first").min(),
-            pl.col("last").max(),
-            pl.col("sessions").sum().cast(pl.UInt32),
-        )
+        .agg(pl.col("isin").first(), pl.col("first").min(), pl.col("last").max(), sessions.cast(pl.UInt32))
         .drop("_run")
         .sort("first", "symbol", "last", "isin", nulls_last=True)
     )
@@ -134,11 +118,7 @@ def _with_prices(rows: pl.LazyFrame, runs: pl.DataFrame) -> pl.DataFrame:
         .agg(pl.col(_PRICES).max())
         .collect()
     )
-    before, after = prices.drop("close"), prices.drop("prev_close")
-    return (
-        runs.join(
-            before, left_on=["symbol", "first"], right_on=["symbol", "session"], how="left", maintain_order="left"
-        )
-        .join(after, left_on=["symbol", "last"], right_on=["symbol", "session"], how="left", maintain_order="left")
-        .select(list(RUNS))
-    )
+    for end, price in (("first", "prev_close"), ("last", "close")):
+        known = prices.select("symbol", price, pl.col("session").alias(end))
+        runs = runs.join(known, on=["symbol", end], how="left", maintain_order="left")
+    return runs.select(list(RUNS))
