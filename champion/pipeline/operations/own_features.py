@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 
 from champion import contracts, features
 from champion.base.counting import quantity
+from champion.contracts.datasets import feature_datasets
 from champion.lake import Lake, layout
 from champion.pipeline.feature_store.build import outdated_sessions
 from champion.pipeline.operations.checks import Check
@@ -25,7 +25,7 @@ def check(settings: Settings) -> Check:
         UsageError: a set in the setting is refused: see `champion.features.examination`.
     """
     lake = Lake(settings.lake)
-    held = list(_own_datasets(lake))
+    held = _own_datasets(lake)
     wrong, compared = [], set()
     for name in settings.feature_sets:
         if ":" not in name:
@@ -42,13 +42,10 @@ def check(settings: Settings) -> Check:
     return Check(_NAME, "ok", f"{len(held)} sets in the lake")
 
 
-def _own_datasets(lake: Lake) -> Iterator[str]:
-    """Yield the datasets of custom features that have sessions in the lake."""
+def _own_datasets(lake: Lake) -> list[str]:
+    """Return the datasets of custom features that have sessions in the lake."""
     shipped = {each.contract for each in tuple(features.FEATURE_SETS.values()) if features.is_shipped(each)}
-    for name in contracts.names():
-        own = name.startswith("features_") and not name.endswith("_state") and name not in shipped
-        if own and lake.sessions(name):
-            yield name
+    return [name for name in feature_datasets() if name not in shipped and lake.sessions(name)]
 
 
 def _by_earlier_rules(lake: Lake, contract: str) -> str | None:

@@ -32,8 +32,7 @@ def verify(settings: Settings) -> dict[str, int]:
     """
     lake = Lake(settings.lake)
     damages = [damage for name in contracts.names() for damage in lake.verify(name) if not damage.harmless]
-    damages = damages or consistency.damages(settings, clock.today())
-    if damages:
+    if damages := damages or consistency.damages(settings, clock.today()):
         shown = "; ".join(f"{damage.path}: {damage.reason}; {damage.remedy}" for damage in damages[:_SHOWN])
         raise LakeError(f"{len(damages)} damaged: {shown}")
     return {name: len(lake.sessions(name)) for name in contracts.names()}
