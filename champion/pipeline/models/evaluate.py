@@ -23,7 +23,6 @@ OUT_OF_SAMPLE = "result/tables/out_of_sample.parquet"
 CANARY = "canary_passed"
 HORIZON, LAG, UNIVERSE, TRAIN_END = "champion.horizon", "champion.lag", "champion.universe", "champion.learnt_to"
 LABEL_END = "champion.knew_to"  # the last session whose prices a label of the training rows depends on
-_COMPARED = {HORIZON: "horizon", LAG: "lag", UNIVERSE: "universe"}
 _TRIES = 5
 
 
@@ -63,9 +62,7 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
     """
     champion = promotion.in_force(settings) if against == promotion.ANY_CHAMPION else against
     candidate = registry.find(settings, version)
-    rival: registry.Version | None = None
-    scores: pl.DataFrame | None = None
-    problem = ""
+    rival, scores, incomparable = None, None, list[str]()
     if champion is not None and champion != version:
         try:
             rival = registry.find(settings, champion)
@@ -74,7 +71,7 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
             if against != promotion.ANY_CHAMPION:
                 raise
             # The gate refuses, and a person may decide.
-            rival, problem = None, f"no comparison with the champion is possible: {error}"
+            rival, incomparable = None, [f"no comparison with the champion is possible: {error}"]
     horizon = candidate.integer(HORIZON)
     sessions = _rank_ics(out_of_sample(settings, candidate), scores)
     ours = _summary(sessions, "challenger", horizon)
@@ -85,7 +82,12 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
     canary = None if run is None else run.metrics.get(CANARY)
     rules = Rules(settings.gate_margin, settings.gate_level)
     decision = promotion.gate(ours, theirs, paired=paired, rules=rules, canary=None if canary is None else canary > 0)
-    incomparable = [problem] if problem else [] if rival is None else _differences(candidate, rival)
+    if rival is not None:  # they predict other horizons, or other universes
+        incomparable = [
+            f"its {name} is {candidate.tags.get(tag)}, the champion's {rival.tags.get(tag)}: not comparable"
+            for tag, name in ((HORIZON, "horizon"), (LAG, "lag"), (UNIVERSE, "universe"))
+            if candidate.tags.get(tag) != rival.tags.get(tag)
+        ]
     if champion == version:
         decision = Decision(promote=False, reasons=("it is champion already",))
     elif incomparable:
@@ -173,11 +175,9 @@ def promote_with_report(
     Raises:
         NotebookError: the notebook failed. For the others see `evaluate_and_promote`.
     """
-    report = run_report({
-        "model": f"{registry.MODEL}/{version}",
-        "champion": f"{registry.MODEL}/{promotion.in_force(settings)}",
-        "gate": f"margin {settings.gate_margin}, level {settings.gate_level}",
-    })  # fmt: skip
+    champion, gate = promotion.in_force(settings), f"margin {settings.gate_margin}, level {settings.gate_level}"
+    models = {"model": f"{registry.MODEL}/{version}", "champion": f"{registry.MODEL}/{champion}"}
+    report = run_report({**models, "gate": gate})
     evaluation, values = None, report.values
     if {"against", "reasons", "evidence"} <= values.keys() and values.get("version") == version:
         decision = Decision(promote=report.metrics.get("promote") == 1, reasons=tuple(values["reasons"]))
@@ -204,20 +204,9 @@ def out_of_sample(settings: Settings, version: registry.Version) -> pl.DataFrame
     Raises:
         ModelError: its run holds none.
     """
-    content = runs.read_file(settings, version.run_id, OUT_OF_SAMPLE)
-    if content is None:
-        run = version.run_id
-        raise ModelError(f"version {version.number}: its run {run} holds no {OUT_OF_SAMPLE}; train it again")
+    if (content := runs.read_file(settings, version.run_id, OUT_OF_SAMPLE)) is None:
+        raise ModelError(f"version {version.number}: its run {version.run_id} holds no {OUT_OF_SAMPLE}; train it again")
     return pl.read_parquet(io.BytesIO(content))
-
-
-def _differences(challenger: registry.Version, champion: registry.Version) -> list[str]:
-    """Return why two versions cannot be compared: they predict other horizons, or other universes."""
-    return [
-        f"its {name} is {challenger.tags.get(tag)}, the champion's {champion.tags.get(tag)}: not comparable"
-        for tag, name in _COMPARED.items()
-        if challenger.tags.get(tag) != champion.tags.get(tag)
-    ]
 
 
 def _rank_ics(challenger: pl.DataFrame, champion: pl.DataFrame | None) -> pl.DataFrame:
@@ -225,8 +214,7 @@ def _rank_ics(challenger: pl.DataFrame, champion: pl.DataFrame | None) -> pl.Dat
     ours = metrics.rank_ic(challenger).rename({"ic": "challenger"})
     if champion is None:
         return ours
-    theirs = metrics.rank_ic(champion).rename({"ic": "champion"})
-    both = ours.join(theirs, on="trade_date").sort("trade_date")
+    both = ours.join(metrics.rank_ic(champion).rename({"ic": "champion"}), on="trade_date").sort("trade_date")
     if both.is_empty():
         raise ModelError("challenger and champion share no out-of-sample session: train on overlapping ranges")
     return both.with_columns(difference=pl.col("challenger") - pl.col("champion"))

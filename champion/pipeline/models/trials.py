@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -23,9 +24,6 @@ BY_HAND = "training by hand"
 TRIAL, COUNTED = "champion.trial", "yes"
 """The tag of a run whose model was registered, by any notebook or person."""
 PERIOD_SHARPE = "sharpe_per_period"
-_NOTEBOOK = {"champion.notebook": "training"}
-_RUN_NAME, _DONE, _MOST = "mlflow.runName", "FINISHED", 1000
-_IC = "result/tables/ic.parquet"
 _COMPARED = 30  # latest trials whose sessions are compared: each is a file to read
 
 
@@ -47,10 +45,10 @@ def known(settings: Settings, ic: pl.DataFrame) -> Trials:
     A trial is a run of the training notebook in any experiment, or any other run whose model was registered. Runs with
     the same parameters are one trial.
     """
-    recorded = runs.find_runs(settings, tags=_NOTEBOOK, status=_DONE, limit=_MOST)
-    recorded += runs.find_runs(settings, tags={TRIAL: COUNTED}, status=_DONE, limit=_MOST)
+    find = partial(runs.find_runs, settings, status="FINISHED", limit=1000)
+    recorded = find(tags={"champion.notebook": "training"}) + find(tags={TRIAL: COUNTED})
     # Earlier releases did not tag trainings by hand.
-    recorded += runs.find_runs(settings, [EXPERIMENT], tags={_RUN_NAME: BY_HAND}, status=_DONE, limit=_MOST)
+    recorded += find([EXPERIMENT], tags={"mlflow.runName": BY_HAND})
     ordered = sorted({run.run_id: run for run in recorded}.values(), key=lambda run: run.started)
     trials = list({tuple(sorted(run.parameters.items())): run for run in ordered}.values())
     sharpes = tuple(run.metrics[PERIOD_SHARPE] for run in trials if PERIOD_SHARPE in run.metrics)
@@ -66,9 +64,8 @@ def deflated(trials: Trials, net_returns: pl.Series) -> dict[str, float]:
     from scipy.stats import kurtosis, skew  # noqa: PLC0415 - slow to import
 
     returns = net_returns.to_numpy()
-    if len(returns) < 3 or math.isnan(sharpe_ratio(net_returns, 1)):  # noqa: PLR2004 - a skew needs three
+    if len(returns) < 3 or math.isnan(sharpe := sharpe_ratio(net_returns, 1)):  # noqa: PLR2004 - a skew needs three
         return {"trials": trials.count + 1.0}
-    sharpe = sharpe_ratio(net_returns, 1)
     sharpes = np.array([*trials.sharpes, sharpe])
     probability = deflated_sharpe_ratio(
         sharpe,
@@ -96,12 +93,10 @@ def _sessions(settings: Settings, trials: Sequence[Run], ic: pl.DataFrame) -> pl
     """Return the rank IC of the trials that scored at least half of this one's sessions, on their shared sessions."""
     joined = ic.select("trade_date")
     for number, run in enumerate(trials, start=1):
-        content = runs.read_file(settings, run.run_id, _IC)
-        if content is None:
+        if (content := runs.read_file(settings, run.run_id, "result/tables/ic.parquet")) is None:
             continue
         table = pl.read_parquet(io.BytesIO(content))
         ranked = table.select("trade_date", unknown.known(pl.col("ic")).alias(f"trial_{number}")).drop_nulls()
-        shared = joined.join(ranked, on="trade_date")
-        if shared.height * 2 >= ic.height:
+        if (shared := joined.join(ranked, on="trade_date")).height * 2 >= ic.height:
             joined = shared
     return joined

@@ -36,6 +36,15 @@ def render(report: SessionReport, home: Path, mlflow: str | None = None) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
+    figures = {
+        "breadth": plots.breadth(report.moves),
+        "turnover": plots.turnover_by_session(report.bars),
+        "movers": plots.movers(report.moves.filter(pl.col("trade_date") == report.session)),
+        "gates": plots.quality_gates(report.gates),
+        "drift": plots.feature_drift(report.moved),
+        "scores": plots.top_scores(report.scores),
+        "ic": plots.ic_series(report.rank_ic),
+    }
     last_ic = report.rank_ic.sort("trade_date").tail(1)
     return pages.get_template("session_report.html").render(
         report=report,
@@ -45,21 +54,8 @@ def render(report: SessionReport, home: Path, mlflow: str | None = None) -> str:
         live=f"{last_ic['ic'].item():+.3f}" if last_ic.height else "none yet",
         sections=_SECTIONS,
         run_pages={run.run_id: run_page(mlflow, run.experiment, run.run_id) for run in report.runs if mlflow},
-        figures={name: _image(figure) for name, figure in _figures(report).items()},
+        figures={name: _image(figure) for name, figure in figures.items()},
     )
-
-
-def _figures(report: SessionReport) -> dict[str, Figure]:
-    today = report.moves.filter(pl.col("trade_date") == report.session)
-    return {
-        "breadth": plots.breadth(report.moves),
-        "turnover": plots.turnover_by_session(report.bars),
-        "movers": plots.movers(today),
-        "gates": plots.quality_gates(report.gates),
-        "drift": plots.feature_drift(report.moved),
-        "scores": plots.top_scores(report.scores),
-        "ic": plots.ic_series(report.rank_ic),
-    }
 
 
 def _image(figure: Figure) -> str:
