@@ -53,5 +53,4 @@ def _differing(rebuilt: pl.DataFrame, stored: pl.DataFrame, schema: Mapping[str,
     if typed.equals(stored):
         return []
     sessions = sorted(set(typed["trade_date"]) | set(stored["trade_date"]))
-    by_session = ((day, pl.col("trade_date") == day) for day in sessions)
-    return [day for day, own in by_session if not typed.filter(own).equals(stored.filter(own))]
+    return [day for day in sessions if not typed.filter(trade_date=day).equals(stored.filter(trade_date=day))]

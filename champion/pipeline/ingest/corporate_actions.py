@@ -9,11 +9,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from hashlib import sha256
 from itertools import groupby
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -131,11 +132,11 @@ def _commit_lists(lake: Lake, settings: Settings, history: SymbolHistory) -> tup
                     set_aside(file, [f"corporates/{file.name}"])
                     refused.append(str(error))
                     bad.append(file)
-            files = [file for file in files if file not in bad]
             if not bad:
                 lake.write(ACTIONS, day, _merge(frames, kept), inputs)
                 written.add(day)
                 break
+            files = [file for file in files if file not in bad]
     return written, refused
 
 
@@ -148,8 +149,7 @@ def _commit_decisions(lake: Lake, files: Sequence[tuple[Path, pl.DataFrame]], hi
     is_decision = pl.col("kind") == DECISION
     held = lake.scan(ACTIONS).filter(is_decision).collect()
     last = held.sort("known_at").unique(_KEY, keep="last", maintain_order=True)
-    new = wanted.join(last, on=same, how="anti", nulls_equal=True)
-    if new.is_empty():
+    if (new := wanted.join(last, on=same, how="anti", nulls_equal=True)).is_empty():
         return None
     day: date = new["list_date"][0]
     today = lake.scan(ACTIONS, day, day).collect()
@@ -175,14 +175,12 @@ def _merge(frames: Sequence[pl.DataFrame], kept: pl.DataFrame) -> pl.DataFrame:
     read = {digest for frame in frames for digest in frame["source_sha256"].unique()}
     rows = pl.concat([kept.filter(~pl.col("source_sha256").is_in(sorted(read))), *frames])
     order = [pl.min_horizontal("list_date", "covers_to"), pl.col("known_at"), pl.col("source_sha256")]
-    last = rows.sort(order).unique(_KEY, keep="last", maintain_order=True)
-    return contracts.load(ACTIONS).conform(last)
+    return contracts.load(ACTIONS).conform(rows.sort(order).unique(_KEY, keep="last", maintain_order=True))
 
 
 def build_factors(lake: Lake) -> None:
     """Commit the factors of all actions and decisions, unless they are up to date."""
-    read = lake.sessions(ACTIONS)
-    if not read:
+    if not (read := lake.sessions(ACTIONS)):
         return
     inputs = {"actions": lake.digest(ACTIONS), "bars": lake.digest(BARS), "factors": FACTORS_VERSION}
     if not lake.is_current(FACTORS, read[-1], inputs):
@@ -191,8 +189,7 @@ def build_factors(lake: Lake) -> None:
 
 def _factors(lake: Lake, as_of: datetime | None) -> pl.DataFrame:
     """Return the factors of the actions known at `as_of`, under the date of the last list."""
-    known = as_known(lake.scan(ACTIONS).collect(), as_of)
-    actions = known.with_columns(list_date=pl.lit(lake.sessions(ACTIONS)[-1]))
+    actions = as_known(lake.scan(ACTIONS).collect(), as_of).with_columns(list_date=pl.lit(lake.sessions(ACTIONS)[-1]))
     bars = equity_bars(lake, as_of=as_of).select(_COLUMNS)
     affected = bars.join(actions.lazy().select("instrument_id").unique(), on="instrument_id", how="semi")
     return factors(actions, affected.collect(), _market_gaps(lake, actions))
@@ -242,12 +239,11 @@ def factor_lines(
     if not sessions:
         return
     later = effective_factors(known).filter(pl.col("ex_date") > sessions[0]).sort(order).select(_FACTORS).rows()
-    position = 0
+    start = 0
     for session in sessions:
-        start = position
-        while position < len(later) and later[position][0] <= session:
-            position += 1
-        yield session, "".join(f"{row}\n" for row in later[start:position])
+        end = bisect_right(later, session, lo=start, key=itemgetter(0))
+        yield session, "".join(f"{row}\n" for row in later[start:end])
+        start = end
 
 
 def digests(known: pl.DataFrame, sessions: Sequence[date]) -> dict[date, str]:
@@ -264,8 +260,7 @@ def digests(known: pl.DataFrame, sessions: Sequence[date]) -> dict[date, str]:
 
 def digest(lake: Lake, end: date) -> str:
     """Return one SHA-256 over the factors that adjust the bars up to `end`, and the gaps without a decision."""
-    sessions = lake.sessions(BARS, end=end)
-    if not sessions:
+    if not (sessions := lake.sessions(BARS, end=end)):
         return ""
     known = known_factors(lake)
     adjusting = digests(known, sessions)[sessions[-1]]

@@ -95,8 +95,7 @@ class Trace:
             yield depth, self.nodes[name], name in seen
             if name not in seen:
                 seen.add(name)
-                below = [to for of, to in self.links if of == name]
-                stack += [(depth + 1, to) for to in reversed(below)]
+                stack += [(depth + 1, to) for of, to in reversed(self.links) if of == name]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the trace as plain values."""
