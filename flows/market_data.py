@@ -201,12 +201,8 @@ def check_build_load(
     with notebook_progress.stage("warehouse"):
         loaded = steps.load(first, last, gated=False)
     get_run_logger().info("loaded %s", loaded)
-    return {
-        "corporate_actions": actions,
-        "ingest": arrival.counts,
-        **{"features" if name == "v1" else f"features {name}": counted for name, counted in built.items()},
-        "loaded": loaded,
-    }
+    features = {"features" if name == "v1" else f"features {name}": counted for name, counted in built.items()}
+    return {"corporate_actions": actions, "ingest": arrival.counts, **features, "loaded": loaded}
 
 
 def quality(
@@ -214,14 +210,9 @@ def quality(
 ) -> Execution:
     """Run the quality notebook over a range of sessions; its inputs include the limits and the acceptances."""
     context = (lake.sessions(BARS, end=start)[-LOOKBACK_SESSIONS:] or [start])[0]
-    inputs = {
-        BARS: lake.digest(BARS, context, end),
-        QUARANTINED_BARS: lake.digest(QUARANTINED_BARS, start, end),
-        ACCEPTANCES: lake.digest(ACCEPTANCES),
-        CHANGES: lake.digest(CHANGES),
-        "limits": Limits.of(Settings()).digest,
-        FACTORS: lake.digest(FACTORS),
-    }
+    inputs = {BARS: lake.digest(BARS, context, end), QUARANTINED_BARS: lake.digest(QUARANTINED_BARS, start, end)}
+    inputs |= {name: lake.digest(name) for name in (ACCEPTANCES, CHANGES, FACTORS)}
+    inputs["limits"] = Limits.of(Settings()).digest
     parameters = {"start": start.isoformat(), "end": end.isoformat(), "as_of": as_of and as_of.isoformat()}
     data = NotebookData(inputs, (FINDINGS,), (start, end))
     return steps.notebook("quality", parameters, data, parent=parent, force=force)

@@ -21,7 +21,6 @@ from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.ingest import market_data_lock
 from champion.pipeline.models import evaluate, frames, notebook_data, register
 from champion.pipeline.models.model_columns import model_columns
-from champion.pipeline.models.notebook_data import NotebookData
 from champion.runner import Outcome
 from champion.settings import Settings
 from champion.settings.quality_limits import Limits
@@ -78,7 +77,7 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
     }
     with record_flow("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
         parent = recording.run_id
-        data = NotebookData(register.digests(lake, sessions[-1], feature_set))
+        data = notebook_data.NotebookData(register.digests(lake, sessions[-1], feature_set))
         trained = steps.notebook("training", parameters, data, parent=parent, force=force)
         version = int(trained.values["version"])
         if trained.outcome is Outcome.SKIPPED and evaluate.has_decision(Settings(), version):
@@ -144,13 +143,10 @@ def model_health(sessions: int = 60) -> dict[str, Any]:
     standing.require_agreement(settings)  # the notebook reads the alias
     champion = registry.find(settings, number)
     parameters = {"as_of": scored[-1].isoformat(), "sessions": sessions}
-    inputs = {
-        "model": f"{registry.MODEL}/{number}",
-        PREDICTIONS: lake.digest(PREDICTIONS),
-        **register.digests(lake, scored[-1], champion.feature_version),
-    }
+    digests = register.digests(lake, scored[-1], champion.feature_version)
+    inputs = {"model": f"{registry.MODEL}/{number}", PREDICTIONS: lake.digest(PREDICTIONS), **digests}
     with record_flow(experiments.MODEL_HEALTH, f"model health {scored[-1]}", parameters) as recording:
-        report = steps.notebook("decay", parameters, NotebookData(inputs), parent=recording.run_id)
+        report = steps.notebook("decay", parameters, notebook_data.NotebookData(inputs), parent=recording.run_id)
         return recording.keep_result({"outcome": report.outcome.value, "run_id": report.run_id, **report.metrics})
 
 
@@ -158,7 +154,9 @@ def model_health(sessions: int = 60) -> dict[str, Any]:
 def consider_promotion(version: int, *, parent: str) -> dict[str, Any]:
     """Run the promotion notebook and carry out its decision; the promotion ledger records both."""
     run = partial(steps.notebook.fn, "promotion", {"version": version}, parent=parent)
-    decision, _ = evaluate.promote_with_report(Settings(), version, lambda inputs: run(NotebookData(inputs)))
+    decision, _ = evaluate.promote_with_report(
+        Settings(), version, lambda inputs: run(notebook_data.NotebookData(inputs))
+    )
     get_run_logger().info("version %d: %s", version, "; ".join(decision["reasons"]))
     return decision
 
@@ -195,10 +193,6 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
     build_extended(Lake(settings.lake), session, session, version.feature_version)
     data = notebook_data.of_scoring(settings, version, session)
     scored = steps.notebook("scoring", {"session": session.isoformat()}, data, parent=parent, force=force)
-    return {
-        "session": str(session),
-        "outcome": scored.outcome.value,
-        "version": int(scored.values["version"]),
-        **scored.metrics,
-        "loaded": steps.load(session, session, (PREDICTIONS,)),
-    }
+    loaded, number = steps.load(session, session, (PREDICTIONS,)), int(scored.values["version"])
+    summary = {"session": str(session), "outcome": scored.outcome.value, "version": number}
+    return {**summary, **scored.metrics, "loaded": loaded}
