@@ -5,8 +5,6 @@ block `champion-NAME`, as `champion-warehouse-dsn`, holds a secret setting. The 
 both, and both override champion.toml.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Scheduled flows: the daily session after its publication, and the weekend's check for missed sessions."""
 
-from __future__ import annotations
-
 import time as clocks
 from datetime import date, datetime, time, timedelta
 from secrets import SystemRandom

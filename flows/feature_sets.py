@@ -4,8 +4,6 @@ A set is the unit of parallel work: it has its own dataset, lock and run. Within
 instruments, and most of the time goes into writing it, so splitting a set would not help.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date
 from typing import Any

@@ -1,7 +1,5 @@
 """The weekly flow of features: build stale sessions, and compare features from carried state with whole histories."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date
 from typing import Any

@@ -1,7 +1,5 @@
 """Flows from the archive to features in the warehouse, for one session or a range in parts."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, timedelta

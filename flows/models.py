@@ -1,7 +1,5 @@
 """Flows of models: train a challenger and let the gate decide, score a session, and check the champion's health."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager

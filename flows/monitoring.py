@@ -1,7 +1,5 @@
 """Monitoring: the workspace's health in market hours, and the monthly audit."""
 
-from __future__ import annotations
-
 from datetime import date
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Notifications about flows that fail, crash or are cancelled: to a Prefect block, a webhook, or the log."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from prefect.blocks.core import Block

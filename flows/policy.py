@@ -1,7 +1,5 @@
 """Retries and time limits of flows and tasks, names of runs, and the task runner."""
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Ingest a long history in parallel parts, each fetched and ingested by one worker of the task runner."""
 
-from __future__ import annotations
-
 from datetime import date
 from typing import Any
 

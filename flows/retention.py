@@ -3,8 +3,6 @@
 Pages, figures and reports of old runs are removed too: they can be created again from the data that stays.
 """
 
-from __future__ import annotations
-
 from datetime import date
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Record a flow as one MLflow run, closed with the flow's outcome, and as a page in Prefect."""
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 import time

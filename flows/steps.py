@@ -1,7 +1,5 @@
 """The tasks of flows: fetch, run a notebook, load the warehouse, write the session report."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path

@@ -10,8 +10,6 @@ not for later ones. So a split changes no partition before its ex-date, and ther
 across sessions, rescale them first (`adjustment.rescale`).
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@
 3. The rows of a year are collected from all chunks.
 """
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Register custom feature sets, with contracts for their features and their state."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

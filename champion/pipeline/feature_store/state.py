@@ -3,8 +3,6 @@
 A state is used only if its manifest records the history that the present bars and actions give.
 """
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 
 import polars as pl

@@ -7,8 +7,6 @@
   and takes the rows of all others from the lake.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date

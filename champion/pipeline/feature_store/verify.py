@@ -1,7 +1,5 @@
 """Compare stored features, which are built from carried state, with a rebuild from whole histories."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date

@@ -1,7 +1,5 @@
 """Wait for the exchange to publish: states, deadlines and waiting times; and split ranges of dates."""
 
-from __future__ import annotations
-
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum

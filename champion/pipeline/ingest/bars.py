@@ -1,7 +1,5 @@
 """Bars of company shares as traded, as known now or at an earlier moment."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 
 import polars as pl

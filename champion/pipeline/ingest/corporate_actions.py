@@ -7,8 +7,6 @@
 4. Factors are derived from all actions and decisions, and the bars.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime

@@ -1,7 +1,5 @@
 """The datasets that each publication fills, and the pure function that normalizes its rows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ The first publication in the list, usually the bhavcopy, decides whether a date 
 file of the date is requested. The other publications may be absent.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta

@@ -4,8 +4,6 @@ The normalized partition is written last. A session that has it, from the same b
 A lake holds the bars of one exchange.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

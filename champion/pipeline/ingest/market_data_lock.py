@@ -5,8 +5,6 @@ scores in between would find no current features. So changes exclude each other,
 system releases the lock when the process ends, however it ends.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import math

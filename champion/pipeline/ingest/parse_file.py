@@ -1,7 +1,5 @@
 """Parse one published file into raw rows, normalized rows, and rejected rows with their reasons. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date, datetime
 

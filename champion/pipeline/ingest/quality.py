@@ -4,8 +4,6 @@ Every command that builds features, trains, scores or loads the warehouse calls 
 it reads, so nothing is derived from a session that failed a gate.
 """
 
-from __future__ import annotations
-
 import getpass
 from collections.abc import Sequence
 from datetime import date, timedelta

@@ -1,7 +1,5 @@
 """Reference lists that the exchange updates under one name; each version is a partition by date of first reading."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date

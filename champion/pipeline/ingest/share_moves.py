@@ -9,8 +9,6 @@ The input is contract `normalized_equity_ohlc`. Three kinds of bars are left out
 3. Bars whose previous close is unknown or 0.
 """
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 
 import polars as pl

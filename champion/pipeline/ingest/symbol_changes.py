@@ -4,8 +4,6 @@ A symbol may return after a long gap with another ISIN and another price. It is 
 gives a listing date before the gap, or if a corporate action in the gap changes the face value or the capital.
 """
 
-from __future__ import annotations
-
 from datetime import date
 
 import polars as pl

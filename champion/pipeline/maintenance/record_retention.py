@@ -5,21 +5,17 @@ report of a session. All else is kept for ever: runs with parameters, metrics, t
 tables, models, both ledgers, and all files of runs behind a registered model version or a promotion.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from champion.base.progress import Progress, silent
+from champion.settings import Settings
 from champion.tracking import registry, runs
-
-if TYPE_CHECKING:
-    from champion.settings import Settings
 
 PRUNED = "champion.pruned"
 """The tag of a run whose page and figures were removed: the date."""

@@ -1,7 +1,5 @@
 """Retention of a workspace's lake, with the years and the archive of the settings."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date, timedelta
 

@@ -1,7 +1,5 @@
 """Training and scoring frames: model inputs and labels of the instruments in the universe at the time."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date
 

@@ -5,8 +5,6 @@
    note.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from champion import features

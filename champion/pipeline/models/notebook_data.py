@@ -1,7 +1,5 @@
 """Digests of the data that Champion's notebooks read and write; a run is not repeated while they stay the same."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date

@@ -1,7 +1,5 @@
 """Outcomes: scores joined with the forward returns that followed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date
 

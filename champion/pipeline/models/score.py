@@ -1,7 +1,5 @@
 """Score one session with the champion, into the lake."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date
 

@@ -1,7 +1,5 @@
 """Count training trials in MLflow, and correct the best result for their number."""
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Sequence

@@ -3,22 +3,18 @@
 No service is started for it. A source that could not be read is reported with the reason.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import polars as pl
 
 from champion.base import clock
 from champion.errors import ChampionError, ServiceError, UsageError
 from champion.security import prefect_login
-
-if TYPE_CHECKING:
-    from champion.settings import Settings
+from champion.settings import Settings
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "at": pl.Datetime("ms", "UTC"),

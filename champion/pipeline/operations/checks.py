@@ -3,8 +3,6 @@
 The doctor runs all checks on request; `health` runs a few every few minutes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal

@@ -6,8 +6,6 @@ dataset that was written once and has no sessions left is a gap too (`lake.inven
 are not. Nothing is changed, and no data file is read.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Check that the workspace's SQLite databases exist, are intact, and have their tables."""
 
-from __future__ import annotations
-
 import sqlite3
 from contextlib import closing
 from pathlib import Path

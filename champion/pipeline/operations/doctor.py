@@ -3,8 +3,6 @@
 Nothing is changed. A check that cannot run because its subject is broken fails with the reason; the others still run.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import shutil

@@ -1,7 +1,5 @@
 """Health checks that run every few minutes: freshness, disk, tracking store and warehouse."""
 
-from __future__ import annotations
-
 import shutil
 import time
 from collections.abc import Set as AbstractSet

@@ -3,8 +3,6 @@
 A SQLite store is read without MLflow. Files on a server are not checked.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +35,23 @@ _RUNS = """
     from runs r join tags t on t.run_uuid = r.run_uuid and t.key = 'champion.code_hash'
     where r.lifecycle_stage = 'active' and r.status = 'FINISHED' order by r.start_time desc
 """
+
+
+class _Place:
+    """Resolve locations in the store, also those that a moved workspace has not updated yet."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._home, self._former = settings.home, workspace_homes.former(settings.home)
+
+    def file(self, location: str | None, name: str) -> Path | None:
+        """Return the file `name` below a location; None if the location is not in the file system."""
+        path = workspace_homes.local(workspace_homes.moved(location, self._former, self._home)) if location else None
+        return path / name if path else None
+
+    def lacks(self, location: str | None, name: str) -> bool:
+        """Whether the file `name` is missing at a local location."""
+        path = self.file(location, name)
+        return path is not None and not path.is_file()
 
 
 def check(settings: Settings) -> Check:
@@ -75,23 +90,6 @@ def _runs_check(where: _Place, runs: list[tuple[str, str]], versions: int) -> Ch
         remedy = "restore mlflow/artifacts from a backup; otherwise these runs are repeated on the next request"
         return Check(_NAME, "warning", found, remedy)
     return Check(_NAME, "ok", f"{quantity(versions, 'version')}, {quantity(len(runs), 'run')}, files as recorded")
-
-
-class _Place:
-    """Resolve locations in the store, also those that a moved workspace has not updated yet."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._home, self._former = settings.home, workspace_homes.former(settings.home)
-
-    def file(self, location: str | None, name: str) -> Path | None:
-        """Return the file `name` below a location; None if the location is not in the file system."""
-        path = workspace_homes.local(workspace_homes.moved(location, self._former, self._home)) if location else None
-        return path / name if path else None
-
-    def lacks(self, location: str | None, name: str) -> bool:
-        """Whether the file `name` is missing at a local location."""
-        path = self.file(location, name)
-        return path is not None and not path.is_file()
 
 
 def _of_version(where: _Place, number: int, location: str | None, run: str | None, digest: str | None) -> Iterator[str]:

@@ -1,7 +1,5 @@
 """The doctor's check of custom features: whether the lake holds what their sets compute now."""
 
-from __future__ import annotations
-
 from datetime import date
 
 from champion import contracts, features

@@ -4,8 +4,6 @@ Everything is read from the lake, the promotion ledger and the recorded runs; no
 without data is empty, and the report says so.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """The session report as one HTML file with embedded figures, without scripts or external resources; text is escaped."""
 
-from __future__ import annotations
-
 import base64
 import io
 from pathlib import Path

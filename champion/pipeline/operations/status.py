@@ -1,7 +1,5 @@
 """The state of a workspace, read from manifests and stores; nothing is started or changed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import date

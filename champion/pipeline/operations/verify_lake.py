@@ -1,7 +1,5 @@
 """Verify every file of the lake, and its layers against each other; part of the monthly audit."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 
 from champion import contracts

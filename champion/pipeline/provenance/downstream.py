@@ -4,8 +4,6 @@ Rows record the file's digest. Features of later sessions depend on its bars thr
 depends on it if the training period includes the session; predictions, if their bars or their model do.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date

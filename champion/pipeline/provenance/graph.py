@@ -1,16 +1,12 @@
 """The provenance graph: what a node was derived from, or what was derived from it, by manifests and MLflow."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from champion.base.counting import quantity
-
-if TYPE_CHECKING:
-    from champion.tracking.runs import Run
+from champion.tracking.runs import Run
 
 State = Literal["same", "changed", "missing", "not recorded"]
 

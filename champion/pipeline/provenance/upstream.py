@@ -5,8 +5,6 @@ features name their bars and all earlier bars; bars name their file. Each link i
 compared with the present one, and files are hashed again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import date
 
