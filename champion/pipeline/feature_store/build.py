@@ -53,13 +53,9 @@ class BuildResult:
     @property
     def totals(self) -> dict[str, int]:
         """Sessions, rows, written, already."""
-        written = int((self.sessions["outcome"] == "written").sum())
-        return {
-            "sessions": self.sessions.height,
-            "rows": int(self.sessions["rows"].sum()),
-            "written": written,
-            "already": self.sessions.height - written,
-        }
+        sessions, written = self.sessions.height, int((self.sessions["outcome"] == "written").sum())
+        rows = int(self.sessions["rows"].sum())
+        return {"sessions": sessions, "rows": rows, "written": written, "already": sessions - written}
 
     @property
     def cost(self) -> str | None:

@@ -65,14 +65,9 @@ class IngestResult:
     def totals(self) -> dict[str, int]:
         """Sessions, files, rows, raw, normalized, rejected; files written, already there, failed."""
         written = int((self.sessions["outcome"] == "written").sum())
-        return {
-            "sessions": self.sessions["session"].n_unique(),
-            "files": self.sessions.height,
-            **{name: int(self.sessions[name].sum()) for name in _NUMBERS},
-            "written": written,
-            "already": self.sessions.height - written,
-            "failed": len(self.failed),
-        }
+        files, sums = self.sessions.height, {name: int(self.sessions[name].sum()) for name in _NUMBERS}
+        outcomes = {"written": written, "already": files - written, "failed": len(self.failed)}
+        return {"sessions": self.sessions["session"].n_unique(), "files": files, **sums, **outcomes}
 
     def require_complete(self) -> None:
         """Require that every file was ingested.
@@ -200,16 +195,11 @@ def _has_quarantine(lake: Lake, spec: DatasetSpec, session: date) -> bool:
 def _counts(lake: Lake, fetched: FetchedFile, spec: DatasetSpec, lines: int | None) -> dict[str, object]:
     """Return the counts of a file from the manifests; `lines` is the number of its data lines if it was parsed."""
     raw, rejected, normalized = (_rows(lake, name, fetched.session) for name in spec.names)
-    return {
-        "session": fetched.session,
-        "publication": fetched.publication.name,
-        "file": fetched.file.name,
-        "rows": normalized + rejected if lines is None else lines,
-        "raw": raw,
-        "normalized": normalized,
-        "rejected": rejected,
-        "outcome": "already" if lines is None else "written",
-    }
+    of = {"session": fetched.session, "publication": fetched.publication.name, "file": fetched.file.name}
+    counts = {"raw": raw, "normalized": normalized, "rejected": rejected}
+    if lines is None:
+        return {**of, "rows": normalized + rejected, **counts, "outcome": "already"}
+    return {**of, "rows": lines, **counts, "outcome": "written"}
 
 
 def _rows(lake: Lake, name: str, session: date) -> int:

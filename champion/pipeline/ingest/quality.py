@@ -60,16 +60,10 @@ def check(
         earlier = lake.sessions(BARS, end=first - timedelta(days=1))[-quality_gates.LOOKBACK :]
         context = lake.scan(BARS, min([first, *earlier]), last).select(quality_gates.COLUMNS).collect()
         within = pl.col("session").is_between(first, last)
-        inputs = GateInputs(
-            context.filter(pl.col("trade_date") >= first),
-            context,
-            lake.scan(QUARANTINED_BARS, first, last).select("session").collect(),
-            factors,
-            limits or Limits(),
-            acceptances,
-            None if contradictions is None else contradictions.filter(within),
-            questions.filter(within),
-        )
+        bars = context.filter(pl.col("trade_date") >= first)
+        rejected = lake.scan(QUARANTINED_BARS, first, last).select("session").collect()
+        wrong, waiting = None if contradictions is None else contradictions.filter(within), questions.filter(within)
+        inputs = GateInputs(bars, context, rejected, factors, limits or Limits(), acceptances, wrong, waiting)
         return quality_gates.evaluate_gates(inputs, fresh_at)
 
     years = [list(year) for _, year in groupby(sessions, key=lambda session: session.year)]

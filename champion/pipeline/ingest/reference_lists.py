@@ -15,6 +15,8 @@ from champion.lake import Lake
 from champion.sources.download import staging_records
 from champion.sources.download.archive import Staged, set_aside
 
+Reader = Callable[[Staged], pl.DataFrame]
+
 
 @dataclass(frozen=True, slots=True)
 class RefreshResult:
@@ -26,12 +28,7 @@ class RefreshResult:
 
 
 def commit(
-    lake: Lake,
-    name: str,
-    staged: Staged,
-    path: str,
-    made_from: Mapping[str, str],
-    read: Callable[[Staged], pl.DataFrame],
+    lake: Lake, name: str, staged: Staged, path: str, made_from: Mapping[str, str], read: Reader
 ) -> RefreshResult:
     """Commit the frame that `read` makes of a list, unless the lake has it from the same inputs.
 

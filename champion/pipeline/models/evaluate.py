@@ -78,9 +78,8 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
     theirs, paired = (
         None if rival is None else _summary(sessions, column, horizon) for column in ("champion", "difference")
     )
-    run = runs.known(settings, candidate.run_id)
+    run, rules = runs.known(settings, candidate.run_id), Rules(settings.gate_margin, settings.gate_level)
     canary = None if run is None else run.metrics.get(CANARY)
-    rules = Rules(settings.gate_margin, settings.gate_level)
     decision = promotion.gate(ours, theirs, paired=paired, rules=rules, canary=None if canary is None else canary > 0)
     if rival is not None:  # they predict other horizons, or other universes
         incomparable = [
@@ -92,15 +91,9 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
         decision = Decision(promote=False, reasons=("it is champion already",))
     elif incomparable:
         decision = Decision(promote=False, reasons=(*incomparable, *(() if decision.promote else decision.reasons)))
-    evidence = {
-        "challenger": ours,
-        "champion": theirs,
-        "paired": paired,
-        "champion_version": None if rival is None else rival.number,
-        "margin": rules.margin,
-        "level": rules.level,
-        "canary": canary,
-    }
+    compared = {"challenger": ours, "champion": theirs, "paired": paired}
+    limits = {"margin": rules.margin, "level": rules.level, "canary": canary}
+    evidence = {**compared, "champion_version": None if rival is None else rival.number, **limits}
     return Evaluation(version, champion, decision, evidence, sessions)
 
 

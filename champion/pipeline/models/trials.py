@@ -78,8 +78,8 @@ def deflated(trials: Trials, net_returns: pl.Series) -> dict[str, float]:
 
 def overfitting(trials: Trials, ic: pl.DataFrame) -> dict[str, float]:
     """Return `overfitting_probability` over this trial and earlier ones; empty if there are too few to compare."""
-    current = ic.select("trade_date", this="ic")
-    table = current.join(trials.sessions, on="trade_date").sort("trade_date").drop("trade_date")
+    both = ic.select("trade_date", this="ic").join(trials.sessions, on="trade_date")
+    table = both.sort("trade_date").drop("trade_date")
     try:
         probability, _ = probability_of_overfitting(table, BLOCKS)
     except ModelError:

@@ -15,19 +15,8 @@ from functools import cached_property
 from champion import contracts, features
 from champion.base import clock
 from champion.base.counting import quantity
-from champion.contracts.datasets import (
-    ACCEPTANCES,
-    ACTIONS,
-    BARS,
-    CHANGES,
-    FACTORS,
-    FINDINGS,
-    PREDICTIONS,
-    RAW_BARS,
-    SYMBOLS,
-    feature_datasets,
-    kept_years,
-)
+from champion.contracts import datasets
+from champion.contracts.datasets import BARS, PREDICTIONS, RAW_BARS, feature_datasets, kept_years
 from champion.lake import Damage, Lake, backend, inventory, layout, partitions
 from champion.lake.retention import first_kept, rule
 from champion.pipeline.feature_store.build import outdated_sessions
@@ -38,14 +27,11 @@ from champion.settings import Settings
 _FIRST_PUBLISHED = date(1994, 11, 3)  # the first session of the exchange
 _BY_RAW = {spec.raw: spec for spec in DATASET_SPECS}  # two exchanges publish bars, and a lake holds those of one
 _SHOWN = 6
-_LISTS = "`champion actions refresh`"
 _REMEDIES = {
-    ACTIONS: _LISTS,
-    FACTORS: _LISTS,
-    CHANGES: _LISTS,
-    SYMBOLS: "the next `champion daily` fetches today's list; earlier ones are in a backup of lake/",
+    **dict.fromkeys((datasets.ACTIONS, datasets.FACTORS, datasets.CHANGES), "`champion actions refresh`"),
+    datasets.SYMBOLS: "the next `champion daily` fetches today's list; earlier ones are in a backup of lake/",
     PREDICTIONS: "`champion score SESSION` for each; scores of earlier champions are only in a backup of lake/",
-    ACCEPTANCES: "restore lake/quality from a backup, or `champion quality accept` each finding again",
+    datasets.ACCEPTANCES: "restore lake/quality from a backup, or `champion quality accept` each finding again",
 }
 
 
@@ -174,21 +160,19 @@ class _Layers:
 def _of_publication(layers: _Layers, spec: DatasetSpec) -> Iterator[Gap]:
     raw, normalized = layers.sessions(spec.raw), layers.sessions(spec.normalized)
     staged = layers.staged(spec.raw)
-    for name, lacking, beside in (
-        (spec.raw, normalized - raw, spec.normalized),
-        (spec.normalized, raw - normalized, spec.raw),
-    ):
+    lacks = (spec.raw, normalized - raw, spec.normalized), (spec.normalized, raw - normalized, spec.raw)
+    for name, lacking, beside in lacks:
         if missing := layers.kept(name, lacking):
             yield Gap(name, missing, f"missing, though {beside} has them", layers.remedy(BARS, missing))
     if unstaged := layers.kept(spec.raw, raw - staged):
         reason = "in the lake, but the published file is no longer in staging/"
         yield Gap(spec.raw, unstaged, reason, f"`champion backfill {_span(unstaged)}` fetches it again", lost=False)
     if waiting := layers.kept(spec.raw, staged - raw - normalized):
-        reason = "fetched, and not in the lake"
-        yield Gap(spec.raw, waiting, reason, f"`champion backfill {_span(waiting)}`", lost=False)
+        yield Gap(
+            spec.raw, waiting, "fetched, and not in the lake", f"`champion backfill {_span(waiting)}`", lost=False
+        )
     if short := layers.kept(spec.quarantine, _rows_unaccounted(layers, spec, sorted(raw & normalized))):
-        reason = "rows were refused, and are not in quarantine"
-        yield Gap(spec.quarantine, short, reason, layers.remedy(BARS, short))
+        yield Gap(spec.quarantine, short, "rows were refused, and are not in quarantine", layers.remedy(BARS, short))
 
 
 def _rows_unaccounted(layers: _Layers, spec: DatasetSpec, sessions: Sequence[date]) -> list[date]:
@@ -238,7 +222,7 @@ def remedy(settings: Settings, name: str, span: str) -> str:
     """Return the command that restores sessions of a dataset, or that only a backup can; `span` is its arguments."""
     if name.startswith("features_"):
         return f"`champion features {span}{_feature_set_option(name.removesuffix('_state'))}`"
-    if name == FINDINGS:
+    if name == datasets.FINDINGS:
         return f"`champion quality check {span}`"
     archive = ", or `champion lake restore` from the archive" if settings.lake_archive else ""
     return _REMEDIES.get(name) or f"`champion backfill {span}`{archive}"

@@ -34,8 +34,7 @@ def damage(path: Path, table: str) -> str | None:
 
 def tracking_problem(settings: Settings) -> str | None:
     """Return what is wrong with MLflow's store in the workspace; None if it is intact or was never created."""
-    path = settings.mlflow_database
-    if path.exists():
+    if (path := settings.mlflow_database).exists():
         wrong = damage(path, "runs")
         return wrong and f"{path} is damaged: {wrong}"
     if traces := [one for one in (path.with_name("prepared"), settings.home / "promotions.jsonl") if one.exists()]:
@@ -46,8 +45,7 @@ def tracking_problem(settings: Settings) -> str | None:
 
 def prefect_problem(settings: Settings) -> str | None:
     """Return what is wrong with Prefect's store in the workspace; None if it is intact or was never created."""
-    path = settings.prefect_home / "prefect.db"
-    if path.exists():
+    if (path := settings.prefect_home / "prefect.db").exists():
         wrong = damage(path, "flow_run")
         return wrong and f"{path} is damaged: {wrong}"
     if any((settings.prefect_home / name).exists() for name in ("login", "encryption_key")):
@@ -58,8 +56,7 @@ def prefect_problem(settings: Settings) -> str | None:
 
 
 def _has_flow_runs(settings: Settings) -> bool:
-    path = settings.mlflow_database
-    if settings.tracking_uri is not None or not path.exists():
+    if settings.tracking_uri is not None or not (path := settings.mlflow_database).exists():
         return False
     try:
         with read_only(path) as database:

@@ -25,9 +25,7 @@ def check(settings: Settings) -> Check:
     lake = Lake(settings.lake)
     held = _own_datasets(lake)
     wrong, compared = [], set()
-    for name in settings.feature_sets:
-        if ":" not in name:
-            continue
+    for name in (each for each in settings.feature_sets if ":" in each):
         contract = features.find(name).contract
         compared.add(contract)
         if contract in held and (outdated := outdated_sessions(lake, date.max, name)):
@@ -48,9 +46,7 @@ def _own_datasets(lake: Lake) -> list[str]:
 
 def _by_earlier_rules(lake: Lake, contract: str) -> str | None:
     """Return the sessions that were built by other rules than the present ones, as text; None without any."""
-    group, old = layout.groups(contracts.load(contract))[0], []
-    for session in lake.sessions(contract):
-        manifest = lake.manifest(contract, session, group)
-        if manifest and not features.is_by_current_rules(manifest.current.inputs.get("feature_set", "")):
-            old.append(session)
+    group = layout.groups(contracts.load(contract))[0]
+    held = ((session, lake.manifest(contract, session, group)) for session in lake.sessions(contract))
+    old = [day for day, m in held if m and not features.is_by_current_rules(m.current.inputs.get("feature_set", ""))]
     return f"{quantity(len(old), 'session')}, {old[0]} to {old[-1]}" if old else None
