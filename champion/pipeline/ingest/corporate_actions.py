@@ -289,8 +289,7 @@ def summary(waiting: pl.DataFrame) -> str:
     """Return a sentence with the number of actions that need a decision, by gate, and the latest symbols."""
     parts = []
     for gate, what in quality_gates.QUESTIONS.items():
-        rows = waiting.filter(pl.col("gate") == gate).sort("session", "symbol", descending=[True, False])
-        if rows.height:
+        if (rows := waiting.filter(gate=gate).sort("session", "symbol", descending=[True, False])).height:
             names = ", ".join(f"{symbol} {day}" for symbol, day in rows.select("symbol", "ex_date").head(_SHOWN).rows())
             parts.append(f"{rows.height:,} {what}: {names}" + (", ..." if rows.height > _SHOWN else ""))
     return "; ".join(parts)
@@ -303,12 +302,11 @@ def left_out(lake: Lake, frame: pl.DataFrame) -> dict[str, str | int]:
 
 def is_current(lake: Lake) -> bool:
     """Whether the lake's actions and factors follow the rules of this version of Champion."""
-    for name, part, version in ((ACTIONS, "actions", VERSION), (FACTORS, "factors", FACTORS_VERSION)):
-        held = lake.sessions(name)
-        manifest = lake.manifest(name, held[-1]) if held else None
-        if manifest is not None and manifest.current.inputs.get(part) != version:
-            return False
-    return True
+    rules = (ACTIONS, "actions", VERSION), (FACTORS, "factors", FACTORS_VERSION)
+    last = (
+        (lake.manifest(name, day), part, version) for name, part, version in rules for day in lake.sessions(name)[-1:]
+    )
+    return all(manifest is None or manifest.current.inputs.get(part) == version for manifest, part, version in last)
 
 
 def unadjusted_gaps(lake: Lake, start: date, end: date, factors: pl.DataFrame | None = None) -> pl.DataFrame:

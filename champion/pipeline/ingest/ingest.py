@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import TypeAlias
 
 import polars as pl
 
@@ -123,7 +122,7 @@ def _require_one_exchange(lake: Lake, staged: Sequence[FetchedFile]) -> None:
         )
 
 
-_Parsed: TypeAlias = dict[FetchedFile, Published | ArchiveError]
+_Parsed = dict[FetchedFile, Published | ArchiveError]
 
 
 def _read_new_bars(lake: Lake, staged: Sequence[FetchedFile]) -> tuple[pl.DataFrame | None, _Parsed]:

@@ -145,8 +145,7 @@ def _finding(lake: Lake, text: str, limits: Limits | None) -> pl.DataFrame:
         raise UsageError(f"{text}: the lake has no session {session}")
     since = session.replace(month=1, day=1)  # a gap needs the bar before it, which can be months old
     findings = check(lake, since, session, limits=limits, identity=gate == "identity").findings.filter(session=session)
-    row = findings.filter(gate=gate, instrument_id=instrument_id)
-    if row.is_empty():
+    if (row := findings.filter(gate=gate, instrument_id=instrument_id)).is_empty():
         keys = [key(*one) for one in findings.select("gate", "session", "instrument_id").rows()]
         shown = f"its findings are {', '.join(keys[:10])}" if keys else "it has no findings"
         raise UsageError(f"{text} is no finding of session {session}: {shown}")

@@ -19,7 +19,6 @@ from champion.tracking import registry, runs
 
 PRUNED = "champion.pruned"
 """The tag of a run whose page and figures were removed: the date."""
-_KEPT_NOTEBOOKS = frozenset({"training", "promotion"})  # the evidence of decisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,8 @@ def _runs(settings: Settings, before: date) -> Iterator[Expired]:
     registered = {version.run_id for version in registry.versions(settings)}
     span = datetime.fromtimestamp(0, UTC), datetime.combine(before, time(), UTC)
     for run in runs.find_runs(settings, between=span, limit=None):
-        is_evidence = run.run_id in registered or run.tags.get("champion.notebook") in _KEPT_NOTEBOOKS
+        # Registered versions, trainings and promotions are the evidence of decisions.
+        is_evidence = run.run_id in registered or run.tags.get("champion.notebook") in {"training", "promotion"}
         if run.ended is None or PRUNED in run.tags or is_evidence:
             continue
         sizes = runs.artifact_sizes(settings, run.run_id, ("notebook", "result/figures"))

@@ -44,12 +44,7 @@ class Evaluation:
     @property
     def values(self) -> dict[str, Any]:
         """The evaluation without its sessions, as JSON values: a metric that is not finite is a text, as 'nan'."""
-        evidence = {
-            name: {key: value if math.isfinite(value) else str(value) for key, value in part.items()}
-            if isinstance(part, dict)
-            else part
-            for name, part in self.evidence.items()
-        }
+        evidence = _with_metrics(self.evidence, lambda value: value if math.isfinite(value) else str(value))
         reasons = list(self.decision.reasons)
         return {"version": self.version, "against": self.champion, "reasons": reasons, "evidence": evidence}
 
@@ -174,10 +169,7 @@ def promote_with_report(
     evaluation, values = None, report.values
     if {"against", "reasons", "evidence"} <= values.keys() and values.get("version") == version:
         decision = Decision(promote=report.metrics.get("promote") == 1, reasons=tuple(values["reasons"]))
-        evidence = {
-            name: {key: float(value) for key, value in part.items()} if isinstance(part, dict) else part
-            for name, part in values["evidence"].items()
-        }
+        evidence = _with_metrics(values["evidence"], float)
         # The report keeps the sessions as a table.
         evaluation = Evaluation(version, values["against"], decision, evidence, pl.DataFrame())
     decided = evaluate_and_promote(
@@ -200,6 +192,14 @@ def out_of_sample(settings: Settings, version: registry.Version) -> pl.DataFrame
     if (content := runs.read_file(settings, version.run_id, OUT_OF_SAMPLE)) is None:
         raise ModelError(f"version {version.number}: its run {version.run_id} holds no {OUT_OF_SAMPLE}; train it again")
     return pl.read_parquet(io.BytesIO(content))
+
+
+def _with_metrics(evidence: Mapping[str, Any], convert: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return the evidence with each metric of its parts converted."""
+    return {
+        name: {key: convert(value) for key, value in part.items()} if isinstance(part, dict) else part
+        for name, part in evidence.items()
+    }
 
 
 def _rank_ics(challenger: pl.DataFrame, champion: pl.DataFrame | None) -> pl.DataFrame:

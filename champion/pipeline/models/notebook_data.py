@@ -45,11 +45,9 @@ def of_notebook(settings: Settings, name: str, parameters: Mapping[str, Any]) ->
         case "training":
             return NotebookData(register.digests(lake, _day(parameters["as_of"]), parameters["feature_set"]))
         case "scoring":
-            if (number := registry.alias_of(settings, registry.CHAMPION)) is None:
-                return None
-            return of_scoring(settings, registry.find(settings, number), _day(parameters["session"]))
-        case _:
-            return None
+            if (number := registry.alias_of(settings, registry.CHAMPION)) is not None:
+                return of_scoring(settings, registry.find(settings, number), _day(parameters["session"]))
+    return None
 
 
 def of_features(lake: Lake, feature_set: str, start: date, end: date) -> NotebookData:

@@ -48,8 +48,7 @@ def score_outcomes(lake: Lake, start: date | None = None, end: date | None = Non
 
     Columns: trade_date, instrument_id, symbol, model_version, horizon, score, rank, and those of `forward_return`.
     """
-    scores = lake.scan(PREDICTIONS, start, end).select(_COLUMNS).collect()
-    if scores.is_empty():
+    if (scores := lake.scan(PREDICTIONS, start, end).select(_COLUMNS).collect()).is_empty():
         no_date = pl.lit(None, pl.Date)
         return scores.with_columns(forward_return=pl.lit(None, pl.Float64), label_end=no_date, exit_date=no_date)
     first: date = scores["trade_date"].min()  # type: ignore[assignment]

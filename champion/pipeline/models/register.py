@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from champion.modeling.training import TrainingResult
 
 KIND, RECIPE, DATA = "champion.model", "champion.recipe", "champion.data"
-ESTIMATOR = "champion.estimator"  # a hash of the fitted estimator
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def register_challenger(
         UNIVERSE: task.universe.text,
         TRAIN_END: str(labelled["trade_date"].max()),
         LABEL_END: str(labelled["label_end"].max()),
-        ESTIMATOR: joblib.hash(result.estimator),
+        "champion.estimator": joblib.hash(result.estimator),
     }
     if run_id is None:
         for known in registry.versions(settings):

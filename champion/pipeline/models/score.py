@@ -73,8 +73,7 @@ def check_fresh(lake: Lake, version: registry.Version, session: date, most: int)
         ModelError: it was not.
     """
     train_end = version.day(TRAIN_END)
-    since = len([one for one in lake.sessions(BARS, train_end, session) if one > train_end])
-    if since > most:
+    if (since := len([one for one in lake.sessions(BARS, train_end, session) if one > train_end])) > most:
         raise ModelError(
             f"version {version.number} was trained on sessions to {train_end}, {quantity(since, 'session')} before "
             f"{session}; at most {most} are allowed (CHAMPION_MODEL_SESSIONS): "

@@ -25,7 +25,6 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 """Columns of the events: `user` is empty if it is not known; `data` names the data that was read and written."""
 MOST = 10_000
 _PAGE = 200  # Prefect's limit for one answer
-_TIMEOUT = 30  # seconds
 Span: TypeAlias = tuple[datetime, datetime]
 
 
@@ -133,7 +132,7 @@ def _flow_runs(settings: Settings, api: str | None, span: Span, users: Mapping[s
     between = {"after_": span[0].isoformat(), "before_": span[1].isoformat()}
     body = {"flow_runs": {"start_time": between}, "sort": "START_TIME_DESC", "limit": _PAGE}
     try:
-        with httpx.Client(timeout=_TIMEOUT, auth=prefect_login.pair(settings)) as client:
+        with httpx.Client(timeout=30, auth=prefect_login.pair(settings)) as client:
             for offset in range(0, MOST, _PAGE):
                 page = client.post(f"{api}/flow_runs/filter", json=body | {"offset": offset}).raise_for_status().json()
                 # Scheduled runs, of which `champion serve` has many, have no time yet.

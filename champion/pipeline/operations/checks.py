@@ -9,7 +9,6 @@ from typing import Literal
 
 from champion.errors import ChampionError
 
-_LONGEST = 300
 State = Literal["ok", "warning", "failed"]
 
 
@@ -65,4 +64,4 @@ def reason_of(error: Exception) -> str:
     >>> reason_of(ValueError("no header"))
     'ValueError: no header'
     """
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:_LONGEST]}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

@@ -134,13 +134,10 @@ def _archive(settings: Settings) -> Check:
     known = Staging(settings.staging, settings.archive).known()
     if known and base not in known:
         found = f"this workspace holds files of {', '.join(known)}; CHAMPION_ARCHIVE says {base}"
-        remedy = (
-            f"to fetch more, set CHAMPION_ARCHIVE={known[0]}; or `champion archive add {base}`, if both are the same"
-        )
-        return Check("archive", "warning", found, remedy)
+        setting = f"CHAMPION_ARCHIVE={known[0]}; or `champion archive add {base}`, if both are the same"
+        return Check("archive", "warning", found, f"to fetch more, set {setting}")
     if base.startswith("file://"):
-        folder = Path(base.removeprefix("file://"))
-        if folder.is_dir():
+        if (folder := Path(base.removeprefix("file://"))).is_dir():
             return Check("archive", "ok", str(folder))
         remedy = "set CHAMPION_ARCHIVE to a mirror, or create one: champion simulate FOLDER"
         return Check("archive", "failed", f"{folder}: no such folder", remedy)

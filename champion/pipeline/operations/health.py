@@ -13,7 +13,6 @@ from champion.settings import Settings
 
 QUERY_SECONDS = 0.2
 """The limit for a query of one symbol over a year, at the 95th percentile."""
-_QUERIES = 20
 _SATURDAY = 5
 _QUERY = """
     select trade_date, close from champion_market.normalized_equity_ohlc
@@ -85,7 +84,7 @@ def _warehouse(settings: Settings, query_seconds: float) -> Check:
             "select symbol from champion_market.normalized_equity_ohlc where trade_date = {day:Date} limit 20",
             parameters={"day": last},
         ).result_rows
-        for (symbol,) in islice(cycle(symbols), _QUERIES):
+        for (symbol,) in islice(cycle(symbols), 20):
             began = time.perf_counter()
             client.query(_QUERY, parameters={"symbol": symbol, "since": last - timedelta(days=365)})
             seconds.append(time.perf_counter() - began)

@@ -58,8 +58,7 @@ def check(settings: Settings) -> Check:
     """Check that models, their out-of-sample scores, and the artifacts of runs are where MLflow's store says."""
     if urlsplit(settings.tracking).scheme != "sqlite":
         return Check(_NAME, "ok", "their files are on the server")
-    path = store.sqlite_file(settings.tracking)
-    if not path.exists():
+    if not (path := store.sqlite_file(settings.tracking)).exists():
         return Check(_NAME, "ok", "none yet")
     try:
         with databases.read_only(path) as database:

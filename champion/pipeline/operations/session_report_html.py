@@ -20,7 +20,6 @@ _SECTIONS = (
     ("Feature drift, this month against the month before", ("drift",)),
     ("Scores of the champion, and their rank IC", ("scores", "ic")),
 )
-_DPI = 90
 
 
 def render(report: SessionReport, home: Path, mlflow: str | None = None) -> str:
@@ -28,12 +27,8 @@ def render(report: SessionReport, home: Path, mlflow: str | None = None) -> str:
 
     With the address of MLflow's pages, each run is a link; the page itself loads nothing from there.
     """
-    pages = Environment(
-        loader=PackageLoader("champion.pipeline.operations", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
+    templates = PackageLoader("champion.pipeline.operations", "")
+    pages = Environment(loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     figures = {
         "breadth": plots.breadth(report.moves),
         "turnover": plots.turnover_by_session(report.bars),
@@ -58,5 +53,5 @@ def render(report: SessionReport, home: Path, mlflow: str | None = None) -> str:
 
 def _image(figure: Figure) -> str:
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=_DPI, bbox_inches="tight")
+    figure.savefig(content, format="png", dpi=90, bbox_inches="tight")
     return base64.b64encode(content.getvalue()).decode()

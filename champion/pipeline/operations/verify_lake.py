@@ -9,8 +9,6 @@ from champion.lake import Lake
 from champion.pipeline.operations import consistency
 from champion.settings import Settings
 
-_SHOWN = 5
-
 
 def last_month(today: date) -> tuple[date, date]:
     """Return the first and last date of the month before.
@@ -31,6 +29,6 @@ def verify(settings: Settings) -> dict[str, int]:
     lake = Lake(settings.lake)
     damages = [damage for name in contracts.names() for damage in lake.verify(name) if not damage.harmless]
     if damages := damages or consistency.damages(settings, clock.today()):
-        shown = "; ".join(f"{damage.path}: {damage.reason}; {damage.remedy}" for damage in damages[:_SHOWN])
+        shown = "; ".join(f"{damage.path}: {damage.reason}; {damage.remedy}" for damage in damages[:5])
         raise LakeError(f"{len(damages)} damaged: {shown}")
     return {name: len(lake.sessions(name)) for name in contracts.names()}

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from champion.warehouse.engine.database import Executor
 
 _NAME = "warehouse"
-_RELOAD = "move the warehouse's folder away; `champion warehouse load {} {}` creates a new one from the lake"
 
 
 def check(settings: Settings) -> Check:
@@ -41,7 +40,9 @@ def check(settings: Settings) -> Check:
             pending = migrations.pending(client)
             behind, lost = ({}, {}) if pending else _different(settings, client, lake)
     except WarehouseError as error:
-        return Check(_NAME, "failed", str(error), _RELOAD.format(*span))
+        return Check(
+            _NAME, "failed", str(error), f"move the warehouse's folder away; {load} creates a new one from the lake"
+        )
     if pending:
         return Check(_NAME, "warning", f"{len(pending)} migrations pending", "`champion warehouse migrate`")
     found = [f"{name}: {_months(months)} loaded once, and not in the lake" for name, months in lost.items()]

@@ -26,9 +26,6 @@ from champion.sources.download import staging_records
 from champion.sources.download.staging_records import Staged
 from champion.tracking import registry, runs
 
-_PREFIX = 8  # characters of a SHA-256 that name a file
-_SHOWN = 5
-
 
 def forward(settings: Settings, which: str) -> Trace:
     """Return what was derived from a published file; `which` is its path, its name, or the start of its SHA-256.
@@ -48,7 +45,7 @@ def _find(settings: Settings, which: str) -> Staged:
     matches = [s for s in unique.values() if (digest and s.sha256.startswith(digest)) or s.name == which]
     if len(matches) == 1:
         return matches[0]
-    named = ", ".join(f"{staged.name} ({staged.sha256[:_PREFIX]})" for staged in matches[:_SHOWN])
+    named = ", ".join(f"{staged.name} ({staged.sha256[:8]})" for staged in matches[:5])
     raise UsageError(
         f"staging holds {'several files' if matches else 'no file'} {which!r}{': ' + named if named else ''}; name one "
         "by its path, the exchange's name, or the first characters of its SHA-256"
@@ -72,7 +69,10 @@ class _Forward:
             self._rows(spec, staged.sha256, root)
         for name in PUBLISHED_LISTS:
             for session in self._made_of(name, "list", staged.sha256):
-                self._list(name, session, root)
+                made = self._add(name, [session], root)
+                if name == ACTIONS and (read := self._lake.sessions(FACTORS)):
+                    factors = self._add(FACTORS, read[-1:], made)
+                    self._features(factors, min(self._lake.sessions(BARS), default=date.min))
 
     def _rows(self, spec: DatasetSpec, digest: str, root: Node) -> None:
         for session in self._made_of(spec.raw, "file", digest):
@@ -86,13 +86,6 @@ class _Forward:
                     if self._lake.manifest(FINDINGS, session):
                         self._add(FINDINGS, [session], made)
                     self._features(made, session)
-
-    def _list(self, name: str, session: date, root: Node) -> None:
-        made = self._add(name, [session], root)
-        if name == ACTIONS and (read := self._lake.sessions(FACTORS)):
-            factors = self._add(FACTORS, read[-1:], made)
-            held = self._lake.sessions(BARS)
-            self._features(factors, held[0] if held else date.min)
 
     def _features(self, below: Node, since: date) -> None:
         """Add the features of this session and of later ones, the models trained on them, and their predictions.

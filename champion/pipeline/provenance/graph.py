@@ -64,8 +64,7 @@ class Trace:
         new = node.id not in self.nodes
         self.nodes.setdefault(node.id, node)
         self.root = self.root or node.id
-        link = (below.id, node.id) if below else None
-        if link and link not in self.links:
+        if below and (link := (below.id, node.id)) not in self.links:
             self.links.append(link)
         return new
 
@@ -77,10 +76,8 @@ class Trace:
     @property
     def rows(self) -> list[dict[str, str]]:
         """The nodes for `plots.trace_graph`: id, kind, name, span and state."""
-        return [
-            {"id": node.id, "kind": node.kind, "name": node.name, "span": node.span, "state": node.state}
-            for node in self.nodes.values()
-        ]
+        columns = ("id", "kind", "name", "span", "state")
+        return [{column: getattr(node, column) for column in columns} for node in self.nodes.values()]
 
     def walk(self) -> Iterator[tuple[int, Node, bool]]:
         """Yield depth, node, and whether it was yielded before, depth first."""

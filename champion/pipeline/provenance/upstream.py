@@ -79,8 +79,7 @@ class _Back:
         elif name in raw.values():
             self._files([self._inputs(name, session).get("file", "") for session in sessions], node)
         elif name in PUBLISHED_LISTS:
-            read = [self._inputs(name, session).get("list", "").split() for session in sessions]
-            self._files([digest for one in read for digest in one], node)
+            self._files(" ".join(self._inputs(name, session).get("list", "") for session in sessions).split(), node)
         elif name == FACTORS:
             made_from = self._inputs(FACTORS, last)
             for part, key in ((ACTIONS, "actions"), (BARS, "bars")):
@@ -122,8 +121,7 @@ class _Back:
             return None
         node = Node("model", f"{registry.MODEL} version {number}", note=f"registered {version.created:%Y-%m-%d}")
         self.trace.add(node, below)
-        run = runs.known(self._settings, version.run_id)
-        if run is None:
+        if (run := runs.known(self._settings, version.run_id)) is None:
             self.trace.add(Node("run", version.run_id or "a run", state="missing", note="not in MLflow"), node)
             return version
         inputs = runs.digests(self._settings, run, "champion.inputs")
