@@ -5,8 +5,6 @@ block `champion-NAME`, as `champion-warehouse-dsn`, holds a secret setting. The 
 both, and both override champion.toml.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +14,6 @@ from champion.settings import Settings
 
 VARIABLE = "champion_settings"
 _PREFIX = "champion-"
-_PLACE = "home"  # each machine has its own workspace folder
 
 
 def apply() -> None:
@@ -53,13 +50,11 @@ def variables_to_set(variable: object, secrets: Mapping[str, str], environment: 
     Raises:
         UsageError: the variable is not a JSON object, or a name is not a setting.
     """
-    if variable is None:
-        variable = {}
-    if not isinstance(variable, Mapping):
+    if not isinstance(variable, Mapping | None):
         raise UsageError(f"Prefect Variable {VARIABLE}: expected a JSON object of settings, found {variable!r}")
-    values: dict[str, Any] = {name: value for name, value in variable.items() if value is not None}
+    values: dict[str, Any] = {name: value for name, value in (variable or {}).items() if value is not None}
     values |= {name.removeprefix(_PREFIX).replace("-", "_"): value for name, value in secrets.items()}
-    allowed = set(Settings.model_fields) - {_PLACE}
+    allowed = set(Settings.model_fields) - {"home"}  # each machine has its own workspace folder
     if unknown := sorted(set(values) - allowed):
         names = ", ".join(sorted(allowed))
         raise UsageError(f"Prefect has {', '.join(unknown)}: no such setting; the settings are {names}")

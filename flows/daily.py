@@ -1,7 +1,5 @@
 """Scheduled flows: the daily session after its publication, and the weekend's check for missed sessions."""
 
-from __future__ import annotations
-
 import time as clocks
 from datetime import date, datetime, time, timedelta
 from secrets import SystemRandom
@@ -14,10 +12,10 @@ from champion.base import clock
 from champion.contracts.datasets import BARS, PREDICTIONS
 from champion.errors import ArchiveUnavailable, SessionNotPublished
 from champion.lake import Lake
-from champion.pipeline.ingest import availability, market_data_lock
+from champion.pipeline.ingest import availability, fetch, market_data_lock
 from champion.pipeline.ingest.availability import PublicationState
 from champion.settings import Settings
-from flows.market_data import LOOKBACK, check_build_load, daily_market_data_pipeline, fetch_and_ingest, sessions_staged
+from flows.market_data import LOOKBACK, check_build_load, daily_market_data_pipeline, fetch_and_ingest
 from flows.models import score_one
 from flows.notifications import HOOKS
 from flows.policy import FLOW_SECONDS, run_name
@@ -74,8 +72,7 @@ def await_publication(session: date, until: datetime) -> PublicationState:
             get_run_logger().warning("%s", error)
         if unanswered is None and not availability.expected(session, settings.closed, clock.now()):
             return PublicationState.NO_SESSION
-        seconds = availability.next_wait(requests, clock.now(), until, random.random())
-        if seconds is None:
+        if (seconds := availability.next_wait(requests, clock.now(), until, random.random())) is None:
             if unanswered is not None:
                 raise unanswered
             return PublicationState.NOT_PUBLISHED
@@ -102,9 +99,9 @@ def weekend_check(until: date | None = None, days: int = 8) -> dict[str, Any]:
             arrival.require_complete()
             return recording.keep_result({"sessions": 0, "new": []})
         summary = check_build_load(start, until, arrival, quality_from=start - LOOKBACK, parent=parent, force=False)
-        staged = sessions_staged(start, until)
-        new = [str(session) for session in staged if session not in before]
-        unscored = sorted(set(staged) - set(Lake(Settings().lake).sessions(PREDICTIONS)))
+        staged = {file.session for file in fetch.staged(Settings(), start, until)}
+        new = [str(session) for session in sorted(staged - before)]
+        unscored = sorted(staged - set(Lake(Settings().lake).sessions(PREDICTIONS)))
         scored = {str(session): score_one(session, parent=parent, force=False) for session in unscored}
         arrival.require_complete()
         return recording.keep_result({"new": new, **summary, "scores": scored})

@@ -4,8 +4,6 @@ A set is the unit of parallel work: it has its own dataset, lock and run. Within
 instruments, and most of the time goes into writing it, so splitting a set would not help.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -53,17 +51,9 @@ def build_one(name: str, start: date, end: date, *, parent: str, force: bool = F
 
 def build_set(name: str, span: tuple[date, date], *, parent: str, force: bool = False) -> Execution:
     """Build one feature set where it is missing or outdated."""
-    start, end = span
-    data = notebook_data.of_features(Lake(Settings().lake), name, start, end)
-    return steps.notebook(
-        "features",
-        {"start": start.isoformat(), "end": end.isoformat(), "feature_set": name},
-        parent=parent,
-        inputs=data.inputs,
-        writes=data.writes,
-        span=data.span,
-        force=force,
-    )
+    data = notebook_data.of_features(Lake(Settings().lake), name, *span)
+    parameters = {"start": span[0].isoformat(), "end": span[1].isoformat(), "feature_set": name}
+    return steps.notebook("features", parameters, data, parent=parent, force=force)
 
 
 def counts(execution: Execution) -> dict[str, int]:

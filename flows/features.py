@@ -1,7 +1,5 @@
 """The weekly flow of features: build stale sessions, and compare features from carried state with whole histories."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -39,8 +37,7 @@ def weekly_feature_recompute(end: date | None = None, sessions: int = 20) -> dic
         market_data_lock.changing(Settings(), get_run_logger().info),
     ):
         lake = Lake(Settings().lake)
-        held = lake.sessions(BARS, end=end)
-        if not held:
+        if not (held := lake.sessions(BARS, end=end)):
             return recording.keep_result({"sessions": 0})
         sets = Settings().feature_sets
         return recording.keep_result({name: _recompute(lake, name, held, sessions, recording.run_id) for name in sets})
@@ -52,8 +49,7 @@ def _recompute(lake: Lake, name: str, held: Sequence[date], sessions: int, paren
     if stale:
         outcome = feature_sets.build_set(name, (stale[0], held[-1]), parent=parent).outcome.value
         loaded = steps.load(stale[0], held[-1])
-    comparison = compare(held[-sessions:][0], held[-1], name)
-    return {"stale": len(stale), "features": outcome, "loaded": loaded, **comparison}
+    return {"stale": len(stale), "features": outcome, "loaded": loaded, **compare(held[-sessions:][0], held[-1], name)}
 
 
 @task(name="recompute_features", task_run_name="recompute {feature_set}, {start} to {end}")

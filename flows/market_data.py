@@ -1,9 +1,6 @@
 """Flows from the archive to features in the warehouse, for one session or a range in parts."""
 
-from __future__ import annotations
-
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -23,6 +20,7 @@ from champion.pipeline.feature_store import build
 from champion.pipeline.ingest import fetch, market_data_lock
 from champion.pipeline.ingest.availability import by_years
 from champion.pipeline.ingest.ingest import DATASETS
+from champion.pipeline.models.notebook_data import NotebookData
 from champion.runner import Execution
 from champion.settings import Settings
 from champion.settings.quality_limits import Limits
@@ -52,10 +50,9 @@ def historical_backfill(start: date, end: date, *, refresh: bool = False, force:
     parts = len(by_years(start, end))
     weights = {f"{name} {part}": _SHARES[name] / parts for part in range(1, parts + 1) for name in ("fetch", "ingest")}
     weights |= {name: _SHARES[name] for name in ("quality", "features", "warehouse")}
-    estimate = Estimate(weights, notebook_progress.current())
     with (
         record_flow("historical-backfill", f"backfill {start} to {end}", {"start": start, "end": end}) as recording,
-        notebook_progress.estimated(estimate),
+        notebook_progress.estimated(Estimate(weights, notebook_progress.current())),
         market_data_lock.changing(Settings(), get_run_logger().info),
     ):
         parent = recording.run_id
@@ -137,13 +134,11 @@ class Arrival:
             ArchiveError: files were refused.
         """
         if self.unanswered:
-            dates = "; ".join(self.unanswered)
-            raise ArchiveUnavailable(f"all other sessions are done; run it again for the rest: {dates}")
+            rest = "; ".join(self.unanswered)
+            raise ArchiveUnavailable(f"all other sessions are done; run it again for the rest: {rest}")
         if self.refused:
-            shown = "; ".join(self.refused[:3])
-            raise ArchiveError(
-                f"{quantity(len(self.refused), 'session was', 'sessions were')} refused, all others are done: {shown}"
-            )
+            how_many = quantity(len(self.refused), "session was", "sessions were")
+            raise ArchiveError(f"{how_many} refused, all others are done: {'; '.join(self.refused[:3])}")
 
 
 def fetch_and_ingest(start: date, end: date, *, parent: str, refresh: bool, force: bool) -> Arrival:
@@ -176,15 +171,9 @@ def fetch_and_ingest(start: date, end: date, *, parent: str, refresh: bool, forc
 
 def ingest(settings: Settings, span: tuple[date, date], *, parent: str, force: bool) -> Execution:
     """Ingest the staged files of a range into the lake."""
-    return steps.notebook(
-        "ingest",
-        {"start": span[0].isoformat(), "end": span[1].isoformat()},
-        parent=parent,
-        inputs={"staging": fetch.digest(fetch.staged(settings, *span)), CHANGES: Lake(settings.lake).digest(CHANGES)},
-        writes=DATASETS,
-        span=span,
-        force=force,
-    )
+    parameters = {"start": span[0].isoformat(), "end": span[1].isoformat()}
+    inputs = {"staging": fetch.digest(fetch.staged(settings, *span)), CHANGES: Lake(settings.lake).digest(CHANGES)}
+    return steps.notebook("ingest", parameters, NotebookData(inputs, DATASETS, span), parent=parent, force=force)
 
 
 def check_build_load(
@@ -210,12 +199,8 @@ def check_build_load(
     with notebook_progress.stage("warehouse"):
         loaded = steps.load(first, last, gated=False)
     get_run_logger().info("loaded %s", loaded)
-    return {
-        "corporate_actions": actions,
-        "ingest": arrival.counts,
-        **{"features" if name == "v1" else f"features {name}": counted for name, counted in built.items()},
-        "loaded": loaded,
-    }
+    features = {"features" if name == "v1" else f"features {name}": counted for name, counted in built.items()}
+    return {"corporate_actions": actions, "ingest": arrival.counts, **features, "loaded": loaded}
 
 
 def quality(
@@ -223,24 +208,9 @@ def quality(
 ) -> Execution:
     """Run the quality notebook over a range of sessions; its inputs include the limits and the acceptances."""
     context = (lake.sessions(BARS, end=start)[-LOOKBACK_SESSIONS:] or [start])[0]
-    digests = {
-        BARS: lake.digest(BARS, context, end),
-        QUARANTINED_BARS: lake.digest(QUARANTINED_BARS, start, end),
-        ACCEPTANCES: lake.digest(ACCEPTANCES),
-        CHANGES: lake.digest(CHANGES),
-        "limits": Limits.of(Settings()).digest,
-    }
-    return steps.notebook(
-        "quality",
-        {"start": start.isoformat(), "end": end.isoformat(), "as_of": as_of and as_of.isoformat()},
-        parent=parent,
-        inputs={**digests, FACTORS: lake.digest(FACTORS)},
-        writes=(FINDINGS,),
-        span=(start, end),
-        force=force,
-    )
-
-
-def sessions_staged(start: date, end: date) -> Sequence[date]:
-    """Return the sessions of a range with files in staging."""
-    return sorted({file.session for file in fetch.staged(Settings(), start, end)})
+    inputs = {BARS: lake.digest(BARS, context, end), QUARANTINED_BARS: lake.digest(QUARANTINED_BARS, start, end)}
+    inputs |= {name: lake.digest(name) for name in (ACCEPTANCES, CHANGES, FACTORS)}
+    inputs["limits"] = Limits.of(Settings()).digest
+    parameters = {"start": start.isoformat(), "end": end.isoformat(), "as_of": as_of and as_of.isoformat()}
+    data = NotebookData(inputs, (FINDINGS,), (start, end))
+    return steps.notebook("quality", parameters, data, parent=parent, force=force)

@@ -1,12 +1,11 @@
 """Flows of models: train a challenger and submit it to the gate, score a session, and check the champion's health."""
 
-from __future__ import annotations
-
-import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
-from typing import Any, ParamSpec, TypeVar
+from functools import partial
+from typing import Any
 
 from prefect import flow, task
 from prefect.logging import get_run_logger
@@ -20,7 +19,7 @@ from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.ingest import market_data_lock
 from champion.pipeline.models import evaluate, frames, notebook_data, register
 from champion.pipeline.models.model_columns import model_columns
-from champion.runner import Execution, Outcome
+from champion.runner import Outcome
 from champion.settings import Settings
 from champion.settings.quality_limits import Limits
 from champion.tracking import connectivity, experiments, promotion, registry, standing
@@ -29,28 +28,17 @@ from flows.notifications import HOOKS
 from flows.policy import FLOW_SECONDS
 from flows.run_tracking import record_flow
 
-P = ParamSpec("P")
-R = TypeVar("R")
-_YEAR = 365.25
 
-_ON_ACTIONS = ("labels_across_gaps", "corporate_actions")
-"""Values of a training about corporate actions: the number of labels left out, and the ex-dates the lists cover."""
-
-
-def with_stable_market_data(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a flow's function to run only while no other run changes market data."""
-
-    @functools.wraps(function)
-    def waiting(*arguments: P.args, **options: P.kwargs) -> R:
-        configuration.apply()
-        with market_data_lock.reading(Settings(), get_run_logger().info):
-            return function(*arguments, **options)
-
-    return waiting
+@contextmanager
+def stable_market_data() -> Iterator[None]:
+    """Keep other runs from changing market data in this context, or while the function that it decorates runs."""
+    configuration.apply()
+    with market_data_lock.reading(Settings(), get_run_logger().info):
+        yield
 
 
 @flow(name="train_model", flow_run_name="train {model}", timeout_seconds=FLOW_SECONDS, **HOOKS)
-@with_stable_market_data
+@stable_market_data()
 def train_model(  # noqa: PLR0913 - the parameters of a deployment
     start: date | None = None,
     end: date | None = None,
@@ -65,7 +53,6 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
     force: bool = False,
 ) -> dict[str, Any]:
     """Train and register a challenger on the sessions between `start` and `end`, then submit it to the gate."""
-    configuration.apply()
     lake, columns = Lake(Settings().lake), model_columns(feature_set)
     for note in columns.notes:
         get_run_logger().info("%s", note)
@@ -88,15 +75,17 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
     }
     with record_flow("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
         parent = recording.run_id
-        inputs = register.digests(lake, sessions[-1], feature_set)
-        trained = steps.notebook("training", parameters, parent=parent, inputs=inputs, force=force)
+        data = notebook_data.NotebookData(register.digests(lake, sessions[-1], feature_set))
+        trained = steps.notebook("training", parameters, data, parent=parent, force=force)
         version = int(trained.values["version"])
         if trained.outcome is Outcome.SKIPPED and evaluate.has_decision(Settings(), version):
             # The decision about it is kept: a repeated training must not undo a rollback.
             decision = {"version": version, "promoted": False, "reasons": ["nothing changed since it was evaluated"]}
         else:
             decision = consider_promotion(version, parent=parent)
-        on_actions = {name: trained.values[name] for name in _ON_ACTIONS if name in trained.values}
+        # The number of labels left out for corporate actions, and the ex-dates that the lists cover.
+        counted = ("labels_across_gaps", "corporate_actions")
+        on_actions = {name: trained.values[name] for name in counted if name in trained.values}
         notes = {"notes": list(columns.notes)} if columns.notes else {}
         outcome = {"training": trained.outcome.value, "run_id": trained.run_id, **notes, **on_actions}
         return recording.keep_result({**outcome, **trained.metrics, **decision})
@@ -108,10 +97,8 @@ def build_extended(lake: Lake, start: date | None, end: date | None, feature_set
     The name defines such a set, so no setting needs to list it; other sets are left alone. Only features of this set
     change, and only this run reads them, so the lock on market data is not needed.
     """
-    sessions = lake.sessions(BARS, start, end) if "+" in feature_set else []
-    if sessions:
-        limits = Limits.of(Settings())
-        built = build_features(lake, sessions[0], sessions[-1], feature_set=feature_set, limits=limits)
+    if "+" in feature_set and (sessions := lake.sessions(BARS, start, end)):
+        built = build_features(lake, sessions[0], sessions[-1], feature_set=feature_set, limits=Limits.of(Settings()))
         cost = f"; {built.cost}" if built.cost else ""
         get_run_logger().info("features of %s: %s%s", feature_set, built.totals, cost)
 
@@ -127,10 +114,9 @@ def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, An
     lake, number = Lake(settings.lake), promotion.in_force(settings)
     tags = registry.find(settings, number).tags if number is not None else {}
     feature_set = tags.get(registry.FEATURE_VERSION, frames.FEATURE_SET)
-    sessions = lake.sessions(features.find(feature_set).contract)
-    if not sessions:
+    if not (sessions := lake.sessions(features.find(feature_set).contract)):
         raise ModelError("no features to train on: run `champion backfill` first")
-    since = max(sessions[0], sessions[-1] - timedelta(days=round(_YEAR * years)))
+    since = max(sessions[0], sessions[-1] - timedelta(days=round(365.25 * years)))
     recipe = json.loads(tags.get(register.RECIPE, "{}"))
     result: dict[str, Any] = train_model(
         since,
@@ -155,25 +141,20 @@ def model_health(sessions: int = 60) -> dict[str, Any]:
     standing.require_agreement(settings)  # the notebook reads the alias
     champion = registry.find(settings, number)
     parameters = {"as_of": scored[-1].isoformat(), "sessions": sessions}
-    inputs = {
-        "model": f"{registry.MODEL}/{number}",
-        PREDICTIONS: lake.digest(PREDICTIONS),
-        **register.digests(lake, scored[-1], champion.feature_version),
-    }
+    digests = register.digests(lake, scored[-1], champion.feature_version)
+    inputs = {"model": f"{registry.MODEL}/{number}", PREDICTIONS: lake.digest(PREDICTIONS), **digests}
     with record_flow(experiments.MODEL_HEALTH, f"model health {scored[-1]}", parameters) as recording:
-        report = steps.notebook("decay", parameters, parent=recording.run_id, inputs=inputs)
+        report = steps.notebook("decay", parameters, notebook_data.NotebookData(inputs), parent=recording.run_id)
         return recording.keep_result({"outcome": report.outcome.value, "run_id": report.run_id, **report.metrics})
 
 
 @task(name="consider_promotion")
 def consider_promotion(version: int, *, parent: str) -> dict[str, Any]:
     """Run the promotion notebook and carry out its decision; the promotion ledger records both."""
-
-    def run_report(inputs: Mapping[str, str]) -> Execution:
-        execution: Execution = steps.notebook.fn("promotion", {"version": version}, parent=parent, inputs=inputs)
-        return execution
-
-    decision, _ = evaluate.promote_with_report(Settings(), version, run_report)
+    run = partial(steps.notebook.fn, "promotion", {"version": version}, parent=parent)
+    decision, _ = evaluate.promote_with_report(
+        Settings(), version, lambda inputs: run(notebook_data.NotebookData(inputs))
+    )
     get_run_logger().info("version %d: %s", version, "; ".join(decision["reasons"]))
     return decision
 
@@ -201,30 +182,15 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
     settings = Settings()
     connectivity.require(settings)
     standing.require_agreement(settings)
-    number = registry.alias_of(settings, registry.CHAMPION)
-    if number is None:
+    if (number := registry.alias_of(settings, registry.CHAMPION)) is None:
         return {"skipped": "there is no champion: run `champion train`, or `champion models promote`"}
     version = registry.find(settings, number)
     train_end = version.day(evaluate.TRAIN_END)
     if session <= train_end:
         return {"skipped": f"version {number} was trained on sessions to {train_end}: scores of these are in sample"}
-    lake = Lake(settings.lake)
-    build_extended(lake, session, session, version.feature_version)
+    build_extended(Lake(settings.lake), session, session, version.feature_version)
     data = notebook_data.of_scoring(settings, version, session)
-    scored = steps.notebook(
-        "scoring",
-        {"session": session.isoformat()},
-        parent=parent,
-        inputs=data.inputs,
-        writes=data.writes,
-        span=data.span,
-        force=force,
-    )
-    loaded = steps.load(session, session, (PREDICTIONS,))
-    return {
-        "session": str(session),
-        "outcome": scored.outcome.value,
-        "version": int(scored.values["version"]),
-        **scored.metrics,
-        "loaded": loaded,
-    }
+    scored = steps.notebook("scoring", {"session": session.isoformat()}, data, parent=parent, force=force)
+    loaded, number = steps.load(session, session, (PREDICTIONS,)), int(scored.values["version"])
+    summary = {"session": str(session), "outcome": scored.outcome.value, "version": number}
+    return {**summary, **scored.metrics, "loaded": loaded}

@@ -1,7 +1,5 @@
 """Monitoring: the workspace's health in market hours, and the monthly audit."""
 
-from __future__ import annotations
-
 from datetime import date
 from typing import Any
 
@@ -21,10 +19,9 @@ from flows.notifications import HOOKS
 from flows.policy import FLOW_SECONDS, run_name
 from flows.run_tracking import record_flow
 
-_CHECK_SECONDS = 240  # the next check is five minutes later
 
-
-@flow(name="market_health_check", flow_run_name=run_name("health", "today"), timeout_seconds=_CHECK_SECONDS, **HOOKS)
+# The next check is five minutes later.
+@flow(name="market_health_check", flow_run_name=run_name("health", "today"), timeout_seconds=240, **HOOKS)
 def market_health_check(today: date | None = None, query_seconds: float = health.QUERY_SECONDS) -> dict[str, str]:
     """Check freshness, disk, tracking store and warehouse; the run's page in Prefect shows all results.
 

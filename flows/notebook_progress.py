@@ -1,7 +1,5 @@
 """Progress of a notebook at the terminal and in Prefect: a progress artifact, and a log line for each heading."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager

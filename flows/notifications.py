@@ -1,7 +1,5 @@
 """Notifications about flows that fail, crash or are cancelled: to a Prefect block, a webhook, or the log."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from prefect.blocks.core import Block
@@ -11,9 +9,6 @@ from prefect.settings import PREFECT_UI_URL
 from champion.errors import ServiceError
 from champion.tracking import notify as webhooks, runs
 from flows import configuration
-
-_SECONDS = 10
-_LONGEST = 1500
 
 
 def notify(flow: Any, flow_run: Any, state: Any) -> None:
@@ -40,7 +35,7 @@ def message(flow: str, run: str, state: str, why: str, page: str) -> tuple[str, 
     >>> message("train_model", "train logistic", "Failed", "no features", "")
     ('train_model: Failed', 'train logistic: Failed: no features')
     """
-    body = f"{run}: {state}: {why}"[:_LONGEST].removesuffix(": ")
+    body = f"{run}: {state}: {why}"[:1500].removesuffix(": ")
     return f"{flow}: {state}", f"{body}\n{page}" if page else body
 
 
@@ -50,7 +45,7 @@ def post(url: str, subject: str, body: str) -> None:
     Raises:
         ServiceError: the webhook did not accept it; the message gives the reason, and not the address, which is secret.
     """
-    if problem := webhooks.post(url, {"text": f"*{subject}*\n{body}"}, seconds=_SECONDS):
+    if problem := webhooks.post(url, {"text": f"*{subject}*\n{body}"}, seconds=10):
         raise ServiceError(f"the webhook of notices did not accept the message: {problem}")
 
 

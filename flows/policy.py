@@ -1,11 +1,9 @@
 """Retries and time limits of flows and tasks, names of runs, and the task runner."""
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
@@ -13,9 +11,7 @@ from prefect.tasks import exponential_backoff
 
 from champion.base import clock
 from champion.errors import ArchiveUnavailable, UsageError, WarehouseError
-
-if TYPE_CHECKING:
-    from champion.settings import Settings
+from champion.settings import Settings
 
 FLOW_SECONDS = 1800
 DAILY_SLA_SECONDS = 900

@@ -1,14 +1,10 @@
 """Ingest a long history in parallel parts, each fetched and ingested by one worker of the task runner."""
 
-from __future__ import annotations
-
 from datetime import date
 from typing import Any
 
 from prefect import flow, task
 
-from champion.base.counting import quantity
-from champion.errors import ArchiveError
 from champion.lake import Lake
 from champion.pipeline.ingest import fetch
 from champion.pipeline.ingest.availability import by_days
@@ -33,10 +29,7 @@ def ingest_ranges(start: date, end: date, *, days: int = 366, force: bool = Fals
         spans = by_days(start, end, days)
         futures = [ingest_range.submit(*span, parent=recording.run_id, force=force) for span in spans]
         parts = [future.result() for future in futures]
-    refused = [text for part in parts for text in part["refused"]]
-    if refused:
-        how_many = quantity(len(refused), "session was", "sessions were")
-        raise ArchiveError(f"{how_many} refused, all others are done: {'; '.join(refused[:3])}")
+    market_data.Arrival(refused=[text for part in parts for text in part["refused"]]).require_complete()
     return {"parts": len(spans), "sessions": sum(part["sessions"] for part in parts)}
 
 

@@ -3,8 +3,6 @@
 Pages, figures and reports of old runs are removed too: they can be created again from the data that stays.
 """
 
-from __future__ import annotations
-
 from datetime import date
 from typing import Any
 
@@ -32,19 +30,16 @@ def lake_retention(today: date | None = None, *, dry_run: bool = True) -> dict[s
         expired = retain_records(today, dry_run=dry_run)
         records = {f"{kind}s": sum(one.kind == kind for one in expired) for kind in ("run", "report")}
         megabytes = round(sum(one.bytes for one in expired) / 1e6, 1)
-        result = {"dry_run": dry_run, "steps": steps, "records": {**records, "megabytes": megabytes}}
-        return recording.keep_result(result)
+        return recording.keep_result(
+            {"dry_run": dry_run, "steps": steps, "records": {**records, "megabytes": megabytes}}
+        )
 
 
 @task(name="retain_lake")
 def retain_lake(today: date, *, dry_run: bool) -> list[Step]:
     """Run the steps of retention and return them; in a dry run only return them."""
-    settings = Settings()
-    steps = (
-        retention.plan(settings, today)
-        if dry_run
-        else retention.retain(settings, today, progress=notebook_progress.current())
-    )
+    settings, progress = Settings(), notebook_progress.current()
+    steps = retention.plan(settings, today) if dry_run else retention.retain(settings, today, progress=progress)
     get_run_logger().info("%d steps%s", len(steps), ", none of them taken" if dry_run else "")
     return steps
 
@@ -52,10 +47,8 @@ def retain_lake(today: date, *, dry_run: bool) -> list[Step]:
 @task(name="retain_records")
 def retain_records(today: date, *, dry_run: bool) -> list[Expired]:
     """Remove expired pages, figures and reports and return them; in a dry run only return them."""
-    settings = Settings()
-    if dry_run:
-        return record_retention.plan(settings, today)
-    return record_retention.prune(settings, today, notebook_progress.current())
+    settings, progress = Settings(), notebook_progress.current()
+    return record_retention.plan(settings, today) if dry_run else record_retention.prune(settings, today, progress)
 
 
 def _sentence(step: Step) -> str:

@@ -1,7 +1,5 @@
 """Record a flow as one MLflow run, closed with the flow's outcome, and as a page in Prefect."""
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 import time
@@ -81,9 +79,5 @@ def record_flow(
 
 def prefect_ids() -> dict[str, str]:
     """Return the tags that name the flow run and task run of an MLflow run."""
-    ids = {
-        "prefect.flow_run_id": flow_run.id,
-        "prefect.flow_name": flow_run.flow_name,
-        "prefect.task_run_id": task_run.id,
-    }
-    return {name: str(value) for name, value in ids.items() if value}
+    ids = {"flow_run_id": flow_run.id, "flow_name": flow_run.flow_name, "task_run_id": task_run.id}
+    return {f"prefect.{name}": str(value) for name, value in ids.items() if value}

@@ -1,7 +1,5 @@
 """The tasks of flows: fetch, run a notebook, load the warehouse, write the session report."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -16,6 +14,7 @@ from champion.errors import ArchiveUnavailable
 from champion.lake import Lake, compaction
 from champion.pipeline.ingest import corporate_actions, fetch, symbol_changes, symbol_master
 from champion.pipeline.maintenance import load_warehouse
+from champion.pipeline.models.notebook_data import NotebookData
 from champion.runner import Execution, NotebookRequest, run_notebook
 from champion.services import mlflow
 from champion.settings import Settings
@@ -34,8 +33,7 @@ def fetch_range(start: date, end: date, *, refresh: bool = False) -> list[str]:
     """
     result = fetch.fetch(Settings(), start, end, refresh=refresh, progress=notebook_progress.current())
     get_run_logger().info("%d sessions in staging, %d dates without one", len(result.sessions), len(result.absent))
-    unanswered = [error for _, error in result.failed if isinstance(error, ArchiveUnavailable)]
-    if unanswered:
+    if unanswered := [error for _, error in result.failed if isinstance(error, ArchiveUnavailable)]:
         raise ArchiveUnavailable(f"{len(unanswered)} of {len(fetch.dates(start, end))} dates: {unanswered[0]}")
     return [f"{session}: {error}" for session, error in result.failed]
 
@@ -69,30 +67,24 @@ def fetch_lists() -> str:
 def notebook(
     name: str,
     parameters: Mapping[str, Any],
+    data: NotebookData,
     *,
     parent: str,
-    inputs: Mapping[str, str],
-    writes: Sequence[str] = (),
-    span: tuple[date, date] | None = None,
     force: bool = False,
 ) -> Execution:
     """Run one notebook under supervision, or skip it if an equal run succeeded and its outputs are unchanged.
-
-    `writes` are the datasets that it commits between the sessions of `span`.
 
     Raises:
         NotebookError: the notebook failed; the failed run has the executed notebook.
     """
     settings = Settings()
-    lake = Lake(settings.lake)
-    start, end = span or (None, None)
     execution = run_notebook(
         settings,
         NotebookRequest(
             name,
             parameters,
-            inputs=inputs,
-            outputs=lambda: {dataset: lake.digest(dataset, start, end) for dataset in writes},
+            inputs=data.inputs,
+            outputs=lambda: data.written(Lake(settings.lake)),
             parent_run_id=parent,
             force=force,
             tags=prefect_ids(),

@@ -1,7 +1,5 @@
 """Summary of a flow as Markdown for its page in Prefect; data is escaped as plain text. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -10,8 +10,6 @@ not for later ones. So a split changes no partition before its ex-date, and ther
 across sessions, rescale them first (`adjustment.rescale`).
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -55,13 +53,9 @@ class BuildResult:
     @property
     def totals(self) -> dict[str, int]:
         """Sessions, rows, written, already."""
-        written = int((self.sessions["outcome"] == "written").sum())
-        return {
-            "sessions": self.sessions.height,
-            "rows": int(self.sessions["rows"].sum()),
-            "written": written,
-            "already": self.sessions.height - written,
-        }
+        sessions, written = self.sessions.height, int((self.sessions["outcome"] == "written").sum())
+        rows = int(self.sessions["rows"].sum())
+        return {"sessions": sessions, "rows": rows, "written": written, "already": sessions - written}
 
     @property
     def cost(self) -> str | None:
@@ -108,12 +102,10 @@ def build_features(
         if batch.state is not None:
             write_state(build, batch.sessions[-1], batch.state)
     manifests = [lake.manifest(build.chosen.contract, session, build.groups[0]) for session in sessions]
-    columns = {
-        "session": sessions,
-        "rows": [manifest.current.rows if manifest else 0 for manifest in manifests],
-        "outcome": ["written" if session in set(stale) else "already" for session in sessions],
-    }
-    table = pl.DataFrame(columns, schema={"session": pl.Date, "rows": pl.Int64, "outcome": pl.String})
+    rows = [manifest.current.rows if manifest else 0 for manifest in manifests]
+    table = pl.DataFrame({"session": sessions, "rows": rows}, schema={"session": pl.Date, "rows": pl.Int64})
+    was_stale = pl.col("session").is_in(stale)
+    table = table.with_columns(outcome=pl.when(was_stale).then(pl.lit("written")).otherwise(pl.lit("already")))
     bars = lake.rows(BARS, end=stale[-1]) if stale and stateless else 0
     return BuildResult(table, tuple(dict.fromkeys(used)), stateless, bars, time.perf_counter() - began)
 

@@ -5,15 +5,12 @@
 3. The rows of a year are collected from all chunks.
 """
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 
 import polars as pl
 
 ROWS = 700_000  # bars of a chunk; with the features computed from them, about 1 GB of memory
-_ID = "instrument_id"
 
 
 def count(rows: int, size: int = ROWS) -> int:
@@ -27,7 +24,7 @@ def count(rows: int, size: int = ROWS) -> int:
 
 def split_by_instrument(bars: pl.DataFrame, folder: Path, name: str, chunks: int) -> None:
     """Write the bars of each chunk of instruments into a subfolder by number, under `name`."""
-    _split(bars, pl.col(_ID).hash(0) % chunks, folder, name)
+    _split(bars, pl.col("instrument_id").hash(0) % chunks, folder, name)
 
 
 def split_by_year(rows: pl.DataFrame, folder: Path, name: str) -> None:

@@ -1,7 +1,5 @@
 """Register custom feature sets, with contracts for their features and their state."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any
@@ -26,9 +24,7 @@ def declare(feature_set: FeatureSet, schemas: Path | None = None) -> list[Path]:
     """
     feature_set = features.register(feature_set)  # this also finds out which features are recursive
     folder = schemas or package_data.folder("schemas")
-    records = [features.record(feature_set)]
-    if feature_set.advances:
-        records.append(features.state_record(feature_set))
+    records = [features.record(feature_set), *([features.state_record(feature_set)] if feature_set.advances else [])]
     files = {folder / f"{record['name']}_v1.avsc": record for record in records}
     for file, record in files.items():
         if file.exists():

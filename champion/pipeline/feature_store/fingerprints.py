@@ -4,8 +4,6 @@ A session's partition records all three. A corrected bar, or a late action, chan
 later ones. Partitions with consistent records were built from the same past, so that past need not be read again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date

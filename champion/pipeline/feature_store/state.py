@@ -3,21 +3,18 @@
 A state is used only if its manifest records the history that the present bars and actions give.
 """
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 
 import polars as pl
 
 from champion import contracts, features
 from champion.features import FeatureSet
-from champion.lake import Lake, layout, partitions
+from champion.lake import layout, partitions
 from champion.lake.vacuum import sweep
 from champion.pipeline.feature_store.fingerprints import BuildPlan, actions_seen
 
 KEPT = 5  # sessions: a correction within the last week advances from a state, an older one needs a repair
 VERSION = "1"  # raise it when a state of the same history gets another meaning
-_ID = "instrument_id"
 
 
 def keeps_state(chosen: FeatureSet) -> bool:
@@ -64,23 +61,17 @@ def write_state(build: BuildPlan, session: date, state: pl.DataFrame) -> None:
     if not keeps_state(chosen) or (last_state(build) or session) > session:
         return
     contract = contracts.load(chosen.state_contract)
-    stamped = state.drop("actions_seen", strict=False).join(
-        actions_seen(build.factors, session), on=_ID, how="left", maintain_order="left"
-    )
+    seen = actions_seen(build.factors, session)
+    stamped = state.drop("actions_seen", strict=False).join(seen, on="instrument_id", how="left", maintain_order="left")
     frame = stamped.with_columns(
         pl.col("actions_seen").fill_null(0), trade_date=pl.lit(session), feature_version=pl.lit(chosen.version)
     )
     inputs = {**build.made_from[session], "state": VERSION}
     lake.write(contract.name, session, frame.select(list(contract.polars_schema)), inputs)
-    _remove_old(lake, contract.name)
-
-
-def _remove_old(lake: Lake, name: str) -> None:
-    """Remove all but the last states: only builds read them, and no build reads older ones."""
-    contract = contracts.load(name)
+    # Only builds read states, and no build reads older ones than the last.
     with layout.locked(lake.root, contract):
-        for session in lake.sessions(name)[:-KEPT]:
-            manifest = layout.partition_folder(lake.root, contract, session, None) / layout.SUCCESS
+        for old in lake.sessions(contract.name)[:-KEPT]:
+            manifest = layout.partition_folder(lake.root, contract, old, None) / layout.SUCCESS
             if manifest.exists():  # a session of a sealed year has none
                 partitions.retire(manifest)
-    sweep(lake, [name], timedelta(0))
+    sweep(lake, [contract.name], timedelta(0))

@@ -7,8 +7,6 @@
   history, and takes the rows of all other instruments from the lake.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -28,6 +26,7 @@ from champion.pipeline.feature_store.state import keeps_state, read_state, state
 from champion.pipeline.ingest.bars import equity_bars
 
 _ID = "instrument_id"
+FeaturesAndState = tuple[pl.DataFrame, pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +44,14 @@ def from_histories(build: BuildPlan, stale: Sequence[date], at_once: int = chunk
     With more than `at_once` bars, including bars in other scales, features are returned year by year, built from one
     chunk of instruments at a time.
     """
-    count = chunks.count(_estimated_rows(build, stale[-1]), at_once)
+    # Each action adds a view of about half a history.
+    actions = adjustment.effective_factors(build.factors).filter(pl.col("ex_date") <= stale[-1]).height
+    views = actions * build.sessions.index(stale[-1]) // 2
+    count = chunks.count(build.lake.rows(BARS, end=stale[-1]) + views, at_once)
     if count == 1:
         rows, state = _from_histories(build, _bars(build, stale[-1]), stale[0], stale[-1])
-        yield FeatureBatch(
-            stale, rows.filter(pl.col("trade_date").is_in(stale)), state if keeps_state(build.chosen) else None
-        )
+        made = rows.filter(pl.col("trade_date").is_in(stale))
+        yield FeatureBatch(stale, made, state if keeps_state(build.chosen) else None)
         return
     with backend.of(build.lake.root).scratch_folder(build.lake.root / layout.BUILDING) as folder:
         for year, sessions in _years([session for session in build.sessions if session <= stale[-1]]):
@@ -58,28 +59,19 @@ def from_histories(build: BuildPlan, stale: Sequence[date], at_once: int = chunk
             chunks.split_by_instrument(bars, folder / "bars", f"{year}", count)
         empty, state = _split_features(build, stale, folder, count)
         for year, sessions in _years(stale):
-            made = chunks.collect_chunks(folder / f"{year}")
+            found = chunks.collect_chunks(folder / f"{year}")
             is_last = sessions[-1] == stale[-1] and keeps_state(build.chosen)
-            yield FeatureBatch(sessions, empty if made is None else made, state if is_last else None)
+            yield FeatureBatch(sessions, empty if found is None else found, state if is_last else None)
 
 
-def _estimated_rows(build: BuildPlan, until: date) -> int:
-    """Estimate the bars of the histories up to a session: each action adds a view of about half a history."""
-    actions = adjustment.effective_factors(build.factors).filter(pl.col("ex_date") <= until).height
-    return build.lake.rows(BARS, end=until) + actions * build.sessions.index(until) // 2
-
-
-def _split_features(
-    build: BuildPlan, stale: Sequence[date], folder: Path, count: int
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _split_features(build: BuildPlan, stale: Sequence[date], folder: Path, count: int) -> FeaturesAndState:
     """Write the features of the stale sessions by year, chunk by chunk; return an empty frame of them, and the state.
 
     A chunk has whole histories, so its features are the same as if all instruments were built together.
     """
     states, empty = [], pl.DataFrame()
     for number in range(count):
-        bars = chunks.collect_chunks(folder / "bars" / f"{number}")
-        if bars is None:
+        if (bars := chunks.collect_chunks(folder / "bars" / f"{number}")) is None:
             continue
         rows, state = _from_histories(build, bars, stale[0], stale[-1])
         chunks.split_by_year(rows.filter(pl.col("trade_date").is_in(stale)), folder, f"{number:05d}")
@@ -121,7 +113,7 @@ def from_touched(build: BuildPlan, stale: Sequence[date], until: date) -> Featur
     return FeatureBatch(stale, made, pl.concat([state.select(after.columns).filter(~touched), after]))
 
 
-def _advance(build: BuildPlan, state: pl.DataFrame, before: date, session: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _advance(build: BuildPlan, state: pl.DataFrame, before: date, session: date) -> FeaturesAndState:
     """Return the features of one session and the state after it.
 
     Instruments whose past an action after `before` rescales are built from their whole history.
@@ -149,9 +141,7 @@ def _touched(build: BuildPlan, state: pl.DataFrame, bars: pl.DataFrame, until: d
     return both.filter(~same)[_ID].sort().to_list()
 
 
-def _from_histories(
-    build: BuildPlan, bars: pl.DataFrame, since: date, until: date
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _from_histories(build: BuildPlan, bars: pl.DataFrame, since: date, until: date) -> FeaturesAndState:
     """Return the features of the sessions from `since` on, each in the scale of its session, and the state at the end.
 
     The bars are those up to `until`; the state is in the scale of `until`.
@@ -163,8 +153,8 @@ def _from_histories(
     rows = by_view.filter(valid).select(built.columns)
     if not keeps_state(build.chosen):
         return rows, bars.select(_ID).clear()
-    current = adjusted.join(bars.select(_ID).unique(), on=_ID, how="semi")  # other views have other names
-    state = features.state_after(current, build.chosen)
+    # Other views have other names.
+    state = features.state_after(adjusted.join(bars.select(_ID).unique(), on=_ID, how="semi"), build.chosen)
     return rows, state.join(bars_seen(bars), on=_ID, how="left", maintain_order="left")
 
 

@@ -1,7 +1,5 @@
 """Compare stored features, which are built from carried state, with a rebuild from whole histories."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -53,5 +51,4 @@ def _differing(rebuilt: pl.DataFrame, stored: pl.DataFrame, schema: Mapping[str,
     if typed.equals(stored):
         return []
     sessions = sorted(set(typed["trade_date"]) | set(stored["trade_date"]))
-    by_session = ((day, pl.col("trade_date") == day) for day in sessions)
-    return [day for day, own in by_session if not typed.filter(own).equals(stored.filter(own))]
+    return [day for day in sessions if not typed.filter(trade_date=day).equals(stored.filter(trade_date=day))]

@@ -1,7 +1,5 @@
 """Adjusted bars, whose prices and volumes compare across sessions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 

@@ -1,14 +1,11 @@
 """Wait for the exchange to publish: states, deadlines and waiting times; and split ranges of dates."""
 
-from __future__ import annotations
-
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 
 from champion.base.clock import INDIA
-from champion.errors import UsageError
-from champion.pipeline.ingest.fetch import fetch
+from champion.pipeline.ingest.fetch import fetch, require_order
 from champion.settings import Settings
 from champion.sources.publications import BHAVCOPY
 
@@ -43,8 +40,7 @@ def deadline(session: date, until: time) -> datetime:
     >>> deadline(date(2024, 12, 31), time(23, 0)).isoformat(), deadline(date(2024, 12, 31), time(2, 0)).isoformat()
     ('2024-12-31T23:00:00+05:30', '2025-01-01T02:00:00+05:30')
     """
-    day = session + timedelta(days=1) if until < time(12) else session
-    return datetime.combine(day, until, INDIA)
+    return datetime.combine(session + timedelta(days=1) if until < time(12) else session, until, INDIA)
 
 
 def expected(session: date, holidays: AbstractSet[date], now: datetime) -> bool:
@@ -70,8 +66,7 @@ def next_wait(requests: int, now: datetime, until: datetime, jitter: float) -> f
     >>> next_wait(9, eleven - timedelta(seconds=30), eleven, jitter=0), next_wait(9, eleven, eleven, jitter=0)
     (30.0, None)
     """
-    left = (until - now).total_seconds()
-    if left <= 0:
+    if (left := (until - now).total_seconds()) <= 0:
         return None
     return min(left, min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** (requests - 1)) * (1 - jitter / 2))
 
@@ -89,7 +84,7 @@ def by_years(start: date, end: date, years: int = 2) -> list[Span]:
     Raises:
         UsageError: `end` is before `start`.
     """
-    _require_order(start, end)
+    require_order(start, end)
     spans = []
     while start <= end:
         last = date((start.year - 1) // years * years + years, 12, 31)
@@ -107,11 +102,6 @@ def by_days(start: date, end: date, days: int) -> list[Span]:
     Raises:
         UsageError: `end` is before `start`.
     """
-    _require_order(start, end)
+    require_order(start, end)
     firsts = [start + timedelta(offset) for offset in range(0, (end - start).days + 1, days)]
     return [(first, min(end, first + timedelta(days - 1))) for first in firsts]
-
-
-def _require_order(start: date, end: date) -> None:
-    if end < start:
-        raise UsageError(f"from {start} to {end}: the end is before the start")

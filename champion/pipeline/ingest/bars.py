@@ -1,7 +1,5 @@
 """Bars of company shares as traded, as known now or at an earlier moment."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 
 import polars as pl
@@ -25,8 +23,7 @@ def equity_bars(
     """
     if as_of is None:
         return lake.scan(BARS, start, end).filter(pl.col("series").is_in(EQUITY_SERIES))
-    closed = [session for session in lake.sessions(BARS, start, end) if session_close(session) <= as_of]
-    if not closed:
+    if not (closed := [session for session in lake.sessions(BARS, start, end) if session_close(session) <= as_of]):
         return lake.scan(BARS).clear()
     corrected = [session for session in closed if _corrected_since(lake, session, as_of)]
     known = lake.scan(BARS, start, closed[-1]).filter(~pl.col("trade_date").is_in(corrected))

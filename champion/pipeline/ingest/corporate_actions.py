@@ -7,13 +7,12 @@
 4. Factors are derived from all actions and decisions, and the bars.
 """
 
-from __future__ import annotations
-
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from hashlib import sha256
 from itertools import groupby
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -131,11 +130,11 @@ def _commit_lists(lake: Lake, settings: Settings, history: SymbolHistory) -> tup
                     set_aside(file, [f"corporates/{file.name}"])
                     refused.append(str(error))
                     bad.append(file)
-            files = [file for file in files if file not in bad]
             if not bad:
                 lake.write(ACTIONS, day, _merge(frames, kept), inputs)
                 written.add(day)
                 break
+            files = [file for file in files if file not in bad]
     return written, refused
 
 
@@ -148,8 +147,7 @@ def _commit_decisions(lake: Lake, files: Sequence[tuple[Path, pl.DataFrame]], hi
     is_decision = pl.col("kind") == DECISION
     held = lake.scan(ACTIONS).filter(is_decision).collect()
     last = held.sort("known_at").unique(_KEY, keep="last", maintain_order=True)
-    new = wanted.join(last, on=same, how="anti", nulls_equal=True)
-    if new.is_empty():
+    if (new := wanted.join(last, on=same, how="anti", nulls_equal=True)).is_empty():
         return None
     day: date = new["list_date"][0]
     today = lake.scan(ACTIONS, day, day).collect()
@@ -175,14 +173,12 @@ def _merge(frames: Sequence[pl.DataFrame], kept: pl.DataFrame) -> pl.DataFrame:
     read = {digest for frame in frames for digest in frame["source_sha256"].unique()}
     rows = pl.concat([kept.filter(~pl.col("source_sha256").is_in(sorted(read))), *frames])
     order = [pl.min_horizontal("list_date", "covers_to"), pl.col("known_at"), pl.col("source_sha256")]
-    last = rows.sort(order).unique(_KEY, keep="last", maintain_order=True)
-    return contracts.load(ACTIONS).conform(last)
+    return contracts.load(ACTIONS).conform(rows.sort(order).unique(_KEY, keep="last", maintain_order=True))
 
 
 def build_factors(lake: Lake) -> None:
     """Commit the factors of all actions and decisions, unless they are up to date."""
-    read = lake.sessions(ACTIONS)
-    if not read:
+    if not (read := lake.sessions(ACTIONS)):
         return
     inputs = {"actions": lake.digest(ACTIONS), "bars": lake.digest(BARS), "factors": FACTORS_VERSION}
     if not lake.is_current(FACTORS, read[-1], inputs):
@@ -191,8 +187,7 @@ def build_factors(lake: Lake) -> None:
 
 def _factors(lake: Lake, as_of: datetime | None) -> pl.DataFrame:
     """Return the factors of the actions known at `as_of`, under the date of the last list."""
-    known = as_known(lake.scan(ACTIONS).collect(), as_of)
-    actions = known.with_columns(list_date=pl.lit(lake.sessions(ACTIONS)[-1]))
+    actions = as_known(lake.scan(ACTIONS).collect(), as_of).with_columns(list_date=pl.lit(lake.sessions(ACTIONS)[-1]))
     bars = equity_bars(lake, as_of=as_of).select(_COLUMNS)
     affected = bars.join(actions.lazy().select("instrument_id").unique(), on="instrument_id", how="semi")
     return factors(actions, affected.collect(), _market_gaps(lake, actions))
@@ -242,12 +237,11 @@ def factor_lines(
     if not sessions:
         return
     later = effective_factors(known).filter(pl.col("ex_date") > sessions[0]).sort(order).select(_FACTORS).rows()
-    position = 0
+    start = 0
     for session in sessions:
-        start = position
-        while position < len(later) and later[position][0] <= session:
-            position += 1
-        yield session, "".join(f"{row}\n" for row in later[start:position])
+        end = bisect_right(later, session, lo=start, key=itemgetter(0))
+        yield session, "".join(f"{row}\n" for row in later[start:end])
+        start = end
 
 
 def digests(known: pl.DataFrame, sessions: Sequence[date]) -> dict[date, str]:
@@ -264,8 +258,7 @@ def digests(known: pl.DataFrame, sessions: Sequence[date]) -> dict[date, str]:
 
 def digest(lake: Lake, end: date) -> str:
     """Return one SHA-256 over the factors that adjust the bars up to `end`, and the gaps without a decision."""
-    sessions = lake.sessions(BARS, end=end)
-    if not sessions:
+    if not (sessions := lake.sessions(BARS, end=end)):
         return ""
     known = known_factors(lake)
     adjusting = digests(known, sessions)[sessions[-1]]
@@ -296,8 +289,7 @@ def summary(waiting: pl.DataFrame) -> str:
     """Return a sentence with the number of actions that need a decision, by gate, and the latest symbols."""
     parts = []
     for gate, what in quality_gates.QUESTIONS.items():
-        rows = waiting.filter(pl.col("gate") == gate).sort("session", "symbol", descending=[True, False])
-        if rows.height:
+        if (rows := waiting.filter(gate=gate).sort("session", "symbol", descending=[True, False])).height:
             names = ", ".join(f"{symbol} {day}" for symbol, day in rows.select("symbol", "ex_date").head(_SHOWN).rows())
             parts.append(f"{rows.height:,} {what}: {names}" + (", ..." if rows.height > _SHOWN else ""))
     return "; ".join(parts)
@@ -310,12 +302,11 @@ def left_out(lake: Lake, frame: pl.DataFrame) -> dict[str, str | int]:
 
 def is_current(lake: Lake) -> bool:
     """Whether the lake's actions and factors follow the rules of this version of Champion."""
-    for name, part, version in ((ACTIONS, "actions", VERSION), (FACTORS, "factors", FACTORS_VERSION)):
-        held = lake.sessions(name)
-        manifest = lake.manifest(name, held[-1]) if held else None
-        if manifest is not None and manifest.current.inputs.get(part) != version:
-            return False
-    return True
+    rules = (ACTIONS, "actions", VERSION), (FACTORS, "factors", FACTORS_VERSION)
+    last = (
+        (lake.manifest(name, day), part, version) for name, part, version in rules for day in lake.sessions(name)[-1:]
+    )
+    return all(manifest is None or manifest.current.inputs.get(part) == version for manifest, part, version in last)
 
 
 def unadjusted_gaps(lake: Lake, start: date, end: date, factors: pl.DataFrame | None = None) -> pl.DataFrame:

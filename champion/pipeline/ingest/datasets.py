@@ -1,10 +1,7 @@
 """The datasets that each publication fills, and the pure function that normalizes its rows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import polars as pl
 
@@ -49,28 +46,14 @@ class DatasetSpec:
         return self.raw, self.quarantine, self.normalized
 
 
-_BARS = partial(
-    DatasetSpec,
-    dataset="equity_ohlc",
-    entity=("TckrSymb", "SctySrs", "Src"),
-    normalize=equity_bars.normalize,
-    version=equity_bars.VERSION,
-    symbol="TckrSymb",
-)
+_BARS = ("equity_ohlc", ("TckrSymb", "SctySrs", "Src"), equity_bars.normalize, equity_bars.VERSION, "TckrSymb")
 DATASET_SPECS = (
-    _BARS(BHAVCOPY),
+    DatasetSpec(BHAVCOPY, *_BARS),
+    DatasetSpec(DELIVERY, "equity_delivery", ("SYMBOL", "SERIES"), delivery.normalize, delivery.VERSION, "SYMBOL"),
     DatasetSpec(
-        DELIVERY, "equity_delivery", ("SYMBOL", "SERIES"), delivery.normalize, delivery.VERSION, symbol="SYMBOL"
+        INDEX_CLOSES, "index_ohlc", ("Index_Name",), lambda raw, _: index_bars.normalize(raw), index_bars.VERSION, None
     ),
-    DatasetSpec(
-        INDEX_CLOSES,
-        "index_ohlc",
-        ("Index_Name",),
-        lambda raw, _names: index_bars.normalize(raw),
-        index_bars.VERSION,
-        symbol=None,
-    ),
-    _BARS(BSE_BHAVCOPY),
+    DatasetSpec(BSE_BHAVCOPY, *_BARS),
 )
 PUBLICATIONS = tuple(spec.publication for spec in DATASET_SPECS if spec.publication.exchange == "NSE")
 """NSE's publications, fetched and ingested by default. The first one determines whether a date is a session."""

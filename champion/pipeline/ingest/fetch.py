@@ -4,8 +4,6 @@ The first publication in the list, usually the bhavcopy, decides whether a date 
 file of the date is requested. The other publications may be absent.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -54,9 +52,18 @@ def dates(start: date, end: date) -> list[date]:
     Raises:
         UsageError: `end` is before `start`.
     """
+    require_order(start, end)
+    return [start + timedelta(days=offset) for offset in range((end - start).days + 1)]
+
+
+def require_order(start: date, end: date) -> None:
+    """Require that a range of dates has a date.
+
+    Raises:
+        UsageError: `end` is before `start`.
+    """
     if end < start:
         raise UsageError(f"from {start} to {end}: the end is before the start")
-    return [start + timedelta(days=offset) for offset in range((end - start).days + 1)]
 
 
 def check(settings: Settings, start: date | None = None, end: date | None = None) -> None:
@@ -66,7 +73,7 @@ def check(settings: Settings, start: date | None = None, end: date | None = None
         UsageError: the archive setting is wrong, or the end is before the start.
     """
     if start is not None and end is not None:
-        dates(start, end)
+        require_order(start, end)
     Archive(settings.archive, settings.staging)
 
 
@@ -89,9 +96,7 @@ def fetch(
     A file that fails does not stop the others. After three dates in a row without an answer, the fetch ends.
     """
     wanted = dates(start, end)
-    staged: list[FetchedFile] = []
-    absent: list[date] = []
-    failed: list[tuple[date, ArchiveError]] = []
+    staged, absent, failed = list[FetchedFile](), list[date](), list[tuple[date, ArchiveError]]()
     with Archive(settings.archive, settings.staging, patience=retry_policy(settings)) as archive:
         for done, session in enumerate(wanted, start=1):
             files, errors = _fetch_session(archive, session, publications, refresh=refresh)
@@ -109,19 +114,17 @@ def fetch(
 def _fetch_session(
     archive: Archive, session: date, publications: Sequence[Publication], *, refresh: bool
 ) -> tuple[list[FetchedFile], list[ArchiveError]]:
-    files: list[FetchedFile] = []
-    errors: list[ArchiveError] = []
+    files, errors = list[FetchedFile](), list[ArchiveError]()
     for publication in publications:
         try:
             files.append(FetchedFile(publication, archive.fetch(session, publication, refresh=refresh)))
         except SessionNotPublished:
             if publication is publications[0]:
                 break
-        except ArchiveUnavailable as error:
-            errors.append(error)
-            break  # the next run asks for the rest of the session
         except ArchiveError as error:
             errors.append(error)
+            if isinstance(error, ArchiveUnavailable):
+                break  # the next run asks for the rest of the session
     return files, errors
 
 

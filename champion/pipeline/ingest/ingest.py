@@ -4,14 +4,11 @@ The normalized partition is written last. A session that has it, from the same b
 A lake holds the bars of one exchange.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import TypeAlias
 
 import polars as pl
 
@@ -24,7 +21,7 @@ from champion.market.identity.symbol_history import SymbolHistory
 from champion.pipeline.ingest.datasets import PUBLICATIONS, DatasetSpec, dataset_spec
 from champion.pipeline.ingest.fetch import FetchedFile
 from champion.pipeline.ingest.parse_file import FileOrigin, split_rows
-from champion.pipeline.ingest.symbol_changes import NO_NAMES, names_by_session, symbol_history
+from champion.pipeline.ingest.symbol_changes import NO_NAMES, SYMBOL_ROWS, names_by_session, symbol_history
 from champion.sources import Published
 from champion.sources.download.archive import set_aside
 from champion.sources.publications import Publication
@@ -32,23 +29,13 @@ from champion.sources.publications import Publication
 DATASETS = tuple(name for publication in PUBLICATIONS for name in dataset_spec(publication).names)
 _THREADS = 2
 _MAX_IN_MEMORY = 32  # bhavcopies that are parsed before the first is written, about 3 MB each
+_NUMBERS = ("rows", "raw", "normalized", "rejected")
 _COUNTS = {
     "session": pl.Date(),
     "publication": pl.String(),
     "file": pl.String(),
-    "rows": pl.Int64(),
-    "raw": pl.Int64(),
-    "normalized": pl.Int64(),
-    "rejected": pl.Int64(),
+    **dict.fromkeys(_NUMBERS, pl.Int64()),
     "outcome": pl.String(),
-}
-_SYMBOL_ROWS = {
-    "symbol": pl.String(),
-    "series": pl.String(),
-    "isin": pl.String(),
-    "session": pl.Date(),
-    "prev_close": pl.Float64(),
-    "close": pl.Float64(),
 }
 
 
@@ -77,14 +64,9 @@ class IngestResult:
     def totals(self) -> dict[str, int]:
         """Sessions, files, rows, raw, normalized, rejected; files written, already there, failed."""
         written = int((self.sessions["outcome"] == "written").sum())
-        return {
-            "sessions": self.sessions["session"].n_unique(),
-            "files": self.sessions.height,
-            **{name: int(self.sessions[name].sum()) for name in ("rows", "raw", "normalized", "rejected")},
-            "written": written,
-            "already": self.sessions.height - written,
-            "failed": len(self.failed),
-        }
+        files, sums = self.sessions.height, {name: int(self.sessions[name].sum()) for name in _NUMBERS}
+        outcomes = {"written": written, "already": files - written, "failed": len(self.failed)}
+        return {"sessions": self.sessions["session"].n_unique(), "files": files, **sums, **outcomes}
 
     def require_complete(self) -> None:
         """Require that every file was ingested.
@@ -111,8 +93,7 @@ def ingest(lake: Lake, staged: Sequence[FetchedFile], progress: Progress = silen
     history = symbol_history(lake, new_rows)
     specs = {dataset_spec(fetched.publication) for fetched in staged}
     names = {spec.raw: names_by_session(lake, spec, history) for spec in specs}
-    counts: list[dict[str, object]] = []
-    failed: list[tuple[FetchedFile, str]] = []
+    counts, failed = list[dict[str, object]](), list[tuple[FetchedFile, str]]()
     with ThreadPoolExecutor(_THREADS) as pool:
         results = pool.map(partial(_ingest_one, lake, history, names, parsed), staged)
         for done, (fetched, result) in enumerate(zip(staged, results, strict=True), start=1):
@@ -141,10 +122,10 @@ def _require_one_exchange(lake: Lake, staged: Sequence[FetchedFile]) -> None:
         )
 
 
-_Parsed: TypeAlias = dict[FetchedFile, Published | ArchiveError]
+_Parsed = dict[FetchedFile, Published | ArchiveError]
 
 
-def _read_new_bars(lake: Lake, staged: Sequence[FetchedFile]) -> tuple[pl.DataFrame, _Parsed]:
+def _read_new_bars(lake: Lake, staged: Sequence[FetchedFile]) -> tuple[pl.DataFrame | None, _Parsed]:
     """Return the symbol rows of the bhavcopies that the lake does not hold yet, and the first of these files parsed.
 
     All of them are read before the first is written, because each can change the names in the others. Up to
@@ -156,14 +137,17 @@ def _read_new_bars(lake: Lake, staged: Sequence[FetchedFile]) -> tuple[pl.DataFr
         if dataset_spec(fetched.publication).raw == RAW_BARS
         and not lake.is_current(RAW_BARS, fetched.session, {"file": fetched.file.sha256})
     ]
-    symbol_rows, parsed = [pl.DataFrame(schema=_SYMBOL_ROWS)], _Parsed()
+    symbol_rows, parsed = list[pl.DataFrame](), _Parsed()
     with ThreadPoolExecutor(_THREADS) as pool:
         for fetched, published in zip(new, pool.map(_read, new), strict=True):
             if isinstance(published, Published):
-                symbol_rows.append(_symbol_rows(published.rows, fetched.session))
+                columns = SYMBOL_ROWS | {"session": pl.lit(fetched.session)}
+                if "ISIN" not in published.rows.columns:
+                    columns["isin"] = pl.lit(None, pl.String)
+                symbol_rows.append(published.rows.select(**columns).drop_nulls(["symbol", "series"]))
             if len(parsed) < _MAX_IN_MEMORY:
                 parsed[fetched] = published
-    return pl.concat(symbol_rows), parsed
+    return pl.concat(symbol_rows) if symbol_rows else None, parsed
 
 
 def _read(fetched: FetchedFile) -> Published | ArchiveError:
@@ -172,17 +156,6 @@ def _read(fetched: FetchedFile) -> Published | ArchiveError:
         return fetched.publication.read(fetched.file.name, fetched.file.path.read_bytes(), fetched.session)
     except ArchiveError as error:
         return error
-
-
-def _symbol_rows(rows: pl.DataFrame, session: date) -> pl.DataFrame:
-    """Return symbol, series, ISIN, session and prices of a file's rows."""
-    isin = pl.col("ISIN") if "ISIN" in rows.columns else pl.lit(None, pl.String)
-    prices = {
-        name: pl.col(column).cast(pl.Float64, strict=False)
-        for name, column in (("prev_close", "PrvsClsgPric"), ("close", "ClsPric"))
-    }
-    symbols = rows.select(symbol="TckrSymb", series="SctySrs", isin=isin, session=pl.lit(session), **prices)
-    return symbols.drop_nulls(["symbol", "series"])
 
 
 def _ingest_one(
@@ -198,8 +171,7 @@ def _ingest_one(
     ):
         return _counts(lake, fetched, spec, None)
     origin = FileOrigin(file.session, file.name, file.sha256, file.fetched_at)
-    published = parsed.pop(fetched, None) or _read(fetched)
-    if isinstance(published, ArchiveError):
+    if isinstance(published := parsed.pop(fetched, None) or _read(fetched), ArchiveError):
         return published
     parts = split_rows(published, origin, spec, history)
     made_from["names"] = parts.names  # those of a new file are known only now
@@ -212,8 +184,7 @@ def _ingest_one(
 
 def _has_quarantine(lake: Lake, spec: DatasetSpec, session: date) -> bool:
     """Whether, by their manifests, the rejected rows of a session are in the lake; a lost dataset is ingested again."""
-    manifest = lake.manifest(spec.quarantine, session)
-    if manifest is not None:
+    if (manifest := lake.manifest(spec.quarantine, session)) is not None:
         return lake.is_current(spec.quarantine, session, manifest.current.inputs)
     if inventory.is_emptied(lake.root, spec.quarantine):
         return False
@@ -223,16 +194,11 @@ def _has_quarantine(lake: Lake, spec: DatasetSpec, session: date) -> bool:
 def _counts(lake: Lake, fetched: FetchedFile, spec: DatasetSpec, lines: int | None) -> dict[str, object]:
     """Return the counts of a file from the manifests; `lines` is the number of its data lines if it was parsed."""
     raw, rejected, normalized = (_rows(lake, name, fetched.session) for name in spec.names)
-    return {
-        "session": fetched.session,
-        "publication": fetched.publication.name,
-        "file": fetched.file.name,
-        "rows": normalized + rejected if lines is None else lines,
-        "raw": raw,
-        "normalized": normalized,
-        "rejected": rejected,
-        "outcome": "already" if lines is None else "written",
-    }
+    of = {"session": fetched.session, "publication": fetched.publication.name, "file": fetched.file.name}
+    counts = {"raw": raw, "normalized": normalized, "rejected": rejected}
+    if lines is None:
+        return {**of, "rows": normalized + rejected, **counts, "outcome": "already"}
+    return {**of, "rows": lines, **counts, "outcome": "written"}
 
 
 def _rows(lake: Lake, name: str, session: date) -> int:

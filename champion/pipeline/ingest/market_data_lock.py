@@ -5,8 +5,6 @@ scores in between would find no current features. So a run that changes market d
 scoring. The operating system releases the lock when the process ends, however it ends.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import math
@@ -51,8 +49,7 @@ def reading(settings: Settings, note: Note = print, wait: float = _WAIT) -> Abst
 def _hold(settings: Settings, kind: int, note: Note, wait: float) -> Iterator[None]:
     path = settings.home / "market_data.lock"
     workspace_folder(settings.home)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "r+b") as file:
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b") as file:
         _acquire(file, kind, note, wait)
         if kind == fcntl.LOCK_EX:
             holder = {"pid": os.getpid(), "command": " ".join(sys.argv)[:120], "since": clock.now().isoformat()}
@@ -64,14 +61,12 @@ def _hold(settings: Settings, kind: int, note: Note, wait: float) -> Iterator[No
 
 
 def _acquire(file: BinaryIO, kind: int, note: Note, wait: float) -> None:
-    began = time.monotonic()
-    noted = -math.inf
+    began, noted = time.monotonic(), -math.inf
     while True:
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
-            now = time.monotonic()
-            if now - began > wait:
+            if (now := time.monotonic()) - began > wait:
                 raise LakeError(
                     f"another run of this workspace{_holder(file)} still uses its market data after {wait:g} s; "
                     "wait for it to end, or stop it, and run this again"

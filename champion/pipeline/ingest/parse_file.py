@@ -1,7 +1,5 @@
 """Parse one published file into raw rows, normalized rows, and rejected rows with their reasons. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -64,35 +62,23 @@ def split_rows(published: Published, origin: FileOrigin, spec: DatasetSpec, hist
     """Return the raw, normalized and quarantined rows of a published file that was read; see `parse_file`."""
     contract = contracts.load(spec.raw)
     typed = validation.coerce(published.rows, contract)
-    dated = _reject_other_sessions(typed.accepted, contract.session, origin.session)
-    raw = validation.validate(_with_envelope(dated.accepted, contract, published, origin, spec), contract)
+    asked, found = pl.lit(origin.session), pl.col(contract.session)
+    is_other = (found != asked).fill_null(value=False)  # the contract decides about null dates
+    reason = pl.format("{}: asked for {}, found {}", pl.lit(contract.session), asked, found)
+    other = typed.accepted.filter(is_other).with_columns(reasons=pl.concat_list(reason))
+    own = typed.accepted.filter(~is_other)
+    raw = validation.validate(_with_envelope(own, contract, published, origin, spec), contract)
     names = {} if spec.symbol is None else history.names(raw.accepted[spec.symbol], origin.session)
     normalized = validation.validate(spec.normalize(raw.accepted, names), contracts.load(spec.normalized))
-    rejected = [
-        ("parse", published.rejected),
-        ("raw", typed.rejected),
-        ("raw", dated.rejected),
-        ("raw", raw.rejected),
-        ("normalized", normalized.rejected),
-    ]
+    rejected = [("parse", published.rejected), *(("raw", rows) for rows in (typed.rejected, other, raw.rejected))]
+    rejected.append(("normalized", normalized.rejected))
     quarantine = pl.concat(_quarantine(stage, rows, published, origin) for stage, rows in rejected)
     kept, refused = set(normalized.accepted[ROW]), set(quarantine[ROW])
     if len(kept) + len(refused) != published.row_count or kept & refused or normalized.accepted.height != len(kept):
-        lines = quantity(published.row_count, "line")
-        raise ContractError(
-            f"{origin.name}: {lines}, but {len(kept)} kept and {len(refused)} rejected; nothing was written"
-        )
+        lines = f"{quantity(published.row_count, 'line')}, but {len(kept)} kept and {len(refused)} rejected"
+        raise ContractError(f"{origin.name}: {lines}; nothing was written")
     return ParsedFile(
         published.row_count, raw.accepted.drop(ROW), normalized.accepted.drop(ROW), quarantine, digest(names)
-    )
-
-
-def _reject_other_sessions(rows: pl.DataFrame, column: str, session: date) -> validation.ValidationResult:
-    """Reject rows of another session; the contract decides about null dates."""
-    other = pl.col(column) != session
-    reason = pl.concat_list(pl.format("{}: asked for {}, found {}", pl.lit(column), pl.lit(session), pl.col(column)))
-    return validation.ValidationResult(
-        rows.filter(other.not_().fill_null(value=True)), rows.filter(other).with_columns(reasons=reason)
     )
 
 
@@ -102,16 +88,11 @@ def _with_envelope(
     """Add the envelope, and as null the columns that an older format does not have."""
     missing = {name: dtype for name, dtype in contract.polars_schema.items() if name not in rows.columns}
     complete = rows.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in missing.items())
-    stamped = complete.with_columns(
-        envelope(
-            contract,
-            source=pl.lit(published.source),
-            ingest_time=pl.lit(origin.fetched_at),
-            entity_id=pl.concat_str(*spec.entity, separator=":", ignore_nulls=True),
-            key=[*(pl.col(name) for name in contract.key), pl.lit(origin.sha256)],
-        )
-    )
-    return stamped.select(*contract.polars_schema, ROW)
+    source, ingest_time = pl.lit(published.source), pl.lit(origin.fetched_at)
+    entity = pl.concat_str(*spec.entity, separator=":", ignore_nulls=True)
+    key = [*map(pl.col, contract.key), pl.lit(origin.sha256)]
+    enveloped = envelope(contract, source=source, ingest_time=ingest_time, entity_id=entity, key=key)
+    return complete.with_columns(enveloped).select(*contract.polars_schema, ROW)
 
 
 def _quarantine(stage: str, rejected: pl.DataFrame, published: Published, origin: FileOrigin) -> pl.DataFrame:

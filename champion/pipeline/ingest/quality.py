@@ -4,8 +4,6 @@ Every command that builds features, trains, scores or loads the warehouse calls 
 it reads, so nothing is derived from a session that failed a gate.
 """
 
-from __future__ import annotations
-
 import getpass
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -52,8 +50,7 @@ def check(
     Raises:
         QualityGateError: the range has no session.
     """
-    sessions = lake.sessions(BARS, start, end)
-    if not sessions:
+    if not (sessions := lake.sessions(BARS, start, end)):
         raise QualityGateError(f"no sessions in the lake from {start} to {end}: ingest them first")
     factors, acceptances = known_factors(lake), accepted(lake).select(list(ACCEPTED))
     questions = action_questions.questions(factors, lake.sessions(BARS))
@@ -64,16 +61,10 @@ def check(
         earlier = lake.sessions(BARS, end=first - timedelta(days=1))[-quality_gates.LOOKBACK :]
         context = lake.scan(BARS, min([first, *earlier]), last).select(quality_gates.COLUMNS).collect()
         within = pl.col("session").is_between(first, last)
-        inputs = GateInputs(
-            context.filter(pl.col("trade_date") >= first),
-            context,
-            lake.scan(QUARANTINED_BARS, first, last).select("session").collect(),
-            factors,
-            limits or Limits(),
-            acceptances,
-            None if contradictions is None else contradictions.filter(within),
-            questions.filter(within),
-        )
+        bars = context.filter(pl.col("trade_date") >= first)
+        rejected = lake.scan(QUARANTINED_BARS, first, last).select("session").collect()
+        wrong, waiting = None if contradictions is None else contradictions.filter(within), questions.filter(within)
+        inputs = GateInputs(bars, context, rejected, factors, limits or Limits(), acceptances, wrong, waiting)
         return quality_gates.evaluate_gates(inputs, fresh_at)
 
     years = [list(year) for _, year in groupby(sessions, key=lambda session: session.year)]
@@ -94,8 +85,7 @@ def require_passed(lake: Lake, start: date, end: date, limits: Limits | None = N
 def record(lake: Lake, start: date, end: date, report: GateReport) -> int:
     """Commit the findings by session and return their number; they replace the earlier findings of the range."""
     by_session = report.findings.partition_by("session", as_dict=True)
-    sessions = {session for (session,) in by_session} | set(lake.sessions(FINDINGS, start, end))
-    for session in sorted(sessions):
+    for session in sorted({session for (session,) in by_session} | set(lake.sessions(FINDINGS, start, end))):
         rows = by_session.get((session,), report.findings.clear())
         lake.write(FINDINGS, session, rows, {"findings": str(rows.hash_rows(seed=0).sum())})
     return report.findings.height
@@ -115,18 +105,10 @@ def recorded(lake: Lake, start: date | None = None, end: date | None = None) -> 
     ).select(*place, state=pl.lit("accepted"))
     rows = findings.join(covered, on=place, how="left").sort(place)
     keys = [key(*one) for one in rows.select("gate", "session", "instrument_id").iter_rows()]
-    return rows.select(
-        pl.Series("key", keys, pl.String),
-        pl.when(pl.col("gate").is_in(quality_gates.ERRORS))
-        .then(pl.lit("error"))
-        .otherwise(pl.lit("warning"))
-        .alias("severity"),
-        pl.col("state").fill_null("open"),
-        "session",
-        "gate",
-        "symbol",
-        "detail",
-    ).sort("severity", "session", "key")
+    severity = pl.when(pl.col("gate").is_in(quality_gates.ERRORS)).then(pl.lit("error")).otherwise(pl.lit("warning"))
+    judged = rows.with_columns(pl.Series("key", keys, pl.String), pl.col("state").fill_null("open"), severity=severity)
+    columns = ("key", "severity", "state", "session", "gate", "symbol", "detail")
+    return judged.select(columns).sort("severity", "session", "key")
 
 
 def accepted(lake: Lake, start: date | None = None, end: date | None = None) -> pl.DataFrame:
@@ -165,8 +147,7 @@ def _finding(lake: Lake, text: str, limits: Limits | None) -> pl.DataFrame:
         raise UsageError(f"{text}: the lake has no session {session}")
     since = session.replace(month=1, day=1)  # a gap needs the bar before it, which can be months old
     findings = check(lake, since, session, limits=limits, identity=gate == "identity").findings.filter(session=session)
-    row = findings.filter(gate=gate, instrument_id=instrument_id)
-    if row.is_empty():
+    if (row := findings.filter(gate=gate, instrument_id=instrument_id)).is_empty():
         keys = [key(*one) for one in findings.select("gate", "session", "instrument_id").rows()]
         shown = f"its findings are {', '.join(keys[:10])}" if keys else "it has no findings"
         raise UsageError(f"{text} is no finding of session {session}: {shown}")
@@ -182,8 +163,7 @@ def _contradictions(lake: Lake, sessions: Sequence[date]) -> pl.DataFrame:
     shares = lake.scan(BARS, sessions[0], sessions[-1]).filter(pl.col("series").is_in(EQUITY_SERIES))
     for symbol, isin, day in invalid(shares.select("symbol", "isin", session="trade_date")).iter_rows():
         contradictions += (Contradiction("isin_invalid", day, symbol, f"{isin!r} is no ISIN"),)
-    details: dict[tuple[date, str], list[str]] = {}
-    symbols: dict[tuple[date, str], str] = {}
+    details, symbols = dict[tuple[date, str], list[str]](), dict[tuple[date, str], str]()
     for one in contradictions:
         session = next((day for day in sessions if day >= one.session), None)
         if session is not None and one.session >= sessions[0]:

@@ -1,7 +1,5 @@
 """Reference lists that the exchange updates under one name; each version is a partition by date of first reading."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -17,6 +15,8 @@ from champion.lake import Lake
 from champion.sources.download import staging_records
 from champion.sources.download.archive import Staged, set_aside
 
+Reader = Callable[[Staged], pl.DataFrame]
+
 
 @dataclass(frozen=True, slots=True)
 class RefreshResult:
@@ -28,12 +28,7 @@ class RefreshResult:
 
 
 def commit(
-    lake: Lake,
-    name: str,
-    staged: Staged,
-    path: str,
-    made_from: Mapping[str, str],
-    read: Callable[[Staged], pl.DataFrame],
+    lake: Lake, name: str, staged: Staged, path: str, made_from: Mapping[str, str], read: Reader
 ) -> RefreshResult:
     """Commit the frame that `read` makes of a list, unless the lake has it from the same inputs.
 
@@ -44,8 +39,9 @@ def commit(
         FormatError: `read` refuses the list. It is kept as evidence, and the previous list counts again.
     """
     if lake.is_current(name, staged.session, made_from):
-        rows = lake.rows(name, staged.session, staged.session)
-        return RefreshResult("already", rows, f"{staged.name} is in the lake")
+        return RefreshResult(
+            "already", lake.rows(name, staged.session, staged.session), f"{staged.name} is in the lake"
+        )
     try:
         frame = read(staged)
     except FormatError:

@@ -1,7 +1,5 @@
 """Rename instruments in the lake after a late symbol change."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import date
 

@@ -9,8 +9,6 @@ The input is contract `normalized_equity_ohlc`. Three kinds of bars are left out
 3. Bars whose previous close is unknown or 0.
 """
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 
 import polars as pl
@@ -21,7 +19,6 @@ from champion.lake import Lake
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 
 _COLUMNS = ("trade_date", "instrument_id", "symbol", "isin", "series", "prev_close", "close", "volume", "turnover")
-_ENTITLEMENT = "20"
 
 
 def is_share(symbol: pl.Expr, isin: pl.Expr) -> pl.Expr:
@@ -31,7 +28,7 @@ def is_share(symbol: pl.Expr, isin: pl.Expr) -> pl.Expr:
     >>> bars.select(is_share(pl.col("s"), pl.col("i"))).to_series().to_list()
     [True, False, False]
     """
-    by_isin = isin.str.starts_with("INE") & (isin.str.slice(7, 2) == _ENTITLEMENT)
+    by_isin = isin.str.starts_with("INE") & (isin.str.slice(7, 2) == "20")
     return ~(symbol.str.contains(r"-RE\d*$") | by_isin.fill_null(value=False))
 
 
@@ -45,9 +42,9 @@ def moves(lake: Lake, start: date | None = None, end: date | None = None) -> pl.
     bars = adjusted_bars(lake, start, end, columns=_COLUMNS)
     share = is_share(pl.col("symbol"), pl.col("isin"))
     known = bars.filter(share, pl.col("prev_close") > 0, pl.col("close").is_not_null())
-    change = pl.col("close") / pl.col("prev_close") - 1
     traded_before = known.join(_listings(lake, bars), on=["instrument_id", "trade_date"], how="anti")
-    return traded_before.with_columns(change=change).sort("trade_date", "instrument_id")
+    changes = traded_before.with_columns(change=pl.col("close") / pl.col("prev_close") - 1)
+    return changes.sort("trade_date", "instrument_id")
 
 
 def share_moves(start: date | str | None = None, end: date | str | None = None) -> pl.DataFrame:
@@ -71,5 +68,4 @@ def _listings(lake: Lake, bars: pl.DataFrame) -> pl.DataFrame:
         return candidates
     before = lake.scan(BARS, end=min(bars["trade_date"].unique()) - timedelta(days=1))
     known = before.filter(pl.col("instrument_id").is_in(candidates["instrument_id"].implode()))
-    seen = known.select("instrument_id").unique().collect()
-    return candidates.join(seen, on="instrument_id", how="anti")
+    return candidates.join(known.select("instrument_id").unique().collect(), on="instrument_id", how="anti")

@@ -4,8 +4,6 @@ A symbol may return after a long gap with another ISIN and another price. It is 
 gives a listing date before the gap, or if a corporate action in the gap changes the face value or the capital.
 """
 
-from __future__ import annotations
-
 from datetime import date
 
 import polars as pl
@@ -27,14 +25,15 @@ from champion.sources.download.archive import Archive, Staged
 NO_NAMES = digest({})
 PATH = "content/equities/symbolchange.csv"
 SOURCE = "nse_symbol_changes"
-_SYMBOL_ROWS = {
+SYMBOL_ROWS = {
     "symbol": pl.col("TckrSymb"),
     "series": pl.col("SctySrs"),
     "isin": pl.col("ISIN"),
     "session": pl.col("TradDt"),
-    "prev_close": pl.col("PrvsClsgPric").cast(pl.Float64),
-    "close": pl.col("ClsPric").cast(pl.Float64),
+    "prev_close": pl.col("PrvsClsgPric").cast(pl.Float64, strict=False),
+    "close": pl.col("ClsPric").cast(pl.Float64, strict=False),
 }
+"""Symbol, series, ISIN, session and prices from the columns of a bhavcopy, as published or typed."""
 _RECAST = ("split", "consolidation", "capital_reduction", "scheme", "demerger", "bonus")
 """Kinds of corporate action after which a share may have another ISIN and another price."""
 
@@ -64,8 +63,8 @@ def review_history(lake: Lake, new_rows: pl.DataFrame | None = None) -> tuple[Sy
     """Return the symbol history, and the evidence against it: wrong rows of the list, mistyped ISINs."""
     lists_read = lake.sessions(CHANGES)
     listed = SymbolHistory() if not lists_read else SymbolHistory.of(lake.scan(CHANGES, lists_read[-1]).collect())
-    raw = lake.scan(RAW_BARS).select(**_SYMBOL_ROWS)
-    rows = raw if new_rows is None else pl.concat([raw, new_rows.lazy().select(list(_SYMBOL_ROWS))])
+    raw = lake.scan(RAW_BARS).select(**SYMBOL_ROWS)
+    rows = raw if new_rows is None else pl.concat([raw, new_rows.lazy().select(list(SYMBOL_ROWS))])
     shares = rows.filter(pl.col("series").is_in(EQUITY_SERIES))
     return listed.review(securities(listings(shares), _explains(lake)))
 

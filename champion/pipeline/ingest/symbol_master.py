@@ -1,7 +1,5 @@
 """Load the exchange's list of shares, which every archive has under one path."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import polars as pl

@@ -1,11 +1,8 @@
 """Load the warehouse from the lake, many months at a time. Loads replace months, so repeating one adds no rows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from champion import contracts
 from champion.base.clock import month_end
@@ -18,11 +15,9 @@ from champion.settings import Settings
 from champion.settings.quality_limits import Limits
 from champion.warehouse import adjustment_cache, load_ledger, migrations, parts, retention
 from champion.warehouse.engine import client
+from champion.warehouse.engine.database import Executor
 from champion.warehouse.load import LoadResult, load_months
 from champion.warehouse.months import label
-
-if TYPE_CHECKING:
-    from champion.warehouse.engine.database import Executor
 
 DATASETS = migrations.datasets()
 """The datasets of the warehouse. Delivery, indices and lists are there normalized; their raw rows are in the lake."""

@@ -5,27 +5,20 @@ report of a session. Everything else is kept without limit: runs with parameters
 notebooks, tables, models, both ledgers, and all files of runs behind a registered model version or a promotion.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from champion.base.progress import Progress, silent
+from champion.settings import Settings
 from champion.tracking import registry, runs
-
-if TYPE_CHECKING:
-    from champion.settings import Settings
 
 PRUNED = "champion.pruned"
 """The tag of a run whose page and figures were removed: the date."""
-_KEPT_NOTEBOOKS = frozenset({"training", "promotion"})  # the evidence of decisions
-_NOTEBOOK = "champion.notebook"
-_FOLDERS = ("notebook", "result/figures")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +67,19 @@ def _reports(folder: Path, before: date) -> Iterator[Expired]:
         if not re.fullmatch(r"\d{4}-\d\d-\d\d", session.name) or date.fromisoformat(session.name) >= before:
             continue
         files = [path for path in session.rglob("*") if path.is_file()]
-        names, size = (
-            tuple(str(path.relative_to(session)) for path in files),
-            sum(path.stat().st_size for path in files),
-        )
+        names = tuple(str(path.relative_to(session)) for path in files)
+        size = sum(path.stat().st_size for path in files)
         yield Expired("report", session.name, date.fromisoformat(session.name), names, size)
 
 
 def _runs(settings: Settings, before: date) -> Iterator[Expired]:
     registered = {version.run_id for version in registry.versions(settings)}
-    old = runs.find_runs(
-        settings, between=(datetime.fromtimestamp(0, UTC), datetime.combine(before, time(), UTC)), limit=None
-    )
-    for run in old:
-        is_evidence = run.run_id in registered or run.tags.get(_NOTEBOOK) in _KEPT_NOTEBOOKS
+    span = datetime.fromtimestamp(0, UTC), datetime.combine(before, time(), UTC)
+    for run in runs.find_runs(settings, between=span, limit=None):
+        # Registered versions, trainings and promotions are the evidence of decisions.
+        is_evidence = run.run_id in registered or run.tags.get("champion.notebook") in {"training", "promotion"}
         if run.ended is None or PRUNED in run.tags or is_evidence:
             continue
-        sizes = runs.artifact_sizes(settings, run.run_id, _FOLDERS)
-        removable = {name: size for name, size in sizes.items() if not name.endswith(".ipynb")}
-        if removable:
+        sizes = runs.artifact_sizes(settings, run.run_id, ("notebook", "result/figures"))
+        if removable := {name: size for name, size in sizes.items() if not name.endswith(".ipynb")}:
             yield Expired("run", run.run_id, run.ended.date(), tuple(removable), sum(removable.values()))

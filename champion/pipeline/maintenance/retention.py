@@ -1,7 +1,5 @@
 """Retention of a workspace's lake, with the years and the archive of the settings."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date, timedelta
 
@@ -46,10 +44,9 @@ def retain(settings: Settings, today: date, grace: timedelta = GRACE, progress: 
     for step in steps:
         if step.action == "delete":
             archives.remove(lake, step.units, archive if step.needs_archive else None)
-    names = contracts.names()
-    sweep(lake, names, grace)
+    sweep(lake, contracts.names(), grace)
     if archive is not None and backend.of(archive.root).overwrites:  # there it would remove superseded parts
-        sweep(archive, names, timedelta(0))
+        sweep(archive, contracts.names(), timedelta(0))
     for name in {step.name for step in steps if step.action == "delete"}:
         index(lake, name)
     return steps
@@ -81,7 +78,6 @@ def _archive(settings: Settings) -> Lake | None:
 
 
 def _require_archive(settings: Settings, action: str) -> Lake:
-    archive = _archive(settings)
-    if archive is None:
+    if (archive := _archive(settings)) is None:
         raise UsageError(f"{action}: there is no archive; set CHAMPION_LAKE_ARCHIVE to its folder or s3:// place")
     return archive

@@ -23,7 +23,6 @@ OUT_OF_SAMPLE = "result/tables/out_of_sample.parquet"
 CANARY = "canary_passed"
 HORIZON, LAG, UNIVERSE, TRAIN_END = "champion.horizon", "champion.lag", "champion.universe", "champion.learnt_to"
 LABEL_END = "champion.knew_to"  # the last session whose prices a label of the training rows depends on
-_COMPARED = {HORIZON: "horizon", LAG: "lag", UNIVERSE: "universe"}
 _TRIES = 5
 
 
@@ -45,12 +44,7 @@ class Evaluation:
     @property
     def values(self) -> dict[str, Any]:
         """The evaluation without its sessions, as JSON values: a metric that is not finite is a text, as 'nan'."""
-        evidence = {
-            name: {key: value if math.isfinite(value) else str(value) for key, value in part.items()}
-            if isinstance(part, dict)
-            else part
-            for name, part in self.evidence.items()
-        }
+        evidence = _with_metrics(self.evidence, lambda value: value if math.isfinite(value) else str(value))
         reasons = list(self.decision.reasons)
         return {"version": self.version, "against": self.champion, "reasons": reasons, "evidence": evidence}
 
@@ -63,9 +57,7 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
     """
     champion = promotion.in_force(settings) if against == promotion.ANY_CHAMPION else against
     candidate = registry.find(settings, version)
-    rival: registry.Version | None = None
-    scores: pl.DataFrame | None = None
-    problem = ""
+    rival, scores, incomparable = None, None, list[str]()
     if champion is not None and champion != version:
         try:
             rival = registry.find(settings, champion)
@@ -74,31 +66,29 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
             if against != promotion.ANY_CHAMPION:
                 raise
             # The gate refuses, and a person may decide.
-            rival, problem = None, f"no comparison with the champion is possible: {error}"
+            rival, incomparable = None, [f"no comparison with the champion is possible: {error}"]
     horizon = candidate.integer(HORIZON)
     sessions = _rank_ics(out_of_sample(settings, candidate), scores)
     ours = _summary(sessions, "challenger", horizon)
     theirs, paired = (
         None if rival is None else _summary(sessions, column, horizon) for column in ("champion", "difference")
     )
-    run = runs.known(settings, candidate.run_id)
+    run, rules = runs.known(settings, candidate.run_id), Rules(settings.gate_margin, settings.gate_level)
     canary = None if run is None else run.metrics.get(CANARY)
-    rules = Rules(settings.gate_margin, settings.gate_level)
     decision = promotion.gate(ours, theirs, paired=paired, rules=rules, canary=None if canary is None else canary > 0)
-    incomparable = [problem] if problem else [] if rival is None else _differences(candidate, rival)
+    if rival is not None:  # they predict other horizons, or other universes
+        incomparable = [
+            f"its {name} is {candidate.tags.get(tag)}, the champion's {rival.tags.get(tag)}: not comparable"
+            for tag, name in ((HORIZON, "horizon"), (LAG, "lag"), (UNIVERSE, "universe"))
+            if candidate.tags.get(tag) != rival.tags.get(tag)
+        ]
     if champion == version:
         decision = Decision(promote=False, reasons=("it is champion already",))
     elif incomparable:
         decision = Decision(promote=False, reasons=(*incomparable, *(() if decision.promote else decision.reasons)))
-    evidence = {
-        "challenger": ours,
-        "champion": theirs,
-        "paired": paired,
-        "champion_version": None if rival is None else rival.number,
-        "margin": rules.margin,
-        "level": rules.level,
-        "canary": canary,
-    }
+    compared = {"challenger": ours, "champion": theirs, "paired": paired}
+    limits = {"margin": rules.margin, "level": rules.level, "canary": canary}
+    evidence = {**compared, "champion_version": None if rival is None else rival.number, **limits}
     return Evaluation(version, champion, decision, evidence, sessions)
 
 
@@ -173,18 +163,13 @@ def promote_with_report(
     Raises:
         NotebookError: the notebook failed. For the others see `evaluate_and_promote`.
     """
-    report = run_report({
-        "model": f"{registry.MODEL}/{version}",
-        "champion": f"{registry.MODEL}/{promotion.in_force(settings)}",
-        "gate": f"margin {settings.gate_margin}, level {settings.gate_level}",
-    })  # fmt: skip
+    champion, gate = promotion.in_force(settings), f"margin {settings.gate_margin}, level {settings.gate_level}"
+    models = {"model": f"{registry.MODEL}/{version}", "champion": f"{registry.MODEL}/{champion}"}
+    report = run_report({**models, "gate": gate})
     evaluation, values = None, report.values
     if {"against", "reasons", "evidence"} <= values.keys() and values.get("version") == version:
         decision = Decision(promote=report.metrics.get("promote") == 1, reasons=tuple(values["reasons"]))
-        evidence = {
-            name: {key: float(value) for key, value in part.items()} if isinstance(part, dict) else part
-            for name, part in values["evidence"].items()
-        }
+        evidence = _with_metrics(values["evidence"], float)
         # The report keeps the sessions as a table.
         evaluation = Evaluation(version, values["against"], decision, evidence, pl.DataFrame())
     decided = evaluate_and_promote(
@@ -204,20 +189,17 @@ def out_of_sample(settings: Settings, version: registry.Version) -> pl.DataFrame
     Raises:
         ModelError: its run holds none.
     """
-    content = runs.read_file(settings, version.run_id, OUT_OF_SAMPLE)
-    if content is None:
-        run = version.run_id
-        raise ModelError(f"version {version.number}: its run {run} holds no {OUT_OF_SAMPLE}; train it again")
+    if (content := runs.read_file(settings, version.run_id, OUT_OF_SAMPLE)) is None:
+        raise ModelError(f"version {version.number}: its run {version.run_id} holds no {OUT_OF_SAMPLE}; train it again")
     return pl.read_parquet(io.BytesIO(content))
 
 
-def _differences(challenger: registry.Version, champion: registry.Version) -> list[str]:
-    """Return why two versions cannot be compared: they predict different horizons, or different universes."""
-    return [
-        f"its {name} is {challenger.tags.get(tag)}, the champion's {champion.tags.get(tag)}: not comparable"
-        for tag, name in _COMPARED.items()
-        if challenger.tags.get(tag) != champion.tags.get(tag)
-    ]
+def _with_metrics(evidence: Mapping[str, Any], convert: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return the evidence with each metric of its parts converted."""
+    return {
+        name: {key: convert(value) for key, value in part.items()} if isinstance(part, dict) else part
+        for name, part in evidence.items()
+    }
 
 
 def _rank_ics(challenger: pl.DataFrame, champion: pl.DataFrame | None) -> pl.DataFrame:
@@ -225,8 +207,7 @@ def _rank_ics(challenger: pl.DataFrame, champion: pl.DataFrame | None) -> pl.Dat
     ours = metrics.rank_ic(challenger).rename({"ic": "challenger"})
     if champion is None:
         return ours
-    theirs = metrics.rank_ic(champion).rename({"ic": "champion"})
-    both = ours.join(theirs, on="trade_date").sort("trade_date")
+    both = ours.join(metrics.rank_ic(champion).rename({"ic": "champion"}), on="trade_date").sort("trade_date")
     if both.is_empty():
         raise ModelError("challenger and champion share no out-of-sample session: train on overlapping ranges")
     return both.with_columns(difference=pl.col("challenger") - pl.col("champion"))

@@ -1,7 +1,5 @@
 """Training and scoring frames: model inputs and labels of the instruments in the universe at the time."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date
 
@@ -56,8 +54,7 @@ def training_frame(
     check_current(lake, start, end, feature_set)
     bars, rows = _bars_and_features(lake, start, end, universe, feature_set)
     labels = forward_return(bars, horizon, lag, unadjusted_gaps(lake, start, end))
-    inputs_and_labels = _inputs(bars, rows, feature_set).join(labels, on=_KEY, how="left")
-    return inputs_and_labels.filter(pl.col("trade_date") >= start)
+    return _inputs(bars, rows, feature_set).join(labels, on=_KEY, how="left").filter(pl.col("trade_date") >= start)
 
 
 def scoring_frame(lake: Lake, session: date, *, universe: Universe, feature_set: str = FEATURE_SET) -> pl.DataFrame:
@@ -115,11 +112,11 @@ def check_current(lake: Lake, start: date | None, end: date | None, feature_set:
         LakeError: some are not; it names the sessions and the command that builds them.
     """
     stale = [s for s in stale_sessions(lake, end or date.max, feature_set) if start is None or s >= start]
-    other = f" --feature-set {feature_set}"
     if stale:
+        option = "" if feature_set == FEATURE_SET else f" --feature-set {feature_set}"
         raise LakeError(
             f"{quantity(len(stale), 'session')} from {stale[0]} on with no current features: "
-            f"run `champion features {stale[0]} {stale[-1]}{'' if feature_set == FEATURE_SET else other}`"
+            f"run `champion features {stale[0]} {stale[-1]}{option}`"
         )
 
 

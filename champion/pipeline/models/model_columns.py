@@ -5,8 +5,6 @@
    note.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from champion import features
@@ -51,7 +49,7 @@ def model_columns(feature_set: str | FeatureSet) -> ModelColumns:
             f"feature set {chosen.version}: {', '.join(twice)} has the name of an input made from v1 features, or of a "
             "column that these are made from; give it another name"
         )
-    units = _levels(chosen)
+    _, units = _known.get(id(chosen)) or _known.setdefault(id(chosen), (chosen, features.levels(chosen)))
     if rupees := [name for name in other if units.get(name) == "rupee"]:
         raise UsageError(
             f"feature set {chosen.version}: {', '.join(rupees)} depends on the level of prices: a split changes it, so "
@@ -66,10 +64,4 @@ def model_columns(feature_set: str | FeatureSet) -> ModelColumns:
 
 
 _known: dict[int, tuple[FeatureSet, dict[str, str]]] = {}
-
-
-def _levels(chosen: FeatureSet) -> dict[str, str]:
-    """Return the units of the set's custom features that depend on the price level; computed once per set."""
-    if id(chosen) not in _known:
-        _known[id(chosen)] = (chosen, features.levels(chosen))
-    return _known[id(chosen)][1]
+"""The units of each set's custom features that depend on the price level; the set keeps its id from being reused."""

@@ -1,7 +1,5 @@
 """Digests of the data that Champion's notebooks read and write; a run is not repeated while they stay the same."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -47,12 +45,9 @@ def of_notebook(settings: Settings, name: str, parameters: Mapping[str, Any]) ->
         case "training":
             return NotebookData(register.digests(lake, _day(parameters["as_of"]), parameters["feature_set"]))
         case "scoring":
-            number = registry.alias_of(settings, registry.CHAMPION)
-            if number is None:
-                return None
-            return of_scoring(settings, registry.find(settings, number), _day(parameters["session"]))
-        case _:
-            return None
+            if (number := registry.alias_of(settings, registry.CHAMPION)) is not None:
+                return of_scoring(settings, registry.find(settings, number), _day(parameters["session"]))
+    return None
 
 
 def of_features(lake: Lake, feature_set: str, start: date, end: date) -> NotebookData:
@@ -64,11 +59,9 @@ def of_features(lake: Lake, feature_set: str, start: date, end: date) -> Noteboo
 
 def of_scoring(settings: Settings, champion: registry.Version, session: date) -> NotebookData:
     """Return the data that the scoring notebook reads and writes with this champion."""
-    inputs = {
-        "model": f"{registry.MODEL}/{champion.number}",
-        **register.digests(Lake(settings.lake), session, champion.feature_version),
-    }
-    return NotebookData(inputs, (PREDICTIONS,), (session, session))
+    digests = register.digests(Lake(settings.lake), session, champion.feature_version)
+    model = f"{registry.MODEL}/{champion.number}"
+    return NotebookData({"model": model, **digests}, (PREDICTIONS,), (session, session))
 
 
 def _day(value: str | date) -> date:

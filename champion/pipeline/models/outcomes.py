@@ -1,8 +1,5 @@
 """Outcomes: scores joined with the forward returns that followed."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -20,9 +17,7 @@ from champion.pipeline.models.frames import LAG
 from champion.settings import Settings
 from champion.tracking import registry
 
-_BARS = ("instrument_id", "symbol", "trade_date", "close")
 _COLUMNS = ("trade_date", "instrument_id", "symbol", "model_version", "horizon", "score", "rank")
-_KEY = ["instrument_id", "trade_date"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +49,18 @@ def score_outcomes(lake: Lake, start: date | None = None, end: date | None = Non
     Columns: trade_date, instrument_id, symbol, model_version, horizon, score, rank, and the columns of
         `forward_return`.
     """
-    scores = lake.scan(PREDICTIONS, start, end).select(_COLUMNS).collect()
-    if scores.is_empty():
-        dates = [pl.lit(None, pl.Date).alias(name) for name in ("label_end", "exit_date")]
-        return scores.with_columns(pl.lit(None, pl.Float64).alias("forward_return"), *dates)
+    if (scores := lake.scan(PREDICTIONS, start, end).select(_COLUMNS).collect()).is_empty():
+        no_date = pl.lit(None, pl.Date)
+        return scores.with_columns(forward_return=pl.lit(None, pl.Float64), label_end=no_date, exit_date=no_date)
     first: date = scores["trade_date"].min()  # type: ignore[assignment]
-    bars = adjusted_bars(lake, first, columns=_BARS)
+    bars = adjusted_bars(lake, first, columns=("instrument_id", "symbol", "trade_date", "close"))
     gaps = unadjusted_gaps(lake, first, bars["trade_date"].max())  # type: ignore[arg-type]
     parts = [
-        part.join(forward_return(bars, int(horizon), lag, gaps).drop("across_gap"), on=_KEY, how="left")
+        part.join(
+            forward_return(bars, int(horizon), lag, gaps).drop("across_gap"),
+            on=["instrument_id", "trade_date"],
+            how="left",
+        )
         for (horizon,), part in scores.partition_by("horizon", as_dict=True).items()
     ]
     return pl.concat(parts).sort("trade_date", "model_version", "rank")
@@ -72,8 +70,14 @@ def live_skill(settings: Settings, start: date | None = None, end: date | None =
     """Return the live rank IC of every version's scores between `start` and `end`, by the bars in the lake."""
     lake = Lake(settings.lake)
     scored = set(lake.scan(PREDICTIONS, start, end).select("model_version").unique().collect().to_series())
-    versions = [version for version in registry.versions(settings) if version.number in scored]
-    terms, left_out = _terms(versions)
+    terms, left_out = dict[int, tuple[int, date]](), list[str]()
+    for version in registry.versions(settings):
+        if version.number in scored:
+            try:
+                lag = version.integer(LAG_TAG) if LAG_TAG in version.tags else LAG
+                terms[version.number] = lag, version.day(LABEL_END) if LABEL_END in version.tags else date.min
+            except ModelError as error:  # a tag is damaged
+                left_out.append(str(error))
     by_lag = {lag: score_outcomes(lake, start, end, lag) for lag in {lag for lag, _ in terms.values()}}
     schema = {"model_version": pl.Int64, "trade_date": pl.Date, "ic": pl.Float64}
     parts, waiting, in_sample = [pl.DataFrame(schema=schema)], 0, 0
@@ -84,16 +88,4 @@ def live_skill(settings: Settings, start: date | None = None, end: date | None =
         ic = metrics.rank_ic(live)
         waiting += live["trade_date"].n_unique() - ic.height
         parts.append(ic.select(pl.lit(number, pl.Int64).alias("model_version"), "trade_date", "ic"))
-    return LiveSkill(pl.concat(parts), waiting, in_sample, left_out)
-
-
-def _terms(versions: Sequence[registry.Version]) -> tuple[dict[int, tuple[int, date]], tuple[str, ...]]:
-    """Return lag and label end of each version, by number, and why others have none: a tag is damaged."""
-    terms, left_out = {}, []
-    for version in versions:
-        try:
-            lag = version.integer(LAG_TAG) if LAG_TAG in version.tags else LAG
-            terms[version.number] = lag, version.day(LABEL_END) if LABEL_END in version.tags else date.min
-        except ModelError as error:
-            left_out.append(str(error))
-    return terms, tuple(left_out)
+    return LiveSkill(pl.concat(parts), waiting, in_sample, tuple(left_out))

@@ -76,40 +76,28 @@ def register_challenger(
         trials.ESTIMATOR: joblib.hash(result.estimator),
     }
     if run_id is None:
-        for version in registry.versions(settings):
-            if version.feature_version == task.feature_version and tags.items() <= version.tags.items():
-                return version
-        run_id = _run_by_hand(settings, result, task, tags)
+        for known in registry.versions(settings):
+            if known.feature_version == task.feature_version and tags.items() <= known.tags.items():
+                return known
+        parameters = {
+            "model": result.recipe.model,
+            "model_parameters": result.recipe.parameters,
+            "seed": result.recipe.seed,
+            "horizon": task.horizon,
+            "universe": task.universe.text,
+            "feature_set": task.feature_version,
+            "as_of": tags[TRAIN_END],
+        }  # those of the training notebook, and so are the metrics
+        run_id = runs.open_run(settings, experiments.TRAINING, trials.BY_HAND, parameters=parameters)
+        runs.close_run(settings, run_id, "succeeded", metrics=finite(result.metrics))
     runs.log(settings, run_id, metrics=measured or {})
     with TemporaryDirectory(prefix="champion-") as folder:
         path = PurePosixPath(OUT_OF_SAMPLE)
         result.out_of_sample.write_parquet(Path(folder) / path.name)
         runs.log_files(settings, run_id, Path(folder), str(path.parent))
     runs.log(settings, run_id, tags={trials.TRIAL: trials.COUNTED, trials.ESTIMATOR: tags[trials.ESTIMATOR]})
-    return registry.register(
-        settings,
-        result.estimator,
-        frame.select(result.inputs),
-        run_id=run_id,
-        feature_version=task.feature_version,
-        tags=tags,
-    )
-
-
-def _run_by_hand(settings: Settings, result: TrainingResult, task: Task, tags: Mapping[str, str]) -> str:
-    """Record a run for a training by hand, with the parameters and metrics of the training notebook."""
-    parameters = {
-        "model": result.recipe.model,
-        "model_parameters": result.recipe.parameters,
-        "seed": result.recipe.seed,
-        "horizon": task.horizon,
-        "universe": task.universe.text,
-        "feature_set": task.feature_version,
-        "as_of": tags[TRAIN_END],
-    }
-    run_id = runs.open_run(settings, experiments.TRAINING, trials.BY_HAND, parameters=parameters)
-    runs.close_run(settings, run_id, "succeeded", metrics=finite(result.metrics))
-    return run_id
+    example, version = frame.select(result.inputs), task.feature_version
+    return registry.register(settings, result.estimator, example, run_id=run_id, feature_version=version, tags=tags)
 
 
 def digests(lake: Lake, end: date, feature_version: str) -> dict[str, str]:

@@ -1,7 +1,5 @@
 """Score one session with the champion, into the lake."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date
 
@@ -65,8 +63,7 @@ def score_session(settings: Settings, session: date) -> ScoreResult:
     }
     # Scores of other versions stay: they are compared with the outcomes later.
     others = lake.scan(PREDICTIONS, session, session).filter(pl.col("model_version") != loaded.version.number).collect()
-    written = lake.write(PREDICTIONS, session, pl.concat([others, scores]), made_from)
-    return ScoreResult(loaded.version, scores, written)
+    return ScoreResult(loaded.version, scores, lake.write(PREDICTIONS, session, pl.concat([others, scores]), made_from))
 
 
 def check_fresh(lake: Lake, version: registry.Version, session: date, most: int) -> None:
@@ -76,8 +73,7 @@ def check_fresh(lake: Lake, version: registry.Version, session: date, most: int)
         ModelError: it was not.
     """
     train_end = version.day(TRAIN_END)
-    since = len([one for one in lake.sessions(BARS, train_end, session) if one > train_end])
-    if since > most:
+    if (since := len([one for one in lake.sessions(BARS, train_end, session) if one > train_end])) > most:
         raise ModelError(
             f"version {version.number} was trained on sessions to {train_end}, {quantity(since, 'session')} before "
             f"{session}; at most {most} are allowed (CHAMPION_MODEL_SESSIONS): "
@@ -86,7 +82,8 @@ def check_fresh(lake: Lake, version: registry.Version, session: date, most: int)
 
 
 def _with_envelope(scores: pl.DataFrame, version: registry.Version) -> pl.DataFrame:
-    contract = contracts.load(PREDICTIONS)
+    contract, ingest_time = contracts.load(PREDICTIONS), pl.lit(clock.now())
+    entity, key = pl.col("instrument_id"), [pl.col(name) for name in contract.key]
     named = scores.with_columns(
         model_name=pl.lit(registry.MODEL),
         model_version=pl.lit(version.number, pl.Int32),
@@ -95,13 +92,5 @@ def _with_envelope(scores: pl.DataFrame, version: registry.Version) -> pl.DataFr
         horizon=pl.lit(version.integer(HORIZON), pl.Int32),
         rank=pl.col("rank").cast(pl.Int64),
     )
-    stamped = named.with_columns(
-        envelope(
-            contract,
-            source=pl.lit("champion"),
-            ingest_time=pl.lit(clock.now()),
-            entity_id=pl.col("instrument_id"),
-            key=[pl.col(name) for name in contract.key],
-        )
-    )
-    return stamped.select(list(contract.polars_schema))
+    enveloped = envelope(contract, source=pl.lit("champion"), ingest_time=ingest_time, entity_id=entity, key=key)
+    return named.with_columns(enveloped).select(list(contract.polars_schema))

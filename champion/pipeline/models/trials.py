@@ -1,11 +1,10 @@
 """Count training trials in MLflow, and correct the best result for their number."""
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -25,9 +24,6 @@ TRIAL, COUNTED = "champion.trial", "yes"
 PERIOD_SHARPE = "sharpe_per_period"
 ESTIMATOR = "champion.estimator"
 """The tag of runs and versions with the hash of the fitted estimator."""
-_NOTEBOOK, _PUBLISHED = {"champion.notebook": "training"}, "champion.result_sha256"
-_RUN_NAME, _DONE, _MOST = "mlflow.runName", "FINISHED", 1000
-_IC = "result/tables/ic.parquet"
 _COMPARED = 30  # latest trials whose sessions are compared: each is a file to read
 
 
@@ -50,12 +46,12 @@ def known(settings: Settings, ic: pl.DataFrame) -> Trials:
     from a version that did not tag trials. Runs with the same parameters that fitted the same model are one trial.
     Parameters alone do not identify a trial: your own notebook may have none, and its cells change.
     """
-    recorded = runs.find_runs(settings, tags={TRIAL: COUNTED}, limit=_MOST)
-    recorded = [run for run in recorded if run.status != "RUNNING"]  # a run may fail after its model is registered
+    find = partial(runs.find_runs, settings, limit=1000)
+    recorded = [run for run in find(tags={TRIAL: COUNTED}) if run.status != "RUNNING"]  # a run may fail after its model
     # Earlier releases did not tag trials.
-    named = runs.find_runs(settings, tags=_NOTEBOOK, status=_DONE, limit=_MOST)
-    recorded += [run for run in named if _PUBLISHED not in run.tags]
-    recorded += runs.find_runs(settings, [EXPERIMENT], tags={_RUN_NAME: BY_HAND}, status=_DONE, limit=_MOST)
+    named = find(tags={"champion.notebook": "training"}, status="FINISHED")
+    recorded += [run for run in named if "champion.result_sha256" not in run.tags]
+    recorded += find([EXPERIMENT], tags={"mlflow.runName": BY_HAND}, status="FINISHED")
     trials = _distinct(sorted({run.run_id: run for run in recorded}.values(), key=lambda run: run.started))
     sharpes = tuple(run.metrics[PERIOD_SHARPE] for run in trials if PERIOD_SHARPE in run.metrics)
     return Trials(len(trials), sharpes, _sessions(settings, trials[-_COMPARED:], ic))
@@ -78,9 +74,8 @@ def deflated(trials: Trials, net_returns: pl.Series) -> dict[str, float]:
     from scipy.stats import kurtosis, skew  # noqa: PLC0415 - slow to import
 
     returns = net_returns.to_numpy()
-    if len(returns) < 3 or math.isnan(sharpe_ratio(net_returns, 1)):  # noqa: PLR2004 - a skew needs three
+    if len(returns) < 3 or math.isnan(sharpe := sharpe_ratio(net_returns, 1)):  # noqa: PLR2004 - a skew needs three
         return {"trials": trials.count + 1.0}
-    sharpe = sharpe_ratio(net_returns, 1)
     sharpes = np.array([*trials.sharpes, sharpe])
     probability = deflated_sharpe_ratio(
         sharpe,
@@ -95,8 +90,8 @@ def deflated(trials: Trials, net_returns: pl.Series) -> dict[str, float]:
 
 def overfitting(trials: Trials, ic: pl.DataFrame) -> dict[str, float]:
     """Return `overfitting_probability` over this trial and earlier ones; empty if there are too few to compare."""
-    current = ic.select("trade_date", this="ic")
-    table = current.join(trials.sessions, on="trade_date").sort("trade_date").drop("trade_date")
+    both = ic.select("trade_date", this="ic").join(trials.sessions, on="trade_date")
+    table = both.sort("trade_date").drop("trade_date")
     try:
         probability, _ = probability_of_overfitting(table, BLOCKS)
     except ModelError:
@@ -108,12 +103,10 @@ def _sessions(settings: Settings, trials: Sequence[Run], ic: pl.DataFrame) -> pl
     """Return the rank IC of the trials that scored at least half of this one's sessions, on their shared sessions."""
     joined = ic.select("trade_date")
     for number, run in enumerate(trials, start=1):
-        content = runs.read_file(settings, run.run_id, _IC)
-        if content is None:
+        if (content := runs.read_file(settings, run.run_id, "result/tables/ic.parquet")) is None:
             continue
         table = pl.read_parquet(io.BytesIO(content))
         ranked = table.select("trade_date", unknown.known(pl.col("ic")).alias(f"trial_{number}")).drop_nulls()
-        shared = joined.join(ranked, on="trade_date")
-        if shared.height * 2 >= ic.height:
+        if (shared := joined.join(ranked, on="trade_date")).height * 2 >= ic.height:
             joined = shared
     return joined

@@ -3,38 +3,28 @@
 No service is started for it. A source that could not be read is reported with the reason.
 """
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import polars as pl
 
 from champion.base import clock
 from champion.errors import ChampionError, ServiceError, UsageError
 from champion.security import prefect_login
-
-if TYPE_CHECKING:
-    from champion.settings import Settings
+from champion.settings import Settings
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "at": pl.Datetime("ms", "UTC"),
-    "source": pl.String,
-    "user": pl.String,
-    "what": pl.String,
-    "outcome": pl.String,
-    "data": pl.String,
+    **dict.fromkeys(("source", "user", "what", "outcome", "data"), pl.String),
     "seconds": pl.Float64,
     "id": pl.String,
 }
 """Columns of the events: `user` is empty if it is not known; `data` names the data that was read and written."""
 MOST = 10_000
 _PAGE = 200  # Prefect's limit for one answer
-_TIMEOUT = 30  # seconds
-_INPUTS, _OUTPUTS, _NOTEBOOK, _FLOW = "champion.inputs", "champion.outputs", "champion.notebook", "prefect.flow_run_id"
 Span: TypeAlias = tuple[datetime, datetime]
 
 
@@ -76,21 +66,19 @@ def activity(
     first, end = (datetime.combine(day, time(), clock.INDIA) for day in (since, until + timedelta(days=1)))
     span = first.astimezone(UTC), end.astimezone(UTC)
     gaps: dict[str, str] = {}
-    runs = _read("mlflow", gaps, lambda: list(_runs(settings, span, gaps)))
+    runs = _read("mlflow", gaps, _runs(settings, span, gaps))
     users = {flow: event.user for flow, event in runs}
     events = [event for _, event in runs]
-    events += _read("prefect", gaps, lambda: list(_flow_runs(settings, prefect_api, span, users)))
+    events += _read("prefect", gaps, _flow_runs(settings, prefect_api, span, users))
     events += _promotions(settings, span)
-    events += _read("warehouse", gaps, lambda: list(_statements(settings, span, gaps)))
-    frame = pl.DataFrame([asdict(event) for event in events], schema=SCHEMA)
-    if user is not None:
-        frame = frame.filter(pl.col("user") == user)
+    events += _read("warehouse", gaps, _statements(settings, span, gaps))
+    frame = pl.DataFrame([asdict(event) for event in events if user in {None, event.user}], schema=SCHEMA)
     return Activity(frame.sort("at", "source", "id", descending=[True, False, False]), gaps)
 
 
-def _read(source: str, gaps: dict[str, str], read: Callable[[], list[Any]]) -> list[Any]:
+def _read(source: str, gaps: dict[str, str], events: Iterable[Any]) -> list[Any]:
     try:
-        return read()
+        return list(events)
     except ChampionError as error:
         gaps[source] = str(error)
         return []
@@ -107,9 +95,9 @@ def _runs(settings: Settings, span: Span, gaps: dict[str, str]) -> Iterator[tupl
     if len(recorded) == MOST:
         gaps["mlflow"] = f"only the last {MOST:,} runs of that time are listed: ask for fewer days"
     for run in recorded:
-        notebook = run.tags.get(_NOTEBOOK)
+        notebook = run.tags.get("champion.notebook")
         yield (
-            run.tags.get(_FLOW, ""),
+            run.tags.get("prefect.flow_run_id", ""),
             Event(
                 at=run.started,
                 source="mlflow",
@@ -126,7 +114,7 @@ def _runs(settings: Settings, span: Span, gaps: dict[str, str]) -> Iterator[tupl
 def _data(tags: Mapping[str, str], parameters: Mapping[str, str]) -> str:
     """Return the datasets read and written, each with the start of its digest; without any, the parameters."""
     parts = []
-    for verb, tag in (("read", _INPUTS), ("wrote", _OUTPUTS)):
+    for verb, tag in (("read", "champion.inputs"), ("wrote", "champion.outputs")):
         try:
             digests = json.loads(tags.get(tag) or "{}").items()
             text = ", ".join(f"{name} {digest[:8]}" for name, digest in digests)
@@ -144,10 +132,9 @@ def _flow_runs(settings: Settings, api: str | None, span: Span, users: Mapping[s
     between = {"after_": span[0].isoformat(), "before_": span[1].isoformat()}
     body = {"flow_runs": {"start_time": between}, "sort": "START_TIME_DESC", "limit": _PAGE}
     try:
-        with httpx.Client(timeout=_TIMEOUT, auth=prefect_login.pair(settings)) as client:
+        with httpx.Client(timeout=30, auth=prefect_login.pair(settings)) as client:
             for offset in range(0, MOST, _PAGE):
-                answer = client.post(f"{api}/flow_runs/filter", json=body | {"offset": offset})
-                page = answer.raise_for_status().json()
+                page = client.post(f"{api}/flow_runs/filter", json=body | {"offset": offset}).raise_for_status().json()
                 # Scheduled runs, of which `champion serve` has many, have no time yet.
                 yield from (_flow_run(run, users) for run in page if run.get("start_time") or run.get("end_time"))
                 if len(page) < _PAGE:
@@ -201,10 +188,9 @@ def _statements(settings: Settings, span: Span, gaps: dict[str, str]) -> Iterato
     if statements.height == MOST:
         gaps["warehouse"] = f"only the last {MOST:,} statements are listed: ask for fewer days"
     for row in statements.iter_rows(named=True):
-        at = row["event_time"]
-        if span[0] <= at < span[1]:
+        if span[0] <= row["event_time"] < span[1]:
             yield Event(
-                at=at,
+                at=row["event_time"],
                 source="warehouse",
                 user=row["user"],
                 what=" ".join(str(row["query"]).split()),

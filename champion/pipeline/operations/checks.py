@@ -3,15 +3,12 @@
 The doctor runs all checks on request; `health` runs a few every few minutes.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from champion.errors import ChampionError
 
-_LONGEST = 300
 State = Literal["ok", "warning", "failed"]
 
 
@@ -52,11 +49,19 @@ def run_check(name: str, check: Callable[[], Check]) -> Check:
         return Check(name, "failed", reason_of(error), "restore what the message names; see docs/howto/restore.md")
 
 
+def first(most: int, texts: Sequence[str]) -> str:
+    """Return the first texts, and the number of the others.
+
+    >>> first(2, ["a", "b", "c"]), first(2, ["a"])
+    ('a; b; and 1 more', 'a')
+    """
+    return "; ".join([*texts[:most], *([f"and {len(texts) - most} more"] if len(texts) > most else [])])
+
+
 def reason_of(error: Exception) -> str:
     """Return an exception as one line.
 
     >>> reason_of(ValueError("no header"))
     'ValueError: no header'
     """
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:_LONGEST]}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

@@ -6,8 +6,6 @@ dataset that was written once and has no sessions left is a gap too (`lake.inven
 are not. Nothing is changed, and no data file is read.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,36 +13,25 @@ from datetime import date, timedelta
 from functools import cached_property
 
 from champion import contracts, features
+from champion.base import clock
 from champion.base.counting import quantity
-from champion.contracts.datasets import (
-    ACCEPTANCES,
-    ACTIONS,
-    BARS,
-    CHANGES,
-    FACTORS,
-    FINDINGS,
-    PREDICTIONS,
-    RAW_BARS,
-    SYMBOLS,
-    feature_datasets,
-    kept_years,
-)
+from champion.contracts import datasets
+from champion.contracts.datasets import BARS, PREDICTIONS, RAW_BARS, feature_datasets, kept_years
 from champion.lake import Damage, Lake, backend, inventory, layout, partitions
 from champion.lake.retention import first_kept, rule
 from champion.pipeline.feature_store.build import outdated_sessions
 from champion.pipeline.ingest.datasets import DATASET_SPECS, DatasetSpec
+from champion.pipeline.operations.checks import Check, first
 from champion.settings import Settings
 
 _FIRST_PUBLISHED = date(1994, 11, 3)  # the first session of the exchange
 _BY_RAW = {spec.raw: spec for spec in DATASET_SPECS}  # two exchanges publish bars, and a lake holds those of one
-_LISTS = "`champion actions refresh`"
+_SHOWN = 6
 _REMEDIES = {
-    ACTIONS: _LISTS,
-    FACTORS: _LISTS,
-    CHANGES: _LISTS,
-    SYMBOLS: "the next `champion daily` fetches today's list; earlier ones are in a backup of lake/",
+    **dict.fromkeys((datasets.ACTIONS, datasets.FACTORS, datasets.CHANGES), "`champion actions refresh`"),
+    datasets.SYMBOLS: "the next `champion daily` fetches today's list; earlier ones are in a backup of lake/",
     PREDICTIONS: "`champion score SESSION` for each; scores of earlier champions are only in a backup of lake/",
-    ACCEPTANCES: "restore lake/quality from a backup, or `champion quality accept` each finding again",
+    datasets.ACCEPTANCES: "restore lake/quality from a backup, or `champion quality accept` each finding again",
 }
 
 
@@ -67,8 +54,8 @@ class Gap:
         """
         if not self.sessions:
             return f"{self.dataset}: {self.reason}"
-        first, last = self.sessions[0], self.sessions[-1]
-        span = str(first) if first == last else f"{first} to {last}"
+        start, end = self.sessions[0], self.sessions[-1]
+        span = str(start) if start == end else f"{start} to {end}"
         return f"{self.dataset}: {quantity(len(self.sessions), 'session')}, {span}: {self.reason}"
 
 
@@ -90,18 +77,30 @@ def gaps(settings: Settings, today: date, *, files: bool = True) -> list[Gap]:
     return [*missing, *(gap for gap in _emptied(layers) if gap.dataset not in named)]
 
 
+def check(settings: Settings) -> Check:
+    """Check that staging and the layers of the lake agree, for the doctor; failed if rows are lost."""
+    found = sorted(gaps(settings, clock.today()), key=lambda gap: not gap.lost)
+    if not found:
+        return Check("layers", "ok", "staging and the layers of the lake agree")
+    remedies = "; ".join(dict.fromkeys(gap.remedy for gap in found[:_SHOWN]))
+    return Check("layers", "failed" if found[0].lost else "warning", first(_SHOWN, [g.found for g in found]), remedies)
+
+
 def damages(settings: Settings, today: date) -> list[Damage]:
     """Return the gaps with lost rows as damage of the lake.
 
     Sessions that are not built yet, or not in staging, and damaged files are left out: `Lake.verify` hashes all files.
     """
-    root = settings.lake
-    folders = {name: layout.dataset_folder(root, contracts.load(name)) for name in contracts.names()}
-    return [
-        Damage(folders[gap.dataset], gap.found.partition(": ")[2], gap.remedy)
-        for gap in gaps(settings, today, files=False)
-        if gap.lost
-    ]
+    lost = [gap for gap in gaps(settings, today, files=False) if gap.lost]
+    folders = {gap.dataset: layout.dataset_folder(settings.lake, contracts.load(gap.dataset)) for gap in lost}
+    return [Damage(folders[gap.dataset], gap.found.partition(": ")[2], gap.remedy) for gap in lost]
+
+
+def kept(settings: Settings, name: str, days: Iterable[date], today: date) -> tuple[date, ...]:
+    """Return the sessions or months of a dataset, in order, that retention does not remove from the lake."""
+    years = rule(name, kept_years(settings)).keep_years
+    oldest = first_kept(today, years) if years else date.min
+    return tuple(sorted(day for day in days if day >= oldest))
 
 
 class _Layers:
@@ -121,9 +120,7 @@ class _Layers:
 
     def kept(self, name: str, sessions: Iterable[date]) -> tuple[date, ...]:
         """Return the sessions, in order, that retention does not remove."""
-        years = rule(name, kept_years(self.settings)).keep_years
-        first = first_kept(self.today, years) if years else date.min
-        return tuple(sorted(session for session in sessions if session >= first))
+        return kept(self.settings, name, sessions, self.today)
 
     @property
     def feature_datasets(self) -> list[str]:
@@ -142,8 +139,7 @@ class _Layers:
 
     def staged(self, raw: str) -> frozenset[date]:
         """Return the sessions for which staging has a published file of a raw dataset."""
-        files = self.staged_files
-        if not files:
+        if not (files := self.staged_files):
             return frozenset()
         days = (_FIRST_PUBLISHED + timedelta(days=n) for n in range((self.today - _FIRST_PUBLISHED).days + 1))
         publications = [each.publication for each in DATASET_SPECS if each.raw == raw]
@@ -164,30 +160,25 @@ class _Layers:
 def _of_publication(layers: _Layers, spec: DatasetSpec) -> Iterator[Gap]:
     raw, normalized = layers.sessions(spec.raw), layers.sessions(spec.normalized)
     staged = layers.staged(spec.raw)
-    for name, lacking, beside in (
-        (spec.raw, normalized - raw, spec.normalized),
-        (spec.normalized, raw - normalized, spec.raw),
-    ):
+    lacks = (spec.raw, normalized - raw, spec.normalized), (spec.normalized, raw - normalized, spec.raw)
+    for name, lacking, beside in lacks:
         if missing := layers.kept(name, lacking):
             yield Gap(name, missing, f"missing, though {beside} has them", layers.remedy(BARS, missing))
     if unstaged := layers.kept(spec.raw, raw - staged):
         reason = "in the lake, but the published file is no longer in staging/"
         yield Gap(spec.raw, unstaged, reason, f"`champion backfill {_span(unstaged)}` fetches it again", lost=False)
     if waiting := layers.kept(spec.raw, staged - raw - normalized):
-        reason = "fetched, and not in the lake"
-        yield Gap(spec.raw, waiting, reason, f"`champion backfill {_span(waiting)}`", lost=False)
+        yield Gap(
+            spec.raw, waiting, "fetched, and not in the lake", f"`champion backfill {_span(waiting)}`", lost=False
+        )
     if short := layers.kept(spec.quarantine, _rows_unaccounted(layers, spec, sorted(raw & normalized))):
-        reason = "rows were refused, and are not in quarantine"
-        yield Gap(spec.quarantine, short, reason, layers.remedy(BARS, short))
+        yield Gap(spec.quarantine, short, "rows were refused, and are not in quarantine", layers.remedy(BARS, short))
 
 
 def _rows_unaccounted(layers: _Layers, spec: DatasetSpec, sessions: Sequence[date]) -> list[date]:
     """Return the sessions with more raw rows than normalized and quarantined rows together."""
-    rows: dict[str, dict[date, int]] = {}
-    for name in spec.names:
-        stored = partitions.among(layers.lake.root, contracts.load(name), None, sessions)
-        rows[name] = {session: one.manifest.current.rows for session, one in stored.items()}
-    raw, quarantine, normalized = (rows[name] for name in spec.names)
+    stored = (partitions.among(layers.lake.root, contracts.load(name), None, sessions) for name in spec.names)
+    raw, quarantine, normalized = ({s: one.manifest.current.rows for s, one in each.items()} for each in stored)
     return [s for s in sessions if raw.get(s, 0) > normalized.get(s, 0) + quarantine.get(s, 0)]
 
 
@@ -213,12 +204,9 @@ def _files(layers: _Layers, name: str) -> Iterator[Gap]:
     """Yield a gap for data files that are missing or differ in size from their manifest; `lake verify` hashes them."""
     if backend.of(layers.lake.root).is_remote:
         return
-    contract, wrong = contracts.load(name), set[date]()
-    for group in layout.groups(contract):
-        for found in partitions.find(layers.lake.root, contract, group):
-            if not found.is_whole(found.manifest.current.inputs):
-                wrong.add(found.session)
-    if wrong:
+    contract = contracts.load(name)
+    stored = (one for group in layout.groups(contract) for one in partitions.find(layers.lake.root, contract, group))
+    if wrong := {one.session for one in stored if not one.is_whole(one.manifest.current.inputs)}:
         reason = "a data file is missing or of another size than its manifest says"
         yield Gap(name, tuple(sorted(wrong)), reason, layers.remedy(name, sorted(wrong)))
 
@@ -227,15 +215,14 @@ def _emptied(layers: _Layers) -> Iterator[Gap]:
     """Yield the datasets that were written once and are empty; they are not lost if retention may remove sessions."""
     for name in inventory.emptied(layers.lake.root):
         harmless = name.endswith("_state") or bool(rule(name, kept_years(layers.settings)).keep_years)
-        reason = "it was written once and has no session left"
-        yield Gap(name, (), reason, layers.remedy(name, ()), lost=not harmless)
+        yield Gap(name, (), "it was written once and has no session left", layers.remedy(name, ()), lost=not harmless)
 
 
 def remedy(settings: Settings, name: str, span: str) -> str:
     """Return the command that restores sessions of a dataset, or the advice to use a backup; `span` is its range."""
     if name.startswith("features_"):
         return f"`champion features {span}{_feature_set_option(name.removesuffix('_state'))}`"
-    if name == FINDINGS:
+    if name == datasets.FINDINGS:
         return f"`champion quality check {span}`"
     archive = ", or `champion lake restore` from the archive" if settings.lake_archive else ""
     return _REMEDIES.get(name) or f"`champion backfill {span}`{archive}"

@@ -1,7 +1,5 @@
 """Check that the workspace's SQLite databases exist, are intact, and have their tables."""
 
-from __future__ import annotations
-
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -13,13 +11,18 @@ from champion.settings import Settings
 _BUSY_SECONDS = 60
 
 
+def read_only(path: Path) -> closing[sqlite3.Connection]:
+    """Return a connection that cannot change the database, and that ends with a `with` block."""
+    return closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS))
+
+
 def damage(path: Path, table: str) -> str | None:
     """Return what is wrong with a database that should have `table`; None if it is intact.
 
     SQLite opens an empty file as an empty database, so the table is checked too.
     """
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as database:
+        with read_only(path) as database:
             result = str(database.execute("pragma quick_check(1)").fetchone()[0])
             query = "select 1 from sqlite_master where type = 'table' and name = ?"
             if result == "ok" and not database.execute(query, (table,)).fetchone():
@@ -31,12 +34,10 @@ def damage(path: Path, table: str) -> str | None:
 
 def tracking_problem(settings: Settings) -> str | None:
     """Return what is wrong with MLflow's store in the workspace; None if it is intact or was never created."""
-    path = settings.mlflow_database
-    if path.exists():
+    if (path := settings.mlflow_database).exists():
         wrong = damage(path, "runs")
         return wrong and f"{path} is damaged: {wrong}"
-    traces = [one for one in (path.with_name("prepared"), settings.home / "promotions.jsonl") if one.exists()]
-    if traces:
+    if traces := [one for one in (path.with_name("prepared"), settings.home / "promotions.jsonl") if one.exists()]:
         return f"{path} is gone, {traces[0]} is not"
     scored = Lake(settings.lake).sessions(PREDICTIONS)[-1:]
     return f"{path} is gone, and the lake has scores of {scored[0]} by one of its models" if scored else None
@@ -44,8 +45,7 @@ def tracking_problem(settings: Settings) -> str | None:
 
 def prefect_problem(settings: Settings) -> str | None:
     """Return what is wrong with Prefect's store in the workspace; None if it is intact or was never created."""
-    path = settings.prefect_home / "prefect.db"
-    if path.exists():
+    if (path := settings.prefect_home / "prefect.db").exists():
         wrong = damage(path, "flow_run")
         return wrong and f"{path} is damaged: {wrong}"
     if any((settings.prefect_home / name).exists() for name in ("login", "encryption_key")):
@@ -56,11 +56,10 @@ def prefect_problem(settings: Settings) -> str | None:
 
 
 def _has_flow_runs(settings: Settings) -> bool:
-    path = settings.mlflow_database
-    if settings.tracking_uri is not None or not path.exists():
+    if settings.tracking_uri is not None or not (path := settings.mlflow_database).exists():
         return False
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as database:
+        with read_only(path) as database:
             row = database.execute("select 1 from tags where key = 'prefect.flow_run_id' limit 1").fetchone()
     except sqlite3.Error:
         return False  # the check of MLflow's store reports it

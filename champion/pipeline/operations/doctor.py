@@ -3,8 +3,6 @@
 Nothing is changed. A check that cannot run because its subject is broken fails with the reason; the others still run.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import shutil
@@ -20,7 +18,7 @@ from champion.base import file_modes
 from champion.base.counting import quantity
 from champion.contracts.datasets import ACTIONS, BARS
 from champion.lake import Lake
-from champion.pipeline.operations import databases, layers, model_files, own_features, runs_check, warehouse_check
+from champion.pipeline.operations import consistency, databases, model_files, own_features, warehouse_check
 from champion.pipeline.operations.checks import Check, run_check
 from champion.settings import Settings
 
@@ -50,13 +48,13 @@ def examine(settings: Settings, only: Collection[str] = ()) -> list[Check]:
         ("own features", own_features.check),
         ("identity", _identity),
         ("findings", _findings),
-        ("layers", layers.check),
+        ("layers", consistency.check),
         ("warehouse", warehouse_check.check),
         ("tracking", _tracking),
         ("artifacts", _artifacts),  # before the checks that open the store, which updates its locations
         ("champion", _champion),
         ("models", model_files.check),
-        ("runs", runs_check.check),
+        ("runs", _runs),
         ("prefect", _prefect),
     )
     return [run_check(name, partial(check, settings)) for name, check in checks if not only or name in only]
@@ -73,7 +71,7 @@ def _packages(_: Settings) -> Check:
     """Compare the installed packages with the requirements of the distribution."""
     from packaging.requirements import Requirement  # noqa: PLC0415 - one command needs it
 
-    wanted = [Requirement(text) for text in distribution("champion").requires or ()]
+    wanted = map(Requirement, distribution("champion").requires or ())
     needed = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
     wrong = []
     for requirement in needed:
@@ -111,8 +109,7 @@ def _workspace(settings: Settings) -> Check:
         return Check("workspace", "failed", f"{folder} cannot be written: {error}", remedy)
     if not settings.home.exists():
         return Check("workspace", "ok", f"the first command will create {settings.home}")
-    writable = file_modes.writable_by_others(settings.home)
-    if writable:
+    if writable := file_modes.writable_by_others(settings.home):
         found = f"others may write in {', '.join(map(str, writable))} and replace files there"
         return Check("workspace", "failed", found, f"chmod go-w {' '.join(map(str, writable))}")
     if readable := file_modes.readable_secrets(settings.home):
@@ -137,13 +134,10 @@ def _archive(settings: Settings) -> Check:
     known = Staging(settings.staging, settings.archive).known()
     if known and base not in known:
         found = f"this workspace holds files of {', '.join(known)}; CHAMPION_ARCHIVE says {base}"
-        remedy = (
-            f"to fetch more, set CHAMPION_ARCHIVE={known[0]}; or `champion archive add {base}`, if both are the same"
-        )
-        return Check("archive", "warning", found, remedy)
+        setting = f"CHAMPION_ARCHIVE={known[0]}; or `champion archive add {base}`, if both are the same"
+        return Check("archive", "warning", found, f"to fetch more, set {setting}")
     if base.startswith("file://"):
-        folder = Path(base.removeprefix("file://"))
-        if folder.is_dir():
+        if (folder := Path(base.removeprefix("file://"))).is_dir():
             return Check("archive", "ok", str(folder))
         remedy = "set CHAMPION_ARCHIVE to a mirror, or create one: champion simulate FOLDER"
         return Check("archive", "failed", f"{folder}: no such folder", remedy)
@@ -173,11 +167,10 @@ def _corporate_actions(settings: Settings) -> Check:
 
 
 def _lake(settings: Settings) -> Check:
-    lake, name = Lake(settings.lake), BARS
-    sessions = lake.sessions(name)
-    if not sessions:
+    lake = Lake(settings.lake)
+    if not (sessions := lake.sessions(BARS)):
         return Check("lake", "ok", "no sessions yet: `champion demo`, or `champion backfill START END`")
-    ((path, part),) = lake.parts(name, sessions[-1], sessions[-1])
+    ((path, part),) = lake.parts(BARS, sessions[-1], sessions[-1])
     if not path.exists():
         return Check("lake", "failed", f"{path} is missing", "`champion lake verify` lists what is damaged")
     held = f"{quantity(len(sessions), 'session')} to {sessions[-1]}, {quantity(part.rows, 'row')} in the last"
@@ -192,14 +185,11 @@ def _identity(settings: Settings) -> Check:
     history, contradictions = symbol_changes.review_history(Lake(settings.lake))
     sessions = outdated_sessions(Lake(settings.lake), history)
     found = f"{len(contradictions)} contradictions between symbols, ISINs and the list of changes"
-    if sessions:
-        found = (
-            f"{quantity(len(sessions), 'session has', 'sessions have')} outdated names of instruments, the first "
-            f"{sessions[0]}; {found}"
-        )
-        remedy = f"`champion backfill {sessions[0]} {sessions[-1]}` renames them, and rebuilds what depends on them"
-        return Check("identity", "warning", found, remedy)
-    return Check("identity", "ok", found)
+    if not sessions:
+        return Check("identity", "ok", found)
+    outdated = f"{quantity(len(sessions), 'session has', 'sessions have')} outdated names of instruments"
+    remedy = f"`champion backfill {sessions[0]} {sessions[-1]}` renames them, and rebuilds what depends on them"
+    return Check("identity", "warning", f"{outdated}, the first {sessions[0]}; {found}", remedy)
 
 
 def _findings(settings: Settings) -> Check:
@@ -243,8 +233,7 @@ def _champion(settings: Settings) -> Check:
     """Compare the promotion ledger with the registry and its alias."""
     from champion.tracking import promotion_ledger, standing  # noqa: PLC0415
 
-    wrong = standing.problem(settings)
-    if wrong:
+    if wrong := standing.problem(settings):
         return Check("champion", "failed", wrong, "`champion models history` shows what was decided")
     stack = promotion_ledger.champions(standing.entries(settings))
     return Check("champion", "ok", f"version {stack[-1].version}, by ledger and alias" if stack else "none yet")
@@ -260,11 +249,27 @@ def _artifacts(settings: Settings) -> Check:
     if relocation.is_due(settings.home, store.artifact_root(settings), file):
         found = "MLflow's store names another folder: the next command that opens it updates its locations"
         return Check("artifacts", "ok", found)
-    outside = relocation.outside(settings.home, file)
-    if not outside:
+    if not (outside := relocation.outside(settings.home, file)):
         return Check("artifacts", "ok", "in the workspace")
     remedy = "keep these folders with the workspace, or move their files to mlflow/artifacts and update MLflow's store"
     return Check("artifacts", "warning", f"some are outside the workspace: {', '.join(outside[:_SHOWN])}", remedy)
+
+
+def _runs(settings: Settings) -> Check:
+    """Check that each run that began has ended, or still has its process."""
+    from champion.tracking import connectivity, run_spool, runs, store  # noqa: PLC0415
+
+    waiting = [entry for entry in run_spool.entries(settings) if run_spool.ended(entry) or run_spool.abandoned(entry)]
+    facts = [f"{quantity(len(waiting), 'run waits', 'runs wait')} in runs/ for MLflow"] if waiting else []
+    is_damaged = settings.tracking_uri is None and databases.tracking_problem(settings)
+    if not is_damaged and not store.is_gone(settings) and connectivity.unreachable(settings) is None:
+        noted = {entry.run_id for entry in run_spool.entries(settings)}
+        if lost := [run.run_id for run in runs.orphans(settings) if run.run_id not in noted]:
+            had = quantity(len(lost), "run has", "runs have")
+            facts.append(f"{had} neither a process nor an entry in runs/ any more, as {lost[0]}")
+    if not facts:
+        return Check("runs", "ok", "none waits")
+    return Check("runs", "warning", "; ".join(facts), "the next flow or `champion notebook run` records how they ended")
 
 
 def _prefect(settings: Settings) -> Check:
@@ -274,16 +279,14 @@ def _prefect(settings: Settings) -> Check:
     if settings.prefect_api_url:
         remedy = "start it, or correct CHAMPION_PREFECT_API_URL"
         return _answers("prefect", f"{settings.prefect_api_url}/health", remedy)
-    login = prefect_login.stored_login(settings)
-    if login and prefect_login.path(settings).stat().st_mode & _OTHERS:
+    if prefect_login.stored_login(settings) and prefect_login.path(settings).stat().st_mode & _OTHERS:
         remedy = f"chmod 600 {prefect_login.path(settings)}"
         return Check("prefect", "warning", "others may read the login of its server", remedy)
     if settings.prefect_database is None and (wrong := databases.prefect_problem(settings)):
         is_damaged = (settings.prefect_home / "prefect.db").exists()
         remedy = "restore prefect/ from a backup; or `champion stop`, move it away, and the next flow starts without it"
         return Check("prefect", "failed" if is_damaged else "warning", wrong, remedy)
-    server = prefect.running(settings)
-    if server is None:
+    if (server := prefect.running(settings)) is None:
         return Check("prefect", "ok", "not running; the first flow starts it")
     if managed_process.answers(f"{server.api}/admin/version"):
         remedy = "`champion stop`; the next command starts a server that requires a login"

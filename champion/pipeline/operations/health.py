@@ -1,24 +1,18 @@
 """Health checks that run every few minutes: freshness, disk, tracking store and warehouse."""
 
-from __future__ import annotations
-
 import shutil
 import time
-from collections.abc import Callable, Set as AbstractSet
+from collections.abc import Set as AbstractSet
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from itertools import cycle, islice
 
 from champion.contracts.datasets import BARS
 from champion.lake import Lake
 from champion.pipeline.operations.checks import Check, run_check
 from champion.settings import Settings
 
-if TYPE_CHECKING:
-    from champion.warehouse.engine.database import Executor
-
 QUERY_SECONDS = 0.2
 """The limit for a query of one symbol over a year, at the 95th percentile."""
-_QUERIES = 20
 _SATURDAY = 5
 _QUERY = """
     select trade_date, close from champion_market.normalized_equity_ohlc
@@ -32,13 +26,12 @@ def check(settings: Settings, today: date, query_seconds: float = QUERY_SECONDS)
     The data is daily, so nothing of the current session is checked. The previous session must be in the lake, stores
     must answer, the disk must have free space, and the warehouse must match the lake and answer in time.
     """
-    checks: dict[str, Callable[[], Check]] = {
-        "freshness": lambda: freshness(Lake(settings.lake).sessions(BARS)[-1:], settings.closed, today),
-        "disk": lambda: _disk(settings),
-        "tracking store": lambda: _tracking(settings),
-        "warehouse": lambda: _warehouse(settings, query_seconds),
-    }
-    return [run_check(name, check) for name, check in checks.items()]
+    return [
+        run_check("freshness", lambda: freshness(Lake(settings.lake).sessions(BARS)[-1:], settings.closed, today)),
+        run_check("disk", lambda: _disk(settings)),
+        run_check("tracking store", lambda: _tracking(settings)),
+        run_check("warehouse", lambda: _warehouse(settings, query_seconds)),
+    ]
 
 
 def freshness(last: list[date], holidays: AbstractSet[date], today: date) -> Check:
@@ -84,16 +77,18 @@ def _warehouse(settings: Settings, query_seconds: float) -> Check:
     """Query the last session, and time queries of one symbol's year; opening the embedded engine is not timed."""
     from champion.warehouse.engine.client import reader  # noqa: PLC0415 - the engine is 500 MB
 
-    held = Lake(settings.lake).sessions(BARS)[-1:]
+    held, seconds = Lake(settings.lake).sessions(BARS)[-1:], list[float]()
     with reader(settings) as client:
         last = client.query("select max(trade_date) from champion_market.normalized_equity_ohlc").result_rows[0][0]
         symbols = client.query(
             "select symbol from champion_market.normalized_equity_ohlc where trade_date = {day:Date} limit 20",
             parameters={"day": last},
         ).result_rows
-        queries = range(_QUERIES if symbols else 0)
-        seconds = sorted(_query_seconds(client, symbols[i % len(symbols)][0], last) for i in queries)
-    slow = seconds[int(len(seconds) * 0.95) - 1] if seconds else 0.0
+        for (symbol,) in islice(cycle(symbols), 20):
+            began = time.perf_counter()
+            client.query(_QUERY, parameters={"symbol": symbol, "since": last - timedelta(days=365)})
+            seconds.append(time.perf_counter() - began)
+    slow = sorted(seconds)[int(len(seconds) * 0.95) - 1] if seconds else 0.0
     found = f"last session {last}, lake {held[0] if held else 'empty'}; a symbol's year in {slow * 1000:.0f} ms (p95)"
     if [last] != held:
         return Check("warehouse", "failed", found, "`champion warehouse load START END` updates it from the lake")
@@ -101,9 +96,3 @@ def _warehouse(settings: Settings, query_seconds: float) -> Check:
         remedy = f"the limit is {query_seconds * 1000:.0f} ms: check what else runs on this machine"
         return Check("warehouse", "failed", found, remedy)
     return Check("warehouse", "ok", found)
-
-
-def _query_seconds(client: Executor, symbol: str, last: date) -> float:
-    began = time.perf_counter()
-    client.query(_QUERY, parameters={"symbol": symbol, "since": last - timedelta(days=365)})
-    return time.perf_counter() - began

@@ -3,11 +3,8 @@
 A SQLite store is read without MLflow. Files on a server are not checked.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,15 +12,13 @@ from urllib.parse import urlsplit
 from champion.base import atomic_files, workspace_homes
 from champion.base.counting import quantity
 from champion.pipeline.models.evaluate import OUT_OF_SAMPLE
-from champion.pipeline.operations.checks import Check
+from champion.pipeline.operations import databases
+from champion.pipeline.operations.checks import Check, first
 from champion.settings import Settings
 from champion.tracking import anchor, registry, store
 
 _NAME = "models"
 _SHOWN = 3
-_BUSY_SECONDS = 60
-_MODEL_FILE = "model.skops"
-_CODE = "code.json"  # every supervised run has it in its artifacts, and retention keeps it
 _TRAIN = (
     "restore mlflow/artifacts from a backup; or `champion train --force` and `champion models promote VERSION --force "
     "--reason WHY`: the lost model cannot be trained again under its number"
@@ -40,44 +35,6 @@ _RUNS = """
     from runs r join tags t on t.run_uuid = r.run_uuid and t.key = 'champion.code_hash'
     where r.lifecycle_stage = 'active' and r.status = 'FINISHED' order by r.start_time desc
 """
-
-
-def check(settings: Settings) -> Check:
-    """Check that models, their out-of-sample scores, and the artifacts of runs are where MLflow's store says."""
-    if urlsplit(settings.tracking).scheme != "sqlite":
-        return Check(_NAME, "ok", "their files are on the server")
-    path = store.sqlite_file(settings.tracking)
-    if not path.exists():
-        return Check(_NAME, "ok", "none yet")
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as database:
-            versions = database.execute(_VERSIONS, (registry.DIGEST, registry.MODEL)).fetchall()
-            runs = database.execute(_RUNS).fetchall()
-    except sqlite3.Error as error:
-        return Check(_NAME, "failed", f"{path} cannot be read: {error}", "restore mlflow/ from a backup")
-    where = _Place(settings)
-    return _versions_check(settings, where, versions) or _runs_check(where, runs, len(versions))
-
-
-def _versions_check(settings: Settings, where: _Place, versions: list[tuple[Any, ...]]) -> Check | None:
-    """Return what is wrong with the files of versions, the champion's first; None if they are intact."""
-    champion = anchor.alias(settings)
-    by_version = {version[0]: list(_of_version(where, *version)) for version in versions}
-    wrong = [reason for number in sorted(by_version, key=champion.__ne__) for reason in by_version[number]]
-    if not wrong:
-        return None
-    if champion is not None and by_version.get(champion):
-        return Check(_NAME, "failed", _shown(wrong), _TRAIN)
-    return Check(_NAME, "warning", _shown(wrong), _DELETE)
-
-
-def _runs_check(where: _Place, runs: list[tuple[str, str]], versions: int) -> Check:
-    lost = [f"run {run_id}" for run_id, location in runs if where.lacks(location, _CODE)]
-    if lost:
-        found = f"{quantity(len(lost), 'run has', 'runs have')} lost their artifacts: {_shown(lost)}"
-        remedy = "restore mlflow/artifacts from a backup; otherwise these runs are repeated on the next request"
-        return Check(_NAME, "warning", found, remedy)
-    return Check(_NAME, "ok", f"{quantity(versions, 'version')}, {quantity(len(runs), 'run')}, files as recorded")
 
 
 class _Place:
@@ -97,8 +54,45 @@ class _Place:
         return path is not None and not path.is_file()
 
 
+def check(settings: Settings) -> Check:
+    """Check that models, their out-of-sample scores, and the artifacts of runs are where MLflow's store says."""
+    if urlsplit(settings.tracking).scheme != "sqlite":
+        return Check(_NAME, "ok", "their files are on the server")
+    if not (path := store.sqlite_file(settings.tracking)).exists():
+        return Check(_NAME, "ok", "none yet")
+    try:
+        with databases.read_only(path) as database:
+            versions = database.execute(_VERSIONS, (registry.DIGEST, registry.MODEL)).fetchall()
+            runs = database.execute(_RUNS).fetchall()
+    except sqlite3.Error as error:
+        return Check(_NAME, "failed", f"{path} cannot be read: {error}", "restore mlflow/ from a backup")
+    where = _Place(settings)
+    return _versions_check(settings, where, versions) or _runs_check(where, runs, len(versions))
+
+
+def _versions_check(settings: Settings, where: _Place, versions: list[tuple[Any, ...]]) -> Check | None:
+    """Return what is wrong with the files of versions, the champion's first; None if they are intact."""
+    champion = anchor.alias(settings)
+    by_version = {version[0]: list(_of_version(where, *version)) for version in versions}
+    wrong = [reason for number in sorted(by_version, key=champion.__ne__) for reason in by_version[number]]
+    if not wrong:
+        return None
+    if champion is not None and by_version.get(champion):
+        return Check(_NAME, "failed", first(_SHOWN, wrong), _TRAIN)
+    return Check(_NAME, "warning", first(_SHOWN, wrong), _DELETE)
+
+
+def _runs_check(where: _Place, runs: list[tuple[str, str]], versions: int) -> Check:
+    # Every supervised run has its code in its artifacts, and retention keeps it.
+    if lost := [f"run {run_id}" for run_id, location in runs if where.lacks(location, "code.json")]:
+        found = f"{quantity(len(lost), 'run has', 'runs have')} lost their artifacts: {first(_SHOWN, lost)}"
+        remedy = "restore mlflow/artifacts from a backup; otherwise these runs are repeated on the next request"
+        return Check(_NAME, "warning", found, remedy)
+    return Check(_NAME, "ok", f"{quantity(versions, 'version')}, {quantity(len(runs), 'run')}, files as recorded")
+
+
 def _of_version(where: _Place, number: int, location: str | None, run: str | None, digest: str | None) -> Iterator[str]:
-    path = where.file(location, _MODEL_FILE)
+    path = where.file(location, "model.skops")
     if path is not None and digest:  # a version of another tool has no digest
         if not path.is_file():
             yield f"version {number}: its model file {path} is missing"
@@ -106,8 +100,3 @@ def _of_version(where: _Place, number: int, location: str | None, run: str | Non
             yield f"version {number}: its model file {path} is not the one that was registered"
     if digest and where.lacks(run, OUT_OF_SAMPLE):
         yield f"version {number}: its out-of-sample scores are missing"
-
-
-def _shown(reasons: list[str]) -> str:
-    more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
-    return "; ".join(reasons[:_SHOWN]) + more

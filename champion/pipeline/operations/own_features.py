@@ -1,12 +1,10 @@
 """The doctor's check of custom features: whether the stored values equal the values that their sets compute now."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
 from datetime import date
 
 from champion import contracts, features
 from champion.base.counting import quantity
+from champion.contracts.datasets import feature_datasets
 from champion.lake import Lake, layout
 from champion.pipeline.feature_store.build import outdated_sessions
 from champion.pipeline.operations.checks import Check
@@ -25,11 +23,9 @@ def check(settings: Settings) -> Check:
         UsageError: a set in the setting is refused: see `champion.features.examination`.
     """
     lake = Lake(settings.lake)
-    held = list(_own_datasets(lake))
+    held = _own_datasets(lake)
     wrong, compared = [], set()
-    for name in settings.feature_sets:
-        if ":" not in name:
-            continue
+    for name in (each for each in settings.feature_sets if ":" in each):
         contract = features.find(name).contract
         compared.add(contract)
         if contract in held and (outdated := outdated_sessions(lake, date.max, name)):
@@ -42,20 +38,15 @@ def check(settings: Settings) -> Check:
     return Check(_NAME, "ok", f"{len(held)} sets in the lake")
 
 
-def _own_datasets(lake: Lake) -> Iterator[str]:
-    """Yield the datasets of custom features that have sessions in the lake."""
+def _own_datasets(lake: Lake) -> list[str]:
+    """Return the datasets of custom features that have sessions in the lake."""
     shipped = {each.contract for each in tuple(features.FEATURE_SETS.values()) if features.is_shipped(each)}
-    for name in contracts.names():
-        own = name.startswith("features_") and not name.endswith("_state") and name not in shipped
-        if own and lake.sessions(name):
-            yield name
+    return [name for name in feature_datasets() if name not in shipped and lake.sessions(name)]
 
 
 def _by_earlier_rules(lake: Lake, contract: str) -> str | None:
     """Return the sessions that were built by other rules than the present ones, as text; None without any."""
-    group, old = layout.groups(contracts.load(contract))[0], []
-    for session in lake.sessions(contract):
-        manifest = lake.manifest(contract, session, group)
-        if manifest and not features.is_by_current_rules(manifest.current.inputs.get("feature_set", "")):
-            old.append(session)
+    group = layout.groups(contracts.load(contract))[0]
+    held = ((session, lake.manifest(contract, session, group)) for session in lake.sessions(contract))
+    old = [day for day, m in held if m and not features.is_by_current_rules(m.current.inputs.get("feature_set", ""))]
     return f"{quantity(len(old), 'session')}, {old[0]} to {old[-1]}" if old else None

@@ -4,8 +4,6 @@ Everything is read from the lake, the promotion ledger and the recorded runs; no
 without data is empty, and the report says so.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -27,9 +25,7 @@ from champion.settings import Settings
 from champion.settings.quality_limits import Limits
 from champion.tracking import promotion, standing
 
-_HISTORY = 60  # sessions shown, up to the one of the report
 _MONTH = timedelta(days=31)
-_RUNS = 15
 _MOVERS = 8
 
 
@@ -108,7 +104,7 @@ def session_report(settings: Settings, session: date | None = None) -> SessionRe
         last = f"the last is {sessions[-1]}" if sessions else "it has none yet; `champion backfill START END`"
         raise UsageError(f"the lake has no session {session or ''}: {last}")
     session = session or sessions[-1]
-    first = [day for day in sessions if day <= session][-_HISTORY:][0]
+    first = [day for day in sessions if day <= session][-60:][0]  # 60 sessions are shown
     bars = equity_bars(lake, first, session).collect().filter(is_share(pl.col("symbol"), pl.col("isin")))
     changes = moves(lake, first, session)
     problem = standing.problem(settings)
@@ -135,7 +131,7 @@ def session_report(settings: Settings, session: date | None = None) -> SessionRe
         champion=f"{champion} ({problem})" if problem else champion,
         scores=scores.filter(today).sort("rank"),
         outcomes=scores.filter(pl.col("label_end") <= session, pl.col("forward_return").is_not_null()),
-        runs=last_runs(settings, _RUNS),
+        runs=last_runs(settings, 15),
         reach=corporate_actions.reach(lake).text,
         waiting=corporate_actions.questions(lake, end=session).sort("session", descending=True),
     )

@@ -1,7 +1,5 @@
 """The session report as one HTML file with embedded figures, without scripts or external resources; text is escaped."""
 
-from __future__ import annotations
-
 import base64
 import io
 from pathlib import Path
@@ -22,7 +20,6 @@ _SECTIONS = (
     ("Feature drift, this month against the month before", ("drift",)),
     ("Scores of the champion, and their rank IC", ("scores", "ic")),
 )
-_DPI = 90
 
 
 def render(report: SessionReport, home: Path, mlflow: str | None = None) -> str:
@@ -30,12 +27,17 @@ def render(report: SessionReport, home: Path, mlflow: str | None = None) -> str:
 
     With the address of MLflow's pages, each run is a link; the page itself loads nothing from there.
     """
-    pages = Environment(
-        loader=PackageLoader("champion.pipeline.operations", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
+    templates = PackageLoader("champion.pipeline.operations", "")
+    pages = Environment(loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    figures = {
+        "breadth": plots.breadth(report.moves),
+        "turnover": plots.turnover_by_session(report.bars),
+        "movers": plots.movers(report.moves.filter(pl.col("trade_date") == report.session)),
+        "gates": plots.quality_gates(report.gates),
+        "drift": plots.feature_drift(report.moved),
+        "scores": plots.top_scores(report.scores),
+        "ic": plots.ic_series(report.rank_ic),
+    }
     last_ic = report.rank_ic.sort("trade_date").tail(1)
     return pages.get_template("session_report.html").render(
         report=report,
@@ -45,24 +47,11 @@ def render(report: SessionReport, home: Path, mlflow: str | None = None) -> str:
         live=f"{last_ic['ic'].item():+.3f}" if last_ic.height else "none yet",
         sections=_SECTIONS,
         run_pages={run.run_id: run_page(mlflow, run.experiment, run.run_id) for run in report.runs if mlflow},
-        figures={name: _image(figure) for name, figure in _figures(report).items()},
+        figures={name: _image(figure) for name, figure in figures.items()},
     )
-
-
-def _figures(report: SessionReport) -> dict[str, Figure]:
-    today = report.moves.filter(pl.col("trade_date") == report.session)
-    return {
-        "breadth": plots.breadth(report.moves),
-        "turnover": plots.turnover_by_session(report.bars),
-        "movers": plots.movers(today),
-        "gates": plots.quality_gates(report.gates),
-        "drift": plots.feature_drift(report.moved),
-        "scores": plots.top_scores(report.scores),
-        "ic": plots.ic_series(report.rank_ic),
-    }
 
 
 def _image(figure: Figure) -> str:
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=_DPI, bbox_inches="tight")
+    figure.savefig(content, format="png", dpi=90, bbox_inches="tight")
     return base64.b64encode(content.getvalue()).decode()

@@ -1,7 +1,5 @@
 """The state of a workspace, read from manifests and stores; nothing is started or changed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -19,7 +17,6 @@ from champion.pipeline.operations import databases
 from champion.pipeline.operations.checks import reason_of
 from champion.settings import Settings
 
-_RUNS_SHOWN = 10
 Value = TypeVar("Value")
 
 
@@ -82,7 +79,7 @@ def status(settings: Settings) -> Status:
         quarantined=sum(entry.rows for entry in found if entry.name.startswith("quarantine_")),
         findings=_read(problems, "findings", lambda: _findings(lake), "not known"),
         champion=_read(problems, "champion", lambda: _champion(settings), "not known"),
-        runs=_read(problems, "runs", lambda: last_runs(settings, _RUNS_SHOWN), []),
+        runs=_read(problems, "runs", lambda: last_runs(settings, 10), []),
         problems=problems,
     )
 

@@ -1,7 +1,5 @@
 """Verify every file of the lake, and its layers against each other; part of the monthly audit."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 
 from champion import contracts
@@ -10,8 +8,6 @@ from champion.errors import LakeError
 from champion.lake import Lake
 from champion.pipeline.operations import consistency
 from champion.settings import Settings
-
-_SHOWN = 5
 
 
 def last_month(today: date) -> tuple[date, date]:
@@ -32,8 +28,7 @@ def verify(settings: Settings) -> dict[str, int]:
     """
     lake = Lake(settings.lake)
     damages = [damage for name in contracts.names() for damage in lake.verify(name) if not damage.harmless]
-    damages = damages or consistency.damages(settings, clock.today())
-    if damages:
-        shown = "; ".join(f"{damage.path}: {damage.reason}; {damage.remedy}" for damage in damages[:_SHOWN])
+    if damages := damages or consistency.damages(settings, clock.today()):
+        shown = "; ".join(f"{damage.path}: {damage.reason}; {damage.remedy}" for damage in damages[:5])
         raise LakeError(f"{len(damages)} damaged: {shown}")
     return {name: len(lake.sessions(name)) for name in contracts.names()}

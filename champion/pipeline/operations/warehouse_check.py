@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -10,18 +9,16 @@ from champion import contracts
 from champion.base import clock
 from champion.base.clock import month_end
 from champion.base.counting import quantity
-from champion.contracts.datasets import BARS, kept_years
+from champion.contracts.datasets import BARS
 from champion.lake import Lake
-from champion.lake.retention import first_kept, rule
 from champion.pipeline.operations.checks import Check
-from champion.pipeline.operations.consistency import remedy
+from champion.pipeline.operations.consistency import kept, remedy
 from champion.settings import Settings
 
 if TYPE_CHECKING:
     from champion.warehouse.engine.database import Executor
 
 _NAME = "warehouse"
-_RELOAD = "move the warehouse's folder away; `champion warehouse load {} {}` creates a new one from the lake"
 
 
 def check(settings: Settings) -> Check:
@@ -43,7 +40,9 @@ def check(settings: Settings) -> Check:
             pending = migrations.pending(client)
             behind, lost = ({}, {}) if pending else _different(settings, client, lake)
     except WarehouseError as error:
-        return Check(_NAME, "failed", str(error), _RELOAD.format(*span))
+        return Check(
+            _NAME, "failed", str(error), f"move the warehouse's folder away; {load} creates a new one from the lake"
+        )
     if pending:
         return Check(_NAME, "warning", f"{len(pending)} migrations pending", "`champion warehouse migrate`")
     found = [f"{name}: {_months(months)} loaded once, and not in the lake" for name, months in lost.items()]
@@ -68,18 +67,11 @@ def _different(settings: Settings, client: Executor, lake: Lake) -> tuple[dict[s
         held, oldest = lake.months(name), retention.keeps_from(client, name)
         wanted = {month: one.digest for month, one in held.items() if oldest is None or month >= oldest.replace(day=1)}
         loaded = load_ledger.loaded_rows(client, contracts.load(name), wanted)
-        behind[name] = sorted(wanted.keys() - loaded.keys())
-        lost[name] = _kept(settings, name, known.get(name, set()) - held.keys())
-    return {name: months for name, months in behind.items() if months}, {
-        name: months for name, months in lost.items() if months
-    }
-
-
-def _kept(settings: Settings, name: str, months: Iterable[date]) -> list[date]:
-    """Return the months, in order, that retention does not remove from the lake."""
-    years = rule(name, kept_years(settings)).keep_years
-    first = first_kept(clock.today(), years) if years else date.min
-    return sorted(month for month in months if month >= first)
+        if differing := sorted(wanted.keys() - loaded.keys()):
+            behind[name] = differing
+        if gone := kept(settings, name, known.get(name, set()) - held.keys(), clock.today()):
+            lost[name] = list(gone)
+    return behind, lost
 
 
 def _months(months: list[date]) -> str:

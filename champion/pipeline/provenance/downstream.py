@@ -4,8 +4,6 @@ Rows record the file's digest. Features of later sessions depend on its bars thr
 depends on it if the training period includes the session; predictions depend on it if their bars or their model do.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -28,9 +26,6 @@ from champion.sources.download import staging_records
 from champion.sources.download.staging_records import Staged
 from champion.tracking import registry, runs
 
-_PREFIX = 8  # characters of a SHA-256 that name a file
-_SHOWN = 5
-
 
 def forward(settings: Settings, which: str) -> Trace:
     """Return the data derived from a published file; `which` is its path, its name, or the start of its SHA-256.
@@ -50,7 +45,7 @@ def _find(settings: Settings, which: str) -> Staged:
     matches = [s for s in unique.values() if (digest and s.sha256.startswith(digest)) or s.name == which]
     if len(matches) == 1:
         return matches[0]
-    named = ", ".join(f"{staged.name} ({staged.sha256[:_PREFIX]})" for staged in matches[:_SHOWN])
+    named = ", ".join(f"{staged.name} ({staged.sha256[:8]})" for staged in matches[:5])
     raise UsageError(
         f"staging holds {'several files' if matches else 'no file'} {which!r}{': ' + named if named else ''}; name one "
         "by its path, the exchange's name, or the first characters of its SHA-256"
@@ -74,7 +69,10 @@ class _Forward:
             self._rows(spec, staged.sha256, root)
         for name in PUBLISHED_LISTS:
             for session in self._made_of(name, "list", staged.sha256):
-                self._list(name, session, root)
+                made = self._add(name, [session], root)
+                if name == ACTIONS and (read := self._lake.sessions(FACTORS)):
+                    factors = self._add(FACTORS, read[-1:], made)
+                    self._features(factors, min(self._lake.sessions(BARS), default=date.min))
 
     def _rows(self, spec: DatasetSpec, digest: str, root: Node) -> None:
         for session in self._made_of(spec.raw, "file", digest):
@@ -85,20 +83,9 @@ class _Forward:
                     continue  # the session is now from another revision of the file
                 made = self._add(name, [session], raw)
                 if name == BARS:
-                    self._bars(made, session)
-
-    def _list(self, name: str, session: date, root: Node) -> None:
-        made = self._add(name, [session], root)
-        read = self._lake.sessions(FACTORS)
-        if name == ACTIONS and read:
-            factors = self._add(FACTORS, read[-1:], made)
-            held = self._lake.sessions(BARS)
-            self._features(factors, held[0] if held else date.min)
-
-    def _bars(self, made: Node, session: date) -> None:
-        if self._lake.manifest(FINDINGS, session):
-            self._add(FINDINGS, [session], made)
-        self._features(made, session)
+                    if self._lake.manifest(FINDINGS, session):
+                        self._add(FINDINGS, [session], made)
+                    self._features(made, session)
 
     def _features(self, below: Node, since: date) -> None:
         """Add the features of this session and of later ones, the models trained on them, and their predictions.
@@ -106,18 +93,19 @@ class _Forward:
         Each feature set leads to its own models; all feature sets are built from the same bars and actions.
         """
         plan = fingerprints.plan(self._lake, date.max, features.find("v1"), corporate_actions.known_factors(self._lake))
-        built = feature_datasets()
         made: dict[str, Node] = {}
-        for name in built:
-            sessions = self._lake.sessions(name, since)
-            if not sessions:
+        for name in feature_datasets():
+            if not (sessions := self._lake.sessions(name, since)):
                 continue
             group = next(iter(contracts.load(name).groups), None)
             manifests = {s: self._lake.manifest(name, s, group) for s in sessions}
             same = all(m and is_made_from(plan, s, m.current.inputs) for s, m in manifests.items())
             made[name] = self._add(name, sessions, below, "same" if same else "changed")
         self._models(below, made, since)
-        self._predictions(below, since, made)
+        # Predictions are below the features that their model version used, and below the model.
+        used = {f"{registry.MODEL}/{version.number}": version.feature_version for version in self._versions()}
+        for session, model, state in self._predicted(since):
+            self._add(PREDICTIONS, [session], _features_of(used.get(model, ""), made) or below, state)
 
     def _models(self, below: Node, made: Mapping[str, Node], since: date) -> None:
         """Add the versions trained on sessions from `since` on, each below the features it was trained on."""
@@ -136,12 +124,6 @@ class _Forward:
             for session, name, state in self._predicted(since):
                 if name == f"{registry.MODEL}/{version.number}":
                     self._add(PREDICTIONS, [session], model, state)
-
-    def _predictions(self, below: Node, since: date, made: Mapping[str, Node]) -> None:
-        """Add the predictions since a session, each below the features that its model version used."""
-        used = {f"{registry.MODEL}/{version.number}": version.feature_version for version in self._versions()}
-        for session, model, state in self._predicted(since):
-            self._add(PREDICTIONS, [session], _features_of(used.get(model, ""), made) or below, state)
 
     def _predicted(self, since: date) -> Iterator[tuple[date, str, State]]:
         """Yield each session with predictions, their model, and whether their bars are still the same."""

@@ -1,16 +1,12 @@
 """The provenance graph: the inputs of a node, or the nodes derived from it, according to manifests and MLflow."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from champion.base.counting import quantity
-
-if TYPE_CHECKING:
-    from champion.tracking.runs import Run
+from champion.tracking.runs import Run
 
 State = Literal["same", "changed", "missing", "not recorded"]
 
@@ -68,8 +64,7 @@ class Trace:
         new = node.id not in self.nodes
         self.nodes.setdefault(node.id, node)
         self.root = self.root or node.id
-        link = (below.id, node.id) if below else None
-        if link and link not in self.links:
+        if below and (link := (below.id, node.id)) not in self.links:
             self.links.append(link)
         return new
 
@@ -81,10 +76,8 @@ class Trace:
     @property
     def rows(self) -> list[dict[str, str]]:
         """The nodes for `plots.trace_graph`: id, kind, name, span and state."""
-        return [
-            {"id": node.id, "kind": node.kind, "name": node.name, "span": node.span, "state": node.state}
-            for node in self.nodes.values()
-        ]
+        columns = ("id", "kind", "name", "span", "state")
+        return [{column: getattr(node, column) for column in columns} for node in self.nodes.values()]
 
     def walk(self) -> Iterator[tuple[int, Node, bool]]:
         """Yield depth, node, and whether it was yielded before, depth first."""
@@ -95,8 +88,7 @@ class Trace:
             yield depth, self.nodes[name], name in seen
             if name not in seen:
                 seen.add(name)
-                below = [to for of, to in self.links if of == name]
-                stack += [(depth + 1, to) for to in reversed(below)]
+                stack += [(depth + 1, to) for of, to in reversed(self.links) if of == name]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the trace as plain values."""

@@ -5,8 +5,6 @@ features name their bars and all earlier bars; bars name their file. Each link i
 compared with the present one, and files are hashed again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import date
 
@@ -26,7 +24,6 @@ from champion.sources.download import staging_records
 from champion.sources.download.staging_records import Staged
 from champion.tracking import registry, runs
 
-_INPUTS = "champion.inputs"
 _LAST = ("end", "as_of", "session")
 """Notebook parameters for the last session that is read."""
 
@@ -40,8 +37,8 @@ def back(settings: Settings, name: str, session: date) -> Trace:
     """
     contracts.load(name)
     lake = Lake(settings.lake)
-    if session not in lake.sessions(name):
-        held = lake.sessions(name)
+    held = lake.sessions(name)
+    if session not in held:
         span = f"{held[0]} to {held[-1]}" if held else "none"
         raise LakeError(f"{name} has no session {session}; it has {span}: see `champion lake ls`")
     search = _Back(settings, lake)
@@ -63,31 +60,30 @@ class _Back:
         self._settings, self._lake = settings, lake
         self._published: Mapping[str, Staged] | None = None
 
-    def dataset(self, name: str, sessions: Sequence[date], below: Node | None, state: State = "same") -> None:
-        """Add sessions of a dataset and everything they were derived from."""
+    def dataset(self, name: str, sessions: Sequence[date], below: Node | None, *, same: bool = True) -> None:
+        """Add sessions of a dataset and everything they were derived from; `same`: they are those it was made from."""
         if not sessions:
             self.trace.add(Node("dataset", name, count=0, state="missing", note="the lake has no session of it"), below)
             return
         first, last = sessions[0], sessions[-1]
         one = self._manifest(name, last) if len(sessions) == 1 else None
-        grouped = contracts.load(name).groups
-        digest = one.current.sha256 if one and not grouped else self._lake.digest(name, first, last)
-        node = Node("dataset", name, first, last, len(sessions), digest, state)
+        digest = one.current.sha256 if one and not contracts.load(name).groups else self._lake.digest(name, first, last)
+        node = Node("dataset", name, first, last, len(sessions), digest, "same" if same else "changed")
         if not self.trace.add(node, below):
             return
-        filled = {spec.normalized: spec for spec in DATASET_SPECS} | {f.quarantine: f for f in DATASET_SPECS}
+        raw = {name: spec.raw for spec in DATASET_SPECS for name in (spec.normalized, spec.quarantine)}
         if name == PREDICTIONS:
             self._prediction(node)
-        elif name in filled:
-            self.dataset(filled[name].raw, sessions, node, self._same_file(name, filled[name].raw, sessions))
-            self._names(name, sessions, node)
-        elif name in {spec.raw for spec in DATASET_SPECS}:
+        elif name in raw:
+            self._parsed(node, raw[name], sessions)
+        elif name in raw.values():
             self._files([self._inputs(name, session).get("file", "") for session in sessions], node)
         elif name in PUBLISHED_LISTS:
-            read = [self._inputs(name, session).get("list", "").split() for session in sessions]
-            self._files([digest for one in read for digest in one], node)
+            self._files(" ".join(self._inputs(name, session).get("list", "") for session in sessions).split(), node)
         elif name == FACTORS:
-            self._factors(node, last)
+            made_from = self._inputs(FACTORS, last)
+            for part, key in ((ACTIONS, "actions"), (BARS, "bars")):
+                self.dataset(part, self._lake.sessions(part), node, same=self._lake.digest(part) == made_from.get(key))
         elif name.startswith("features_"):
             self._features(node, sessions)
 
@@ -97,9 +93,9 @@ class _Back:
         version = self._model(made_from.get("model", ""), node)
         found = features.find(version.feature_version if version else "v1").contract
         same = self._lake.digest(found, session, session) == made_from.get("features")
-        self.dataset(found, self._lake.sessions(found, session, session), node, "same" if same else "changed")
+        self.dataset(found, self._lake.sessions(found, session, session), node, same=same)
         same = self._lake.digest(BARS, end=session) == made_from.get("bars")
-        self.dataset(BARS, self._lake.sessions(BARS, end=session), node, "same" if same else "changed")
+        self.dataset(BARS, self._lake.sessions(BARS, end=session), node, same=same)
         self._factors_up_to(session, made_from.get("actions"), node)
 
     def _features(self, node: Node, sessions: Sequence[date]) -> None:
@@ -107,20 +103,13 @@ class _Back:
         last = sessions[-1]
         plan = fingerprints.plan(self._lake, last, features.find("v1"), corporate_actions.known_factors(self._lake))
         same = all(is_made_from(plan, session, self._inputs(node.name, session)) for session in sessions)
-        self.dataset(BARS, plan.sessions, node, "same" if same else "changed")
+        self.dataset(BARS, plan.sessions, node, same=same)
         self._factors_up_to(last, None, node)
 
     def _factors_up_to(self, session: date, recorded: str | None, node: Node) -> None:
-        read = self._lake.sessions(FACTORS)
-        if read:
+        if read := self._lake.sessions(FACTORS):
             same = recorded is None or corporate_actions.digest(self._lake, session) == recorded
-            self.dataset(FACTORS, read[-1:], node, "same" if same else "changed")
-
-    def _factors(self, node: Node, read: date) -> None:
-        made_from = self._inputs(FACTORS, read)
-        for name, part in ((ACTIONS, "actions"), (BARS, "bars")):
-            same = self._lake.digest(name) == made_from.get(part)
-            self.dataset(name, self._lake.sessions(name), node, "same" if same else "changed")
+            self.dataset(FACTORS, read[-1:], node, same=same)
 
     def _model(self, named: str, below: Node) -> registry.Version | None:
         """Add a model version, its training run, and the run's inputs; return the version."""
@@ -132,12 +121,10 @@ class _Back:
             return None
         node = Node("model", f"{registry.MODEL} version {number}", note=f"registered {version.created:%Y-%m-%d}")
         self.trace.add(node, below)
-        run = runs.known(self._settings, version.run_id)
-        if run is None:
-            missing = Node("run", version.run_id or "a run", state="missing", note="not in MLflow")
-            self.trace.add(missing, node)
+        if (run := runs.known(self._settings, version.run_id)) is None:
+            self.trace.add(Node("run", version.run_id or "a run", state="missing", note="not in MLflow"), node)
             return version
-        inputs = runs.digests(self._settings, run, _INPUTS)
+        inputs = runs.digests(self._settings, run, "champion.inputs")
         training = run_node(run, "same" if inputs else "not recorded")
         self.trace.add(training, node)
         last = next((run.parameters[name] for name in _LAST if run.parameters.get(name)), None)
@@ -147,19 +134,17 @@ class _Back:
                 self._factors_up_to(end, digest, training)
             elif name in contracts.names():
                 same = self._lake.digest(name, end=end) == digest
-                self.dataset(name, self._lake.sessions(name, end=end), training, "same" if same else "changed")
+                self.dataset(name, self._lake.sessions(name, end=end), training, same=same)
         return version
 
-    def _same_file(self, name: str, raw: str, sessions: Sequence[date]) -> State:
-        """Whether rows and raw rows of the sessions are from the same files."""
-        same = all(self._inputs(name, s).get("file") == self._inputs(raw, s).get("file") for s in sessions)
-        return "same" if same else "changed"
-
-    def _names(self, name: str, sessions: Sequence[date], node: Node) -> None:
-        """Add the list of symbol changes if it named an instrument in these sessions."""
-        renamed = any(self._inputs(name, session).get("names", NO_NAMES) != NO_NAMES for session in sessions)
-        if renamed and self._lake.sessions(CHANGES):
-            self.dataset(CHANGES, self._lake.sessions(CHANGES)[-1:], node)
+    def _parsed(self, node: Node, raw: str, sessions: Sequence[date]) -> None:
+        """Add the raw rows, and the list of symbol changes if it named an instrument in these sessions."""
+        made_from = {session: self._inputs(node.name, session) for session in sessions}
+        same = all(inputs.get("file") == self._inputs(raw, day).get("file") for day, inputs in made_from.items())
+        self.dataset(raw, sessions, node, same=same)
+        renamed = any(inputs.get("names", NO_NAMES) != NO_NAMES for inputs in made_from.values())
+        if renamed and (read := self._lake.sessions(CHANGES)):
+            self.dataset(CHANGES, read[-1:], node)
 
     def _files(self, digests: Sequence[str], below: Node) -> None:
         """Add published files as one node; each file is hashed again."""
@@ -182,5 +167,4 @@ class _Back:
         return manifest.current.inputs if manifest else {}
 
     def _manifest(self, name: str, session: date) -> Manifest | None:
-        groups = tuple(contracts.load(name).groups) or (None,)
-        return self._lake.manifest(name, session, groups[0])
+        return self._lake.manifest(name, session, next(iter(contracts.load(name).groups), None))
