@@ -1,7 +1,5 @@
 """Commands for corporate actions: list open questions, record decisions, read the lists."""
 
-from __future__ import annotations
-
 import getpass
 from typing import Annotated
 

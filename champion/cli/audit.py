@@ -1,7 +1,5 @@
 """The command `audit`."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Annotated
 

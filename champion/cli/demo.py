@@ -1,7 +1,5 @@
 """The demo: the whole pipeline on a simulated archive, with the flows that process real files."""
 
-from __future__ import annotations
-
 import os
 import shlex
 from datetime import date

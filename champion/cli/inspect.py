@@ -1,7 +1,5 @@
 """Commands that read the workspace: status, report, doctor and sql."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Commands for the lake: ls, verify, seal, metadata, retain, restore, adopt."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Commands for models: list, promote, compare, rollback, repair, begin, history."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,14 +11,12 @@ import typer
 
 from champion.cli.terminal import completion, console
 from champion.cli.terminal.console import AsJson, Force
+from champion.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     from champion.runner.notebook import Notebook
     from champion.runner.run_detail import RunDetail
     from champion.runner.run_diff import RunDiff
-    from champion.settings import Settings
 
 app = typer.Typer(help="Notebook runs and their records.", no_args_is_help=True)
 Parameter = Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value; may be repeated.")]

@@ -1,7 +1,5 @@
 """Commands that run the pipeline: demo, simulate, daily, backfill, features, train, score."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Commands for servers: serve, deploy, lab, ui, stop."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

@@ -8,8 +8,6 @@
 After a crash readers see the year as before or as after, and sealing again completes the work.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping, Sequence

@@ -5,8 +5,6 @@ A deleted layer leaves no trace of its own. So the lake keeps one empty file per
 A lake in an object store has none.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from champion import contracts

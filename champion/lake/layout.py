@@ -5,8 +5,6 @@ manifest once readers ignore it and its files wait for removal; `_metadata` and 
 readers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from datetime import date

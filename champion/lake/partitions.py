@@ -7,8 +7,6 @@ A day partition beside a sealed year is newer and takes precedence. A revision i
 holds exactly this revision, otherwise from its own file; while both exist they are equal.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -5,8 +5,6 @@ a resolver, which Polars calls before each collect: it scans the same files whil
 that now hold the same revisions. Filters and columns are pushed into the scan as usual.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

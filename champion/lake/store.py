@@ -5,8 +5,6 @@ reader never sees half a file, and ignores a partition without a manifest. A cra
 and writing the same again completes the commit.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

@@ -6,8 +6,6 @@ killed writers. In an object store the file of a new revision lies beside the ol
 current manifest is that of a killed writer or a replaced one, and is removed.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Verify a lake: each file against its manifest and contract, the manifests against each other."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date

@@ -1,7 +1,5 @@
 """Calendar figure: a panel per year with a square per day, which shows missing sessions."""
 
-from __future__ import annotations
-
 from datetime import date
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Distribution figure: a grid of small histograms on one panel, fast for any number of columns."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

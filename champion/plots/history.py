@@ -1,7 +1,5 @@
 """Figures of one instrument over time: adjusted for corporate actions, in several versions, with an indicator."""
 
-from __future__ import annotations
-
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes

@@ -1,7 +1,5 @@
 """Figures of the ledgers: runs with outcome and duration, and the champion over time."""
 
-from __future__ import annotations
-
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure

@@ -1,7 +1,5 @@
 """Market maps: instruments as areas of turnover, and index returns over several spans."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

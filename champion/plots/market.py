@@ -1,7 +1,5 @@
 """Market figures: ingested rows, turnover, breadth and movers."""
 
-from __future__ import annotations
-
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure

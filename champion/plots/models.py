@@ -1,7 +1,5 @@
 """Figures of a model out of sample: rank IC, returns, errors, calibration and importance of inputs."""
 
-from __future__ import annotations
-
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure

@@ -1,7 +1,5 @@
 """Quality figure: one row per gate with its result, value, limit and detail."""
 
-from __future__ import annotations
-
 import textwrap
 from typing import Any
 

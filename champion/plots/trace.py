@@ -3,8 +3,6 @@
 A link that crosses a level has a position on it, as boxes have, so no line runs through a box.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TypeAlias

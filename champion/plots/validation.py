@@ -1,7 +1,5 @@
 """Validation figures: a result by fold, month, delay and group, and against another model."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

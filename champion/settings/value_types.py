@@ -1,7 +1,5 @@
 """The types of settings: what a text must be, and the text of a value in the environment."""
 
-from __future__ import annotations
-
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any

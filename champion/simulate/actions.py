@@ -3,17 +3,13 @@
 Dividends and rights issues are planned as a share of the price; `settle` computes their amounts at the ex-date.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from datetime import date
+from typing import Literal
 
-if TYPE_CHECKING:
-    from datetime import date
+import numpy as np
 
-    import numpy as np
-
-    from champion.simulate.universe import Instrument
+from champion.simulate.universe import Instrument
 
 Kind = Literal[
     "split",

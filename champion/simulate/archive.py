@@ -1,26 +1,19 @@
 """Write the simulated archive: the files of each session, then the lists, and last the marker."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from champion.errors import UsageError
 from champion.simulate import calendar, files, indices, lists, market, universe
-from champion.simulate.actions import settle
-from champion.simulate.events import plan as plan_events
+from champion.simulate.actions import Action, settle
+from champion.simulate.changes import Change
+from champion.simulate.events import Events, plan as plan_events
 from champion.simulate.marker import claim, digest, fingerprint, on_disk, seal, write
+from champion.simulate.universe import Instrument
 from champion.sources.publications import bhavcopy_paths, delivery_paths, index_paths
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from champion.simulate.actions import Action
-    from champion.simulate.changes import Change
-    from champion.simulate.events import Events
-    from champion.simulate.universe import Instrument
 
 START, END = date(2023, 1, 2), date(2024, 12, 31)
 _FIRST, _LAST = date(1990, 1, 1), date(2099, 12, 31)

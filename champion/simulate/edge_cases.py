@@ -12,20 +12,14 @@ any comes twice, never in a special session. They have their own stream of rando
 - special dividend: a large part of the price.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from datetime import date
 
 import numpy as np
 
 from champion.simulate import actions as corporate, calendar
+from champion.simulate.actions import Action
 from champion.simulate.changes import Change, reissue_isin, rename_symbol
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    from champion.simulate.actions import Action
-    from champion.simulate.universe import Instrument
+from champion.simulate.universe import Instrument
 
 YEARLY_RATES = {
     "rights": 0.008,

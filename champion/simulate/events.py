@@ -5,22 +5,16 @@ near the exchange's. An archive of twelve instruments and sixty sessions has at 
 module, one of twenty instruments also one of each kind in `edge_cases`.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from datetime import date
 
 import numpy as np
 
 from champion.simulate import edge_cases
 from champion.simulate.actions import Action, Kind, capital
 from champion.simulate.changes import Change, reissue_isin, rename_symbol
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import date
-
-    from champion.simulate.universe import Instrument
+from champion.simulate.universe import Instrument
 
 YEARLY_RATES = {
     "split": 0.015,

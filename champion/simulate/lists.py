@@ -3,21 +3,15 @@
 They are as of the archive's last session, as the real ones are as of the day of download.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
+from champion.simulate.actions import Action
+from champion.simulate.changes import Change
+from champion.simulate.events import Events
 from champion.simulate.files import apply_changes, identities, stamp
+from champion.simulate.universe import Instrument
 from champion.sources.actions import HEADER
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from champion.simulate.actions import Action
-    from champion.simulate.changes import Change
-    from champion.simulate.events import Events
-    from champion.simulate.universe import Instrument
 
 SAME_DAY_RECORD_FROM = date(2023, 1, 27)  # with T+1 settlement the record date became the ex-date
 MASTER_HEADER = "SYMBOL,NAME OF COMPANY, SERIES, DATE OF LISTING, PAID UP VALUE, MARKET LOT, ISIN NUMBER, FACE VALUE\n"

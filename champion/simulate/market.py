@@ -17,25 +17,17 @@
 The random numbers of a session depend on the seed and its date alone.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
 from champion.simulate import calendar
-from champion.simulate.actions import PAYOUTS, settle
-from champion.simulate.universe import SECTORS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import date
-
-    from champion.simulate.actions import Action
-    from champion.simulate.events import Events
-    from champion.simulate.universe import Instrument
+from champion.simulate.actions import PAYOUTS, Action, settle
+from champion.simulate.events import Events
+from champion.simulate.universe import SECTORS, Instrument
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

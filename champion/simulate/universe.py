@@ -5,8 +5,6 @@ With twelve instruments or more there are also trade-to-trade (BE), small-compan
 corporate debt (N1) series; with fewer, all are EQ.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import product
 

@@ -1,7 +1,5 @@
 """Extract the text of a downloaded file, and refuse files whose bytes do not match their name."""
 
-from __future__ import annotations
-
 import csv
 import io
 import lzma

@@ -8,8 +8,6 @@ lists for that date, except dividends. 1 means that the market caused the gap. A
 several lines have the same instrument and ex-date, the last one counts.
 """
 
-from __future__ import annotations
-
 import csv
 import fcntl
 import io

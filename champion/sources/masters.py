@@ -1,7 +1,5 @@
 """Parse the exchange's list of listed shares, EQUITY_L.csv: as of the day of download, under the latest symbols."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 
 import polars as pl

@@ -1,7 +1,5 @@
 """The files that the exchanges publish once per session: their paths in the archive and their parsers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date

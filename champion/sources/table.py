@@ -1,7 +1,5 @@
 """Split delimited text into a frame of strings, and account for every line."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date

@@ -5,23 +5,18 @@ version: in older files Polars must fill in the defaults of later fields. A lake
 instead of `file()`, because the embedded engine has the store's environment variables. A server always receives rows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import polars as pl
+import pyarrow as pa
 
-from champion.contracts import storage
+from champion.contracts import Contract, storage
 from champion.errors import WarehouseError
 from champion.lake import backend
-
-if TYPE_CHECKING:
-    from champion.contracts import Contract
-    from champion.warehouse.engine.database import Executor
+from champion.warehouse.engine.database import Executor
 
 Files = Mapping[Path, Sequence[date]]
 """Parquet files of the lake and the sessions to read of each, as a sealed file holds a whole year."""
@@ -49,8 +44,6 @@ def insert(client: Executor, contract: Contract, table: str, rows: pl.DataFrame,
 
 
 def _send(client: Executor, contract: Contract, table: str, rows: pl.DataFrame) -> None:
-    import pyarrow as pa  # noqa: PLC0415
-
     try:
         arrow = storage.to_arrow(rows, contract)
     except pa.ArrowInvalid as error:

@@ -12,27 +12,21 @@ Inside ClickHouse the swap takes two steps. Killed between them, it shows the ol
 kills). In the embedded engine the next reader or writer undoes that (`snapshot`); on a server the next load does.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from champion.base.counting import quantity
-from champion.contracts import storage
+from champion.contracts import Contract, storage
 from champion.errors import WarehouseError
 from champion.warehouse import fingerprint, insert_paths, load_ledger, months, parts
 from champion.warehouse.engine.database import DATABASE, Executor, refusals
 from champion.warehouse.insert_paths import Files
 from champion.warehouse.retention import keeps_from
-
-if TYPE_CHECKING:
-    from champion.contracts import Contract
 
 Source = Sequence[Path] | pl.DataFrame
 """Rows, or files that hold exactly these rows."""

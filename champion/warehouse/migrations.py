@@ -4,8 +4,6 @@ Each statement of a file can run twice (`if not exists`, `or replace`). A file i
 a file that a crash interrupted runs again.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from dataclasses import dataclass

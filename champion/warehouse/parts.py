@@ -1,7 +1,5 @@
 """Partitions of tables and the number of their parts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import date
 

@@ -10,23 +10,19 @@
 The SQL expression after `=` is the default, evaluated when the parameter is not given.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from champion.base import package_data
 from champion.errors import WarehouseError
+from champion.settings import Settings
 from champion.warehouse.engine.client import reader
+from champion.warehouse.engine.database import Executor
 from champion.warehouse.engine.query import frame
-
-if TYPE_CHECKING:
-    from champion.settings import Settings
-    from champion.warehouse.engine.database import Executor
 
 _HEAD = re.compile(r"\A((?:-- [^\n]*\n)+?)-- Parameters:\n((?:--   [^\n]*\n)+)")
 _PARAMETER = re.compile(r"--   (\w+) (\S+?)(?: = (.+?))?: (.+)")

@@ -5,21 +5,16 @@ years that they touch. On a server ClickHouse's TTL deletes old partitions. The 
 for that, so `apply_retention` drops them as well.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from datetime import date
-from typing import TYPE_CHECKING
 
 from champion import contracts
 from champion.base import clock
 from champion.contracts.datasets import is_list, kept_years
+from champion.settings import Settings
 from champion.warehouse import migrations, parts
 from champion.warehouse.engine.database import DATABASE, Executor, refusals
-
-if TYPE_CHECKING:
-    from champion.settings import Settings
 
 _TTL = re.compile(r"\bTTL toStartOf(?:Month\(\w+\) \+ toIntervalMonth|Year\(\w+\) \+ toIntervalYear)\((\d+)\)")
 _MONTHS = 12

@@ -1,7 +1,5 @@
 """Shared by all commands: output as text or JSON, progress bars, settings."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

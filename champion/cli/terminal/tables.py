@@ -6,8 +6,6 @@
 3. If they do not fit, each row is printed as a record, one line per value.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -4,8 +4,6 @@ A fetched file is placed in staging under the same path, complete and checked. A
 over HTTP, neither is a date that still had no file some days after the session. `refresh` requests both again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta

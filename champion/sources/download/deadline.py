@@ -4,8 +4,6 @@ A timeout of httpx bounds one read. A server that sends a byte per second, or en
 So a timer shuts the connection down at the deadline, and every step of the exchange checks the deadline.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import threading

@@ -4,8 +4,6 @@ Requests ask for uncompressed bytes. A server that compresses them anyway may do
 decompressed size, so the whole body is never in memory.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Iterable, Iterator
 

@@ -7,8 +7,6 @@
 4. `archive.json` names the archives whose files may be here: two archives are two histories.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

@@ -4,8 +4,6 @@ ClickHouse itself would bind 300 as a UInt8 of 44, None as an empty String and 1
 A value of any type can be given as text, as on the command line.
 """
 
-from __future__ import annotations
-
 import ast
 import ipaddress
 import math

@@ -3,20 +3,15 @@
 `embedded` implements this for the embedded engine. To a server, writers and readers simply connect.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from champion.settings import Settings
 from champion.warehouse.engine import embedded
 from champion.warehouse.engine.cluster import on_cluster
 from champion.warehouse.engine.connection import guard_server
 from champion.warehouse.engine.database import DATABASE, Executor, enter_database, refusals
-
-if TYPE_CHECKING:
-    from champion.settings import Settings
 
 __all__ = ["DATABASE", "WAIT", "close", "embedded_path", "enter_database", "reader", "refusals", "writer"]
 

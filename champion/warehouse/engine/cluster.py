@@ -7,8 +7,6 @@
    whole cluster, the swap of a month could run on a replica that the staged rows have not reached yet.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

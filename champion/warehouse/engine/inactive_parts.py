@@ -3,16 +3,12 @@
 Otherwise they would accumulate with every load, and every snapshot links every file.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from champion.warehouse.engine.database import Executor
+from champion.warehouse.engine.database import Executor
 
 # A part is deleted before the wider part that covers it, so an interrupted deletion activates none of them.
 _OUTDATED = """

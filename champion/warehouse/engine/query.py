@@ -1,22 +1,17 @@
 """Run one reading statement and return a Polars frame."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from champion.errors import WarehouseError
+from champion.settings import Settings
 from champion.warehouse.engine import answers, binding
 from champion.warehouse.engine.client import reader
 from champion.warehouse.engine.database import Executor, refusals
 from champion.warehouse.engine.statements import mask, split
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from champion.settings import Settings
 
 _READING = ("Select", "Show", "Describe", "Exists", "Explain")  # first words of the syntax tree
 _MOST_KINDS = 500
@@ -106,7 +101,6 @@ def _as_text(client: Executor, statement: str, bound: Mapping[str, Any]) -> str:
 
 
 def _arrow_answer(client: Executor, statement: str, bound: Mapping[str, Any], kind: str) -> pa.Table:
-    import pyarrow as pa  # noqa: PLC0415
     from clickhouse_connect.driver.exceptions import ClickHouseError  # noqa: PLC0415
 
     try:

@@ -10,8 +10,6 @@
 Everything under `snapshots/` is created and deleted under one lock, which is held for milliseconds.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import shutil
