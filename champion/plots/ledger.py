@@ -32,9 +32,7 @@ def runs(ledger: pl.DataFrame) -> Figure:
         ax.annotate(text, (length, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
     names = [f"{name}   {started}" for started, name in shown.select("started", "name").iter_rows()]
     ax.set_yticks(places, names)
-    ax.set_ylim(shown.height - 0.4, -0.6)
-    ax.set_xlim(0, max([1.0, *seconds]) * 1.3)
-    ax.set_xlabel("seconds")
+    ax.set(ylim=(shown.height - 0.4, -0.6), xlim=(0, max([1.0, *seconds]) * 1.3), xlabel="seconds")
     bad = sum(_color(outcome) == style.VERMILION for outcome in outcomes)
     ax.set_title(f"Runs: {bad} of {shown.height} did not succeed" if bad else f"Runs: none of {shown.height} failed")
     return figure

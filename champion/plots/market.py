@@ -37,8 +37,7 @@ def sessions_and_rows(sessions: pl.DataFrame) -> Figure:
         color=style.VERMILION,
     )
     upper.set_ylabel("bars")
-    lower.set_ylabel("rejected")
-    lower.set_ylim(0, max(1.0, sessions["rejected"].to_numpy().max() * 1.1))
+    lower.set(ylabel="rejected", ylim=(0, max(1.0, sessions["rejected"].to_numpy().max() * 1.1)))
     for ax, ticks in ((upper, 6), (lower, 3)):
         ax.yaxis.set_major_locator(MaxNLocator(ticks, integer=True))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
@@ -130,6 +129,5 @@ def movers(bars: pl.DataFrame, n: int = 10) -> Figure:
     style.bar_labels(ax, [style.percent(value) for value in shown["change"]])
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.percent(value, 0)))
     ax.margins(x=0.12)
-    ax.set_xlabel("change from the previous close")
-    ax.set_title(f"Movers: {gainers.height} gainers, {losers.height} losers")
+    ax.set(xlabel="change from the previous close", title=f"Movers: {gainers.height} gainers, {losers.height} losers")
     return figure

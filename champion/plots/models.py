@@ -41,8 +41,7 @@ def ic_series(ic: pl.DataFrame) -> Figure:
         style.line(upper, places, rolling, label=f"mean of {style.ROLLING} sessions")
         style.legend_above(upper)
     style.line(lower, places, values.cum_sum().to_numpy())
-    upper.set_title(f"Rank IC: mean {style.signed(mean, '.3f')}, ICIR {ratio}")
-    upper.set_ylabel("per session")
+    upper.set(title=f"Rank IC: mean {style.signed(mean, '.3f')}, ICIR {ratio}", ylabel="per session")
     lower.set_ylabel("running sum")
     for ax in (upper, lower):
         ax.axhline(0, color=style.INK, linewidth=0.8)

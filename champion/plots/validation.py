@@ -173,6 +173,5 @@ def ic_by_group(groups: pl.DataFrame, names: Sequence[str] | None = None) -> Fig
     style.bar_labels(ax, [style.signed(value, ".3f") for value in values])
     ax.axvline(0, color=style.INK, linewidth=0.8)
     ax.margins(x=0.15)
-    ax.set(xlabel="mean rank IC")
-    ax.set_title("Rank IC by group of instruments")
+    ax.set(xlabel="mean rank IC", title="Rank IC by group of instruments")
     return figure
