@@ -67,17 +67,11 @@ def publish(
     Raises:
         UsageError: an argument is out of range, or `root` contains anything but this archive.
     """
-    plan = _plan(
-        {
-            "instruments": instruments,
-            "start": start.isoformat(),
-            "end": end.isoformat(),
-            "seed": seed,
-            "signal": float(signal),
-            "corporate_actions": corporate_actions,
-        }
-    )
-    paths = _paths(plan)
+    span = {"start": start.isoformat(), "end": end.isoformat()}
+    drawn = {"seed": seed, "signal": float(signal), "corporate_actions": corporate_actions}
+    plan = _plan({"instruments": instruments, **span, **drawn})
+    dated = [path for session in plan.sessions for path in (*dict(_bhavcopies(session)), *_reports(session))]
+    paths = [*dated, *_lists(plan)]
     marker = claim(root, plan.arguments)
     closes, written = marker.closes, 0
     if not marker.digest or digest(on_disk(root, paths)) != marker.digest:
@@ -124,12 +118,6 @@ def _plan(arguments: dict[str, Any]) -> _Plan:
     return _Plan(arguments, members, sessions, happened)
 
 
-def _paths(plan: _Plan) -> list[str]:
-    """Return every path of the archive, relative to its root, in the order of writing."""
-    dated = [path for session in plan.sessions for path in (*dict(_bhavcopies(session)), *_reports(session))]
-    return [*dated, *_lists(plan)]
-
-
 def _bhavcopies(session: date) -> list[tuple[str, bool]]:
     """Return the paths of a session's bhavcopies and whether each is in UDiFF."""
     udiff, legacy, *_ = bhavcopy_paths(session)
@@ -151,7 +139,7 @@ def _lists(plan: _Plan) -> tuple[str, str, str]:
 def _contents(
     plan: _Plan, closes: dict[tuple[int, date], int], progress: Callable[[int, int], None] | None
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield each file's path and bytes, in the order of `_paths`, and fill `closes`, which `_settle_all` needs."""
+    """Yield each file's path and bytes, in the order of writing, and fill `closes`, which `_settle_all` needs."""
     identity = files.identities(plan.universe)
     by_session: dict[date, list[Change]] = {}
     for change in plan.events.changes:

@@ -102,13 +102,12 @@ def _as_listed(
     actions: list[Action], universe: tuple[Instrument, ...], changes: Iterable[Change]
 ) -> tuple[Action, ...]:
     """Return the actions with the last symbol and face value, and with the symbol of their ex-date."""
-    latest = {position: one.symbol for position, one in enumerate(universe)}
-    latest |= {change.position: change.after for change in changes if change.attribute == "symbol"}
-    later = {change.position: change for change in changes if change.attribute == "symbol"}
+    renames = {change.position: change for change in changes if change.attribute == "symbol"}
     faces = {one.position: one.face_value for one in actions if "split" in one.kind or one.kind == "consolidation"}
     listed = []
     for action in actions:
-        rename, symbol = later.get(action.position), latest[action.position]
+        rename = renames.get(action.position)
+        symbol = rename.after if rename else universe[action.position].symbol
         traded = rename.before if rename and action.ex_date < rename.session else symbol
         face = faces.get(action.position, action.face_value)
         listed.append(replace(action, symbol=symbol, traded_symbol=traded, face_value=face))

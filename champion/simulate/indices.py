@@ -111,9 +111,8 @@ def _dividends(index: _Index, quotes: Quotes, points: Floats) -> str:
     fiscal = quotes.session.year - (quotes.session.month < APRIL)
     index.dividend_points = float(paid) + (index.dividend_points if fiscal == index.fiscal else 0.0)
     index.fiscal = fiscal
-    return _row(
-        POINTS, quotes.session, [None, None, None, index.dividend_points, float(paid), None], [None] * 2, [None] * 3
-    )
+    closes = [None, None, None, index.dividend_points, float(paid), None]
+    return _row(POINTS, quotes.session, closes, [None] * 2, [None] * 3)
 
 
 def _volatility(index: _Index, session: date, growth: float) -> str:

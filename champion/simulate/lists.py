@@ -52,16 +52,13 @@ def corporate_actions(universe: tuple[Instrument, ...], events: Events, actions:
     """
     series = apply_changes(identities(universe), events.changes)["series"].to_list()
     rows = [HEADER]
-    for action in sorted([*actions, *_repeated(actions)], key=lambda one: one.ex_date):
+    # The list repeats the first action with a factor, and the first dividend.
+    repeated = [action for action in actions if action.price_factor != 1.0][:1]
+    repeated += [action for action in actions if action.kind == "dividend"][:1]
+    for action in sorted([*actions, *repeated], key=lambda one: one.ex_date):
         record = action.ex_date if action.ex_date >= SAME_DAY_RECORD_FROM else action.ex_date + timedelta(1)
         title = universe[action.position].name
         dates = (f"{action.ex_date:%d-%b-%Y}", f"{record:%d-%b-%Y}", "-", "-")
         rows.append([action.symbol, title, series[action.position], action.purpose, str(action.face_value), *dates])
     text = "".join(",".join(f'"{field}"' for field in row) + "\n" for row in rows)
     return text.encode("utf-8-sig")
-
-
-def _repeated(actions: tuple[Action, ...]) -> list[Action]:
-    """Return the actions that the list repeats: the first with a factor, and the first dividend."""
-    capital = [action for action in actions if action.price_factor != 1.0]
-    return capital[:1] + [action for action in actions if action.kind == "dividend"][:1]

@@ -113,15 +113,11 @@ def walk(
         shocks, draws = rng.standard_normal((6, len(universe))), rng.random((6, len(universe)))
         scale = SPECIAL_VOLATILITY if calendar.activity(session) < 1.0 else 1.0
         factors = rng.standard_normal(1 + len(SECTORS)) * scale
-        own[index % MEMORY] = scale * traits.volatility * shocks[0] - REVERSAL * signal * traits.equity * own.sum(
-            axis=0
-        )
-        common = (
-            traits.beta * MARKET_VOLATILITY * factors[0]
-            + traits.equity * SECTOR_VOLATILITY * factors[1:][traits.sector]
-        )
+        reversal = REVERSAL * signal * traits.equity * own.sum(axis=0)
+        own[index % MEMORY] = scale * traits.volatility * shocks[0] - reversal
+        of_sector = traits.equity * SECTOR_VOLATILITY * factors[1:][traits.sector]
+        change = traits.beta * MARKET_VOLATILITY * factors[0] + of_sector + own[index % MEMORY]
         spread = scale * np.sqrt(traits.variance)
-        change = common + own[index % MEMORY]
         listed = (traits.first <= index) & (index <= traits.last)
         traded = listed & (draws[0] < traits.liquidity)
         noise = np.random.default_rng((seed, 6, session.toordinal())).standard_normal(len(universe))
