@@ -64,8 +64,7 @@ def assigned(pairs: Sequence[str]) -> dict[str, str]:
     Raises:
         UsageError: a pair has no equals sign.
     """
-    wrong = [pair for pair in pairs if "=" not in pair]
-    if wrong:
+    if wrong := [pair for pair in pairs if "=" not in pair]:
         raise UsageError(f"--param {wrong[0]!r}: write it as name=value")
     return dict(pair.split("=", 1) for pair in pairs)
 
@@ -152,12 +151,8 @@ def progress_bar(*, hidden: bool = False, lines: bool = False) -> Iterator[Progr
     if lines and not hidden and not err.is_terminal:
         yield _lines()
         return
-    columns = (
-        TextColumn("{task.description:<44.44}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
+    name = TextColumn("{task.description:<44.44}", markup=False)
+    columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Bar(*columns, console=err, transient=True, disable=hidden or not err.is_terminal) as bar:
         task = bar.add_task("starting", total=None)
 
