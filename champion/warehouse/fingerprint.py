@@ -22,10 +22,7 @@ _SEPARATOR = "\x1f"
 def of_frame(contract: Contract, rows: pl.DataFrame) -> dict[str, int]:
     """Return the number of rows (key '') and the fingerprint of each column, computed by Polars."""
     keys = {name: _codes(rows[name]) for name in contract.key}
-    weight = np.zeros(rows.height, dtype=np.uint64)
-    for code in keys.values():
-        weight += code
-    weight = weight * np.uint64(2) + np.uint64(1)
+    weight = sum(keys.values(), np.zeros(rows.height, dtype=np.uint64)) * np.uint64(2) + np.uint64(1)
     sums = {"": rows.height}
     for name in contract.polars_schema:  # one column at a time: the codes of all are as large as the rows
         code = keys[name] if name in keys else _codes(rows[name])
@@ -76,9 +73,7 @@ def _code_sql(name: str, dtype: pl.DataType) -> str:
     elif isinstance(dtype, pl.Decimal):
         code = f"reinterpretAsUInt64(toDecimal128({present}, {dtype.scale}))"
     elif isinstance(dtype, pl.Datetime):
-        code = (
-            f"toUInt64({'toUnixTimestamp64Milli' if dtype.time_unit == 'ms' else 'toUnixTimestamp64Micro'}({present}))"
-        )
+        code = f"toUInt64(toUnixTimestamp64{'Milli' if dtype.time_unit == 'ms' else 'Micro'}({present}))"
     elif dtype.is_integer() or dtype in {pl.Date, pl.Boolean}:
         code = f"toUInt64(toInt64({present}))"
     elif dtype == pl.Binary:  # in ClickHouse a UUID

@@ -39,11 +39,6 @@ def insert(client: Executor, contract: Contract, table: str, rows: pl.DataFrame,
     if files and type(client).__name__ == "ChdbClient":
         _read(client, contract, table, files)
         return backend.of(next(iter(files[0]))).table_function
-    _send(client, contract, table, rows)
-    return "arrow"
-
-
-def _send(client: Executor, contract: Contract, table: str, rows: pl.DataFrame) -> None:
     try:
         arrow = storage.to_arrow(rows, contract)
     except pa.ArrowInvalid as error:
@@ -51,6 +46,7 @@ def _send(client: Executor, contract: Contract, table: str, rows: pl.DataFrame) 
             f"{contract.name}: an id is not 16 bytes, or a fixed field has another size: {error}"
         ) from error
     client.insert_arrow(table, arrow, settings={"input_format_null_as_default": 0, **_MANY})
+    return "arrow"
 
 
 def _read(client: Executor, contract: Contract, table: str, files: Sequence[Files]) -> None:
@@ -85,13 +81,9 @@ def _selects(contract: Contract, group: str | None, folder: Path, files: Files) 
         batches.append((list(days), list(days.values()), "days"))
     for paths, sessions, links in batches:  # with a condition, as a sealed file may hold other sessions too
         wanted = ", ".join(f"'{session}'" for session in sessions)
-        yield f"{source.format(_source(paths, folder / links))} where {contract.session} in ({wanted})"
-
-
-def _source(paths: Sequence[Path], links: Path) -> str:
-    """Return the beginning of a table function that reads these files."""
-    place = backend.of(paths[0])
-    return f"{place.table_function}('{place.clickhouse_path(paths, links)}'"
+        place = backend.of(paths[0])
+        table = f"{place.table_function}('{place.clickhouse_path(paths, folder / links)}'"
+        yield f"{source.format(table)} where {contract.session} in ({wanted})"
 
 
 def _join_groups(contract: Contract, selects: Sequence[str]) -> str:

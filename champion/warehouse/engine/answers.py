@@ -167,31 +167,25 @@ def _leaf(array: Any, plain: Type, zone: str) -> Any:  # noqa: PLR0911 - one lin
             names = {number: name for name, number in plain.members().items()}
             return pa.array([names.get(value) for value in array.to_pylist()], pa.string())
         case "UUID":
-            return _uuid_text(getattr(array, "storage", array))
+            series = pl.Series("u", pl.from_arrow(getattr(array, "storage", array)), dtype=pl.Binary)
+            digits = pl.col("u").bin.encode("hex")
+            text = pl.concat_str([digits.str.slice(start, length) for start, length in _HEX_CUTS], separator="-")
+            return series.to_frame().select(text).to_series().to_arrow(compat_level=pl.CompatLevel.oldest())
         case "IPv4" | "IPv6":
             return pa.array([None if value is None else _address(value) for value in array.to_pylist()], pa.string())
         case "JSON":
             return getattr(array, "storage", array)
         case "BFloat16":
-            return _from_bfloat16(array)
-        case name if name in _SECONDS:
-            return _duration(array, _SECONDS[name])
+            # The upper halves of 32-bit floats.
+            whole = [None if value is None else b"\0\0" + value for value in array.to_pylist()]
+            floats = pl.Series(whole, dtype=pl.Binary).bin.reinterpret(dtype=pl.Float32, endianness="little")
+            return pa.array(floats.to_list(), pa.float32())
+        case name if name in _SECONDS and not pa.types.is_duration(array.type):
+            import pyarrow.compute as pc  # noqa: PLC0415 - few answers need it
+
+            return pc.multiply_checked(array, _SECONDS[name] * 1000).cast(pa.duration("ms"))
         case _:
             return array
-
-
-def _duration(array: Any, seconds: int) -> Any:
-    import pyarrow.compute as pc  # noqa: PLC0415
-
-    if pa.types.is_duration(array.type):
-        return array
-    return pc.multiply_checked(array, seconds * 1000).cast(pa.duration("ms"))
-
-
-def _from_bfloat16(array: Any) -> Any:
-    """Return 32-bit floats from their upper halves."""
-    halves = pl.Series([None if value is None else b"\0\0" + value for value in array.to_pylist()], dtype=pl.Binary)
-    return pa.array(halves.bin.reinterpret(dtype=pl.Float32, endianness="little").to_list(), pa.float32())
 
 
 def _address(value: int | bytes) -> str:
@@ -199,13 +193,6 @@ def _address(value: int | bytes) -> str:
     address = ipaddress.ip_address(value) if isinstance(value, bytes) else ipaddress.IPv4Address(value)
     mapped = getattr(address, "ipv4_mapped", None)
     return f"::ffff:{mapped}" if mapped else str(address)
-
-
-def _uuid_text(storage: Any) -> Any:
-    series = pl.Series("u", pl.from_arrow(storage), dtype=pl.Binary)
-    digits = pl.col("u").bin.encode("hex")
-    text = pl.concat_str([digits.str.slice(start, length) for start, length in _HEX_CUTS], separator="-")
-    return series.to_frame().select(text).to_series().to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 def _wrong_value(name: str, text: str, found: str, hint: str) -> WarehouseError:

@@ -72,9 +72,8 @@ def publish(path: Path, wait: float) -> Iterator[None]:
         yield
     finally:
         with _locked(folder, wait):
-            write_bytes(
-                _version(path), uuid.uuid4().hex.encode()
-            )  # first, so that readers check again if this process is killed in between
+            # First, so that readers check again if this process is killed in between.
+            write_bytes(_version(path), uuid.uuid4().hex.encode())
             _discard(folder, public)
 
 
@@ -108,7 +107,7 @@ def discard(path: Path) -> None:
 
 def restore(path: Path) -> None:
     """Replace the folder by the published snapshot, for a writer that failed."""
-    _discard(_folder(path), path)
+    discard(path)
     _copy(_folder(path) / "published", path)
 
 
