@@ -77,22 +77,27 @@ def restore(settings: Settings, place: str) -> Backup:
     if path is None:
         return _on_server(settings, "restore", "from", place)
     source = Path(place).absolute()
+    files = _verified_files(source)
+    with embedded.replace_folder(path, WAIT):
+        shutil.copytree(source / _DATA, path, symlinks=True)
+    return Backup(str(source), len(files), sum(size for size, _ in files.values()))
+
+
+def _verified_files(source: Path) -> dict[str, tuple[int, str]]:
     try:
         wanted = parse_json(_Manifest, (source / _MANIFEST).read_bytes()).files
     except (OSError, ValueError) as error:
         raise WarehouseError(
             f"{source} is not a complete backup: {_MANIFEST} is missing or damaged ({error})"
         ) from error
-    files = _files(source / _DATA)
-    wrong = sorted(name for name in wanted.keys() | files.keys() if wanted.get(name) != files.get(name))
+    found = _files(source / _DATA)
+    wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
     if wrong:
         raise WarehouseError(
             f"the backup {source} is damaged: {quantity(len(wrong), 'file is', 'files are')} missing or "
             f"changed, such as {wrong[0]}; nothing was restored, use another backup"
         )
-    with embedded.replace_folder(path, WAIT):
-        shutil.copytree(source / _DATA, path, symlinks=True)
-    return Backup(str(source), len(files), sum(size for size, _ in files.values()))
+    return wanted
 
 
 def _files(folder: Path) -> dict[str, tuple[int, str]]:
