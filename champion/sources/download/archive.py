@@ -117,9 +117,8 @@ class Archive:
 
     def _negative_cache(self, publication: Publication) -> NegativeCache | None:
         """Return the dates without a file; None for a folder, which is cheap to read and may still be filled."""
-        if not self._transport.remote:
-            return None
-        return NegativeCache(self._root, self._transport.base, publication.name)
+        known = NegativeCache(self._root, self._transport.base, publication.name)
+        return known if self._transport.remote else None
 
     def _not_published(self, session: date, publication: Publication, why: str) -> SessionNotPublished:
         return SessionNotPublished(f"{self._transport.base} has no {publication.name} for {session:%A %Y-%m-%d}: {why}")
