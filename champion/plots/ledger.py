@@ -59,9 +59,8 @@ def champions(decisions: pl.DataFrame) -> Figure:
         x = [places[at] for at in done["at"]]
         ax.step([*x, len(places)], [*done["version"], done["version"][-1]], where="post", color=style.BLUE, linewidth=3)
         ax.scatter(x, done["version"].to_list(), color=style.BLUE, s=70, zorder=3)
-    ax.scatter(
-        [places[at] for at in refused["at"]], refused["version"].to_list(), color=style.VERMILION, s=70, marker="X"
-    )
+    x = [places[at] for at in refused["at"]]
+    ax.scatter(x, refused["version"].to_list(), color=style.VERMILION, s=70, marker="X")
     ax.set_xticks(list(places.values()), [f"{at:%-d %b %Y\n%H:%M}" for at in places])
     ax.set_xlim(-0.5, len(places))
     versions = decisions["version"].unique().sort().to_list()

@@ -31,11 +31,8 @@ def sessions_and_rows(sessions: pl.DataFrame) -> Figure:
     style.session_bars(lower, places, sessions["rejected"].to_numpy(), style.VERMILION)
     share = rejected / (bars + rejected) if rejected else 0.0
     upper.set_title(f"Rows by session: {quantity(bars, 'bar')}")
-    lower.set_title(
-        f"{quantity(rejected, 'line rejected', 'lines rejected')} ({style.percent(share, 2)})",
-        fontsize=10,
-        color=style.VERMILION,
-    )
+    lines = f"{quantity(rejected, 'line rejected', 'lines rejected')} ({style.percent(share, 2)})"
+    lower.set_title(lines, fontsize=10, color=style.VERMILION)
     upper.set_ylabel("bars")
     lower.set(ylabel="rejected", ylim=(0, max(1.0, sessions["rejected"].to_numpy().max() * 1.1)))
     for ax, ticks in ((upper, 6), (lower, 3)):

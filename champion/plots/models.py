@@ -75,9 +75,8 @@ def ic_decay(decay: pl.DataFrame) -> Figure:
         ax.annotate(text, (place, mean), xytext=(9, 0), textcoords="offset points", va="center", fontsize=9)
     best = int(np.argmax(means))
     ahead = decay["horizon"][best]
-    ax.set_title(
-        f"IC by horizon: highest at {ahead} session{'' if ahead == 1 else 's'}, {style.signed(means[best], '.3f')}"
-    )
+    highest = f"highest at {ahead} session{'' if ahead == 1 else 's'}, {style.signed(means[best], '.3f')}"
+    ax.set_title(f"IC by horizon: {highest}")
     ax.set(xlabel="sessions ahead", ylabel="mean IC, two standard errors")
     return figure
 
@@ -101,9 +100,8 @@ def quantile_bars(quantiles: pl.DataFrame) -> Figure:
     ax.margins(y=0.15)
     spread = style.signed(points[-1] - points[0], ",.1f")
     ax.set_title(f"Forward return by score quantile: top less bottom {spread} bp")
-    ax.set(
-        xlabel=f"quantile of scores (1 lowest, {quantiles['quantile'][-1]} highest)", ylabel="mean return, basis points"
-    )
+    ax.set_xlabel(f"quantile of scores (1 lowest, {quantiles['quantile'][-1]} highest)")
+    ax.set_ylabel("mean return, basis points")
     return figure
 
 
