@@ -52,7 +52,9 @@ def plan(universe: tuple[Instrument, ...], sessions: tuple[date, ...], seed: int
     """Return the events of a universe: actions ordered by ex-date, changes by session."""
     rng = np.random.default_rng((seed, 2))
     pool = [int(place) for place in rng.permutation([i for i, one in enumerate(universe) if one.series == "EQ"])]
-    chosen = _choose(pool, len(universe), len(sessions))
+    most, yearly = max(1, len(pool) // 10), YEARLY_RATES if len(sessions) >= SHORTEST else {}
+    counts = {kind: min(most, -int(-len(universe) * rate * len(sessions) // YEAR)) for kind, rate in yearly.items()}
+    chosen = dict(zip(pool, [kind for kind, number in counts.items() for _ in range(number)], strict=False))
     when = {position: int(rng.integers(len(sessions) // 5, len(sessions) * 4 // 5)) for position in sorted(chosen)}
     first, last = [0] * len(universe), [len(sessions) - 1] * len(universe)
     changes: list[Change] = []
@@ -81,21 +83,11 @@ def plan(universe: tuple[Instrument, ...], sessions: tuple[date, ...], seed: int
     if corporate_actions:
         actions += rare_actions
         known = {(action.position, action.ex_date) for action in actions}
-        yearly = _yearly(universe, sessions, (first, last), adjusted, rng)
-        actions += [action for action in yearly if (action.position, action.ex_date) not in known]
+        paid = _yearly(universe, sessions, (first, last), adjusted, rng)
+        actions += [action for action in paid if (action.position, action.ex_date) not in known]
     changes.sort(key=lambda change: (change.session, change.position))
     actions.sort(key=lambda action: (action.ex_date, action.position))
     return Events(tuple(first), tuple(last), _as_listed(actions, universe, changes), tuple(changes))
-
-
-def _choose(pool: list[int], instruments: int, length: int) -> dict[int, str]:
-    """Return the kind of event of each chosen instrument of the pool."""
-    if length < SHORTEST:
-        return {}
-    most = max(1, len(pool) // 10)
-    counts = {kind: min(most, -int(-instruments * rate * length // YEAR)) for kind, rate in YEARLY_RATES.items()}
-    kinds = [kind for kind, number in counts.items() for _ in range(number)]
-    return dict(zip(pool, kinds, strict=False))
 
 
 def _as_listed(

@@ -116,8 +116,7 @@ def _take(path: Path, folder: Path, copy: Path, held: Lock, wait: float) -> str 
     with _locked(folder, wait):
         _sweep(folder)
         held.acquire()
-        found = version(path)
-        public = folder / "published"
+        found, public = version(path), folder / "published"
         if public.is_dir():  # a writer is active, or was killed
             _copy(public, copy)
             return found
