@@ -74,11 +74,9 @@ def _show(trace: Trace, title: str, picture: Path | None, *, as_json: bool) -> N
         return
     for depth, node, repeated in trace.walk():
         console.out.print(Text.assemble("  " * depth, *_line(node, repeated=repeated)), soft_wrap=True)
+    broken = ", ".join(node.name for node in trace.nodes.values() if node.state != "same")
     sound = "every link holds: each current digest equals the recorded one"
-    broken = [node.name for node in trace.nodes.values() if node.state != "same"]
-    console.out.print(
-        sound if trace.is_whole else Text.assemble(("does not hold", "bold red"), f": {', '.join(broken)}")
-    )
+    console.out.print(sound if trace.is_whole else Text.assemble(("does not hold", "bold red"), f": {broken}"))
 
 
 def _line(node: Node, *, repeated: bool) -> list[tuple[str, str]]:

@@ -124,8 +124,7 @@ def features(
     waiting = market_data_lock.changing(chosen, lambda text: console.err.print(text, style="dim"))
     with console.progress_bar(hidden=as_json) as progress, waiting:
         built = build_features(lake, first, last, feature_set=feature_set, limits=limits, progress=progress)
-    cost = {"cost": built.cost} if built.cost else {}
-    console.show({**built.totals, **cost}, as_json=as_json)
+    console.show({**built.totals, **({"cost": built.cost} if built.cost else {})}, as_json=as_json)
 
 
 def train(  # noqa: PLR0913 - its options

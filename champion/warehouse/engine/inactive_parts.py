@@ -11,12 +11,10 @@ from pathlib import Path
 from champion.warehouse.engine.database import Executor
 
 # A part is deleted before the wider part that covers it, so an interrupted deletion activates none of them.
-_OUTDATED = """
-select path
-from system.parts
-where database = 'champion_market' and not active
-order by max_block_number - min_block_number, level, data_version
-"""
+_OUTDATED = (
+    "select path from system.parts where database = 'champion_market' and not active "
+    "order by max_block_number - min_block_number, level, data_version"
+)
 
 
 def parts(client: Executor) -> list[Path]:
