@@ -22,23 +22,14 @@ _FUNCTIONS = {
     "share_moves": "champion.pipeline.ingest.share_moves",
     "sql": "champion.workspace",
 }
+_PACKAGES = ("contracts", "features", "indicators", "pipeline", "plots", "workspace")
+_MODELING = (
+    "drift", "estimators", "labels", "leakage_checks", "metrics", "model_inputs", "splits", "training", "universe",
+)  # fmt: skip
 _MODULES = {
-    "contracts": "champion.contracts",
     "data_summary": "champion.market.data_summary",
-    "drift": "champion.modeling.drift",
-    "estimators": "champion.modeling.estimators",
-    "features": "champion.features",
-    "indicators": "champion.indicators",
-    "labels": "champion.modeling.labels",
-    "leakage_checks": "champion.modeling.leakage_checks",
-    "metrics": "champion.modeling.metrics",
-    "model_inputs": "champion.modeling.model_inputs",
-    "pipeline": "champion.pipeline",
-    "plots": "champion.plots",
-    "splits": "champion.modeling.splits",
-    "training": "champion.modeling.training",
-    "universe": "champion.modeling.universe",
-    "workspace": "champion.workspace",
+    **{name: f"champion.{name}" for name in _PACKAGES},
+    **{name: f"champion.modeling.{name}" for name in _MODELING},
 }
 _FORMER = {"canaries": "leakage_checks", "inputs": "model_inputs"}
 __all__ = ["load_ipython_extension", *sorted({*_FUNCTIONS, *_MODULES} - {"load_ipython_extension"})]  # noqa: PLE0604

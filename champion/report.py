@@ -30,6 +30,8 @@ RESULT_DIR = "CHAMPION_RESULT_DIR"
 RESULT = "result.json"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _DPI = 110
+_FIGURE = "a figure is a matplotlib figure, as plots return"
+_TABLE = "a table is a Polars DataFrame; collect a lazy one"
 _JSON: Mapping[str, Any] = {"allow_nan": False, "indent": 1, "sort_keys": True}
 _KINDS = ("metrics", "figures", "tables", "values", "outputs")
 
@@ -76,8 +78,10 @@ def publish(
             "outputs": {name: _digest(name, value) for name, value in _items("outputs", outputs)},
         }
         shown: dict[str, Any] = {
-            "figures": {name: _figure(name, figure) for name, figure in _items("figures", figures)},
-            "tables": {name: _table(name, table) for name, table in _items("tables", tables)},
+            "figures": {n: _with_method("savefig", f"figure {n!r}", f, _FIGURE) for n, f in _items("figures", figures)},
+            "tables": {
+                n: _with_method("write_parquet", f"table {n!r}", t, _TABLE) for n, t in _items("tables", tables)
+            },
             "documents": {name: _json(name, value) for name, value in _items("documents", documents)},
         }
         folder = os.environ.get(RESULT_DIR)
@@ -113,8 +117,7 @@ def _write(folder: Path, result: Mapping[str, Any], shown: Mapping[str, Any]) ->
         for name, value in shown[kind].items():
             with atomic_files.replacing(folder / names[kind][name]) as path:
                 write(value, path)
-    text = json.dumps({**result, **names}, **_JSON)
-    atomic_files.write_bytes(folder / RESULT, text.encode())
+    atomic_files.write_bytes(folder / RESULT, json.dumps({**result, **names}, **_JSON).encode())
     return names
 
 
@@ -140,19 +143,10 @@ def _items(kind: str, given: object) -> list[tuple[str, Any]]:
     return [(_named(kind.removesuffix("s"), name), value) for name, value in given.items()]
 
 
-def _figure(name: str, value: object) -> object:
-    if not callable(getattr(value, "savefig", None)):
-        raise UsageError(
-            f"figure {name!r} is a {type(value).__name__}: a figure is a matplotlib figure, as plots return"
-        )
-    return value
-
-
-def _table(name: str, value: object) -> object:
-    if not callable(getattr(value, "write_parquet", None)):
-        raise UsageError(
-            f"table {name!r} is a {type(value).__name__}: a table is a Polars DataFrame; collect a lazy one"
-        )
+def _with_method(method: str, name: str, value: object, hint: str) -> object:
+    """Return a figure or a table, recognised by the method that writes it."""
+    if not callable(getattr(value, method, None)):
+        raise UsageError(f"{name} is a {type(value).__name__}: {hint}")
     return value
 
 
@@ -177,10 +171,9 @@ def _number(name: str, value: object) -> float:
 
 def _json(name: str, value: JSON) -> JSON:
     try:
-        written = json.loads(json.dumps(value, allow_nan=False))
+        return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise UsageError(f"value {name!r} is not JSON ({error}): write dates as ISO text, frames as tables") from error
-    return written
 
 
 def _digest(name: str, value: str) -> str:

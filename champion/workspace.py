@@ -3,8 +3,6 @@
 A notebook is an entry point. So this module reads the settings from the environment, as the command line does.
 """
 
-from __future__ import annotations
-
 from datetime import date
 from functools import cache
 from typing import Any

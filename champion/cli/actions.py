@@ -1,7 +1,5 @@
 """Commands for corporate actions: list the actions that wait for a decision, record decisions, read the lists."""
 
-from __future__ import annotations
-
 import getpass
 from typing import Annotated
 
@@ -25,9 +23,8 @@ def list_open(start: First = None, end: Last = None, *, as_json: AsJson = False)
     from champion.pipeline.ingest import corporate_actions  # noqa: PLC0415
 
     lake = Lake(console.settings().lake)
-    waiting = corporate_actions.questions(
-        lake, console.day(start) if start else None, console.day(end) if end else None
-    )
+    first, last = (console.day(text) if text else None for text in (start, end))
+    waiting = corporate_actions.questions(lake, first, last)
     reach = corporate_actions.reach(lake).text
     shown = waiting.select("ex_date", "symbol", "instrument_id", "gate", "value", "detail")
     if as_json:

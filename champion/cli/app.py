@@ -1,7 +1,5 @@
 """The `champion` command. Exit codes: 0 success, 1 failure, 2 wrong usage."""
 
-from __future__ import annotations
-
 import io
 import sys
 from importlib import metadata

@@ -1,7 +1,5 @@
 """Commands for the addresses of a workspace's archive."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

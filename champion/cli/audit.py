@@ -1,7 +1,5 @@
 """The command `audit`."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Annotated
 
@@ -42,10 +40,7 @@ def audit(
         return
     columns = ["at (IST)", "source", "user", "what", "outcome", "data"]
     lines = [
-        [
-            f"{row['at'].astimezone(clock.INDIA):%Y-%m-%d %H:%M:%S}",
-            *((row[name] or "")[:_LONGEST] for name in columns[1:]),
-        ]
+        [f"{row['at'].astimezone(clock.INDIA):%F %T}", *((row[name] or "")[:_LONGEST] for name in columns[1:])]
         for row in found.events.head(rows).iter_rows(named=True)
     ]
     console.table(f"{first} to {last}, {quantity(found.events.height, 'event')}", columns, lines)

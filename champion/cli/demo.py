@@ -1,11 +1,8 @@
 """The demo: the whole pipeline on a simulated archive, with the flows that process real files."""
 
-from __future__ import annotations
-
 import os
 import shlex
 from datetime import date
-from typing import Any
 
 from champion.base.counting import quantity
 from champion.base.file_modes import workspace_folder
@@ -13,7 +10,7 @@ from champion.cli.terminal import console
 from champion.contracts.datasets import BARS, FEATURES, QUARANTINED_BARS
 from champion.lake import Lake
 from champion.settings import Settings
-from champion.simulate import SimulatedArchive, publish
+from champion.simulate import publish
 from champion.tracking import registry
 
 END = date(2024, 12, 31)
@@ -47,42 +44,27 @@ def run(base: Settings, instruments: int, start: date, signal: float, *, as_json
         announce(f"scoring {archive.sessions[-1]}, the last session")
         champion_exists = trained["promoted"] or registry.alias_of(settings, registry.CHAMPION) is not None
         scored = score_session(archive.sessions[-1]) if champion_exists else {"outcome": "not done: no champion"}
-    result = _summary(settings, archive, backfilled, trained, scored)
-    if as_json:
-        console.show(result, as_json=True)
-        return
-    console.table("Champion demo", ["what", "result"], list(result.items()))
-    _print_next_steps(settings)
-
-
-def _summary(
-    settings: Settings,
-    archive: SimulatedArchive,
-    backfilled: dict[str, Any],
-    trained: dict[str, Any],
-    scored: dict[str, Any],
-) -> dict[str, Any]:
     lake = Lake(settings.lake)
-    done = {
-        "backfill": backfilled["ingest"]["outcome"],
-        "features": backfilled["features"]["outcome"],
-        "training": trained["training"],
-        "scoring": scored["outcome"],
-    }
-    return {
+    done = {"backfill": backfilled["ingest"]["outcome"], "features": backfilled["features"]["outcome"]}
+    done |= {"training": trained["training"], "scoring": scored["outcome"]}
+    version = f"equity_price_predictor version {scored['version']}" if "version" in scored else "none: the gate refused"
+    result = {
         "archive": f"{archive.root} ({quantity(archive.files_written, 'file')} written)",
         "sessions": len(lake.sessions(BARS)),
         "bars": lake.rows(BARS),
         "rejected rows": lake.rows(QUARANTINED_BARS),
         "feature rows": lake.rows(FEATURES),
-        "champion": f"equity_price_predictor version {scored['version']}"
-        if "version" in scored
-        else "none: the gate refused",
+        "champion": version,
         "rank IC, out of sample": f"{trained['rank_ic']:.4f} (t {trained['rank_ic_t']:.1f})",
         "gate": "; ".join(trained["reasons"]),
         "scored session": scored.get("session", "none"),
         "steps": ", ".join(f"{name} {outcome}" for name, outcome in done.items()),
     }
+    if as_json:
+        console.show(result, as_json=True)
+        return
+    console.table("Champion demo", ["what", "result"], list(result.items()))
+    _print_next_steps(settings)
 
 
 def _print_next_steps(settings: Settings) -> None:

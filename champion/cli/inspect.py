@@ -1,7 +1,5 @@
 """Commands that read the workspace: status, report, doctor and sql."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import asdict
@@ -21,6 +19,7 @@ from champion.errors import UsageError
 Parameter = Annotated[
     list[str] | None, typer.Option("--param", "-p", help="name=value for {name:Type} in the query; repeatable.")
 ]
+_RUN_COLUMNS = ("started (IST)", "run", "outcome", "seconds")
 
 
 def status(*, as_json: AsJson = False) -> None:
@@ -38,22 +37,15 @@ def status(*, as_json: AsJson = False) -> None:
         console.show(found.as_dict(), as_json=True)
         return
     console.out.print(Text.assemble(("Champion", "bold"), f" workspace {found.home}"))
-    console.table(
-        "Lake",
-        ["dataset", "sessions", "first", "last", "rows"],
-        [[d.name, d.sessions, d.first, d.last, d.rows] for d in found.datasets if d.sessions],
-    )
+    rows = [[d.name, d.sessions, d.first, d.last, d.rows] for d in found.datasets if d.sessions]
+    console.table("Lake", ["dataset", "sessions", "first", "last", "rows"], rows)
     if empty := [d.name for d in found.datasets if not d.sessions]:
         console.out.print(f"nothing yet in {', '.join(empty)}", style="dim")
     console.out.print(f"freshness: {found.freshness}")
     console.out.print(f"quarantine: {quantity(found.quarantined, 'row')}")
     console.out.print(f"findings: {found.findings}")
     console.out.print(f"champion: {found.champion}")
-    console.table(
-        "Last runs",
-        ["started (IST)", "run", "outcome", "seconds"],
-        [[r.started, r.name, r.outcome, r.seconds] for r in found.runs],
-    )
+    console.table("Last runs", _RUN_COLUMNS, [[r.started, r.name, r.outcome, r.seconds] for r in found.runs])
     for problem in found.problems:
         console.out.print(Text.assemble(("not read: ", "bold red"), console.printable(problem)), soft_wrap=True)
     if now := mlflow.address(chosen):
@@ -100,22 +92,17 @@ def report(
         console.out.print(f"{found.waiting.height:,} wait for a decision: `champion actions list`", soft_wrap=True)
     if found.accepted.height:
         console.frame("Findings that were accepted", found.accepted)
-    console.frame("Movers", _in_crore(found.movers))
-    console.frame("Features that moved most since the month before", found.moved.head(5).select("column", "psi", "ks"))
-    console.frame("Best scores", found.scores.head(10).select("rank", "symbol", "score"))
-    columns = ["started (IST)", "run", "outcome", "seconds"]
-    console.table("What ran", columns, [[r.started, r.name, r.outcome, r.seconds] for r in found.runs])
-
-
-def _in_crore(movers: pl.DataFrame) -> pl.DataFrame:
-    """Return movers with the change in per cent and the turnover in crore of rupees."""
-    change, turnover = pl.col("simple_return") * 100, pl.col("turnover") / 1e7
-    return movers.select(
+    change, turnover = pl.col("simple_return") * 100, pl.col("turnover") / 1e7  # in per cent and in crore of rupees
+    movers = found.movers.select(
         "symbol",
         pl.format("{}%", change.round(2)).alias("change"),
         pl.col("close").alias("close, ₹"),
         turnover.round(2).alias("turnover, ₹ crore"),
     )
+    console.frame("Movers", movers)
+    console.frame("Features that moved most since the month before", found.moved.head(5).select("column", "psi", "ks"))
+    console.frame("Best scores", found.scores.head(10).select("rank", "symbol", "score"))
+    console.table("What ran", _RUN_COLUMNS, [[r.started, r.name, r.outcome, r.seconds] for r in found.runs])
 
 
 def doctor(*, as_json: AsJson = False) -> None:
@@ -161,22 +148,20 @@ def sql(
     bound = console.assigned(param or [])
     settings = console.settings()
     answer = free.sql(settings, query, bound) if query else queries.run(settings, str(name), bound)
-    if as_json:
-        console.out.print_json(_as_json(answer))
+    if as_json:  # Polars writes neither bytes nor maps
+        special = any(name in str(dtype) for dtype in answer.dtypes for name in ("Binary", "Map", "Duration"))
+        text = (
+            json.dumps([_writable(row) for row in answer.to_dicts()], default=str) if special else answer.write_json()
+        )
+        console.out.print_json(text)
         return
     with pl.Config(tbl_rows=50, tbl_cols=30, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
         console.out.print(console.printable(str(answer)), soft_wrap=True)
     console.out.print(f"{quantity(answer.height, 'row')}")
 
 
-def _as_json(answer: pl.DataFrame) -> str:
-    """Return rows as JSON, with bytes in hexadecimal digits; Polars itself writes neither bytes nor maps."""
-    if any(name in str(dtype) for dtype in answer.dtypes for name in ("Binary", "Map", "Duration")):
-        return json.dumps([_writable(row) for row in answer.to_dicts()], default=str)
-    return answer.write_json()
-
-
 def _writable(value: Any) -> Any:
+    """Return a value for JSON, with bytes in hexadecimal digits."""
     match value:
         case bytes():
             return value.hex()
@@ -195,10 +180,8 @@ def _list_queries(*, as_json: bool) -> None:
 
     known = [queries.load(name) for name in queries.names()]
     if as_json:
-        console.show(
-            {q.name: {"answers": q.answers, "parameters": [asdict(p) for p in q.parameters]} for q in known},
-            as_json=True,
-        )
+        shown = {q.name: {"answers": q.answers, "parameters": [asdict(p) for p in q.parameters]} for q in known}
+        console.show(shown, as_json=True)
         return
     for query in known:
         console.out.print(Text.assemble((query.name, "bold"), f"  {query.answers}"), soft_wrap=True)

@@ -1,7 +1,5 @@
 """Commands for the lake: ls, verify, seal, metadata, retain, restore, adopt."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Annotated
@@ -54,9 +52,8 @@ def verify(*, as_json: AsJson = False) -> None:
     settings, every = console.settings(), contracts.names()
     lake = Lake(settings.lake)
     with console.progress_bar(hidden=as_json) as progress:
-        found = [
-            damage for name in _with_progress(every, progress) for damage in lake.verify(name)
-        ] + lake.unknown_files()
+        found = [damage for name in _with_progress(every, progress) for damage in lake.verify(name)]
+        found += lake.unknown_files()
     if not any(damage.path.name in _MANIFESTS for damage in found):  # comparing layers needs these
         found += consistency.damages(settings, clock.today())
     damaged, harmless = [d for d in found if not d.harmless], [d for d in found if d.harmless]
@@ -87,10 +84,7 @@ def seal_year(
             index(lake, name)
     shown = {
         f"{r.dataset}/{r.group}" if r.group else r.dataset: {
-            "sessions": r.sessions,
-            "rows": r.rows,
-            "bytes": r.bytes,
-            "bytes_before": r.bytes_before,
+            **{name: getattr(r, name) for name in ("sessions", "rows", "bytes", "bytes_before")},
             "left_by_day": len(r.left),
             "changed": r.changed,
         }

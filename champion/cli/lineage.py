@@ -59,17 +59,24 @@ def forward_from_file(
 
 def _show(trace: Trace, title: str, picture: Path | None, *, as_json: bool) -> None:
     if picture is not None:
-        _draw(trace, title, picture)
+        if picture.suffix.lower() not in _PICTURES:
+            raise UsageError(f"{picture}: the name of a picture must end in one of {', '.join(_PICTURES)}")
+        import polars as pl  # noqa: PLC0415
+
+        from champion.plots.trace import trace_graph  # noqa: PLC0415
+
+        figure = trace_graph(pl.DataFrame(trace.rows), trace.links, title=title)
+        with user_umask():
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(picture, dpi=110)
     if as_json:
         console.show(trace.as_dict(), as_json=True)
         return
     for depth, node, repeated in trace.walk():
         console.out.print(Text.assemble("  " * depth, *_line(node, repeated=repeated)), soft_wrap=True)
+    broken = ", ".join(node.name for node in trace.nodes.values() if node.state != "same")
     sound = "every link holds: each current digest equals the recorded one"
-    broken = [node.name for node in trace.nodes.values() if node.state != "same"]
-    console.out.print(
-        sound if trace.is_whole else Text.assemble(("does not hold", "bold red"), f": {', '.join(broken)}")
-    )
+    console.out.print(sound if trace.is_whole else Text.assemble(("does not hold", "bold red"), f": {broken}"))
 
 
 def _line(node: Node, *, repeated: bool) -> list[tuple[str, str]]:
@@ -79,16 +86,3 @@ def _line(node: Node, *, repeated: bool) -> list[tuple[str, str]]:
     state = "" if node.state == "same" else f" {node.state}"
     details = " ".join(filter(None, [node.span, node.digest[:_DIGEST], console.printable(node.note)]))
     return [(name, "bold"), (state, "bold red"), (f" {details}", "dim")]
-
-
-def _draw(trace: Trace, title: str, picture: Path) -> None:
-    if picture.suffix.lower() not in _PICTURES:
-        raise UsageError(f"{picture}: the name of a picture must end in one of {', '.join(_PICTURES)}")
-    import polars as pl  # noqa: PLC0415
-
-    from champion.plots.trace import trace_graph  # noqa: PLC0415
-
-    figure = trace_graph(pl.DataFrame(trace.rows), trace.links, title=title)
-    with user_umask():
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(picture, dpi=110)

@@ -1,7 +1,5 @@
 """Commands for models: list, promote, compare, rollback, repair, begin, history."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer
@@ -91,16 +89,9 @@ def compare(
     from champion.tracking.promotion import ANY_CHAMPION  # noqa: PLC0415
 
     evaluation = evaluate(console.settings(), version, ANY_CHAMPION if against is None else against)
-    console.show(
-        {
-            "version": version,
-            "against": evaluation.champion,
-            "promote": evaluation.decision.promote,
-            "reasons": list(evaluation.decision.reasons),
-            **evaluation.evidence,
-        },
-        as_json=as_json,
-    )
+    decision = evaluation.decision
+    judged = {"version": version, "against": evaluation.champion, "promote": decision.promote}
+    console.show({**judged, "reasons": list(decision.reasons), **evaluation.evidence}, as_json=as_json)
 
 
 @app.command()

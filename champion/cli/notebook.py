@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,14 +12,12 @@ import typer
 
 from champion.cli.terminal import completion, console
 from champion.cli.terminal.console import AsJson, Force
+from champion.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     from champion.runner.notebook import Notebook
     from champion.runner.run_detail import RunDetail
     from champion.runner.run_diff import RunDiff
-    from champion.settings import Settings
 
 app = typer.Typer(help="Notebook runs and their records.", no_args_is_help=True)
 Parameter = Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value; may be repeated.")]
@@ -44,7 +44,12 @@ def list_runs(
 
     settings = console.settings()
     repair(settings)
-    waiting = _waiting(settings)
+    ended = [(entry, run_spool.ended(entry)) for entry in run_spool.entries(settings)]
+    waiting = [
+        {"run": entry.name, "outcome": how.outcome, "id": entry.known_as, "folder": str(entry.folder)}
+        for entry, how in ended
+        if how is not None
+    ]
     found = last_runs(settings, limit, name) if not waiting or run_spool.answers(settings) else []
     if as_json:
         runs = [{"run": r.run_id, "name": r.name, "outcome": r.outcome, "seconds": r.seconds} for r in found]
@@ -83,19 +88,8 @@ def run_one(
     values = from_text(notebook.parameters, console.assigned(param or []))
     inputs, outputs = _data(settings, notebook, values, reads, writes)
     with console.progress_bar(hidden=as_json) as progress:
-        execution = run_notebook(
-            settings,
-            NotebookRequest(
-                name,
-                values,
-                inputs=inputs,
-                outputs=outputs,
-                timeout=timeout,
-                memory=memory,
-                force=force,
-                on_progress=progress,
-            ),
-        )
+        limited = NotebookRequest(name, values, inputs=inputs, outputs=outputs, timeout=timeout, memory=memory)
+        execution = run_notebook(settings, replace(limited, force=force, on_progress=progress))
     head = {"outcome": execution.outcome.value, "reason": execution.reason, "run": execution.run_id}
     console.show({**head, "seconds": execution.seconds, "saved": execution.saved, **execution.metrics}, as_json=as_json)
 
@@ -146,8 +140,6 @@ def diff_runs(run: Run, other: Run, *, as_json: AsJson = False) -> None:
 
     Example: champion notebook diff 0123abcd 4567cdef
     """
-    from dataclasses import asdict  # noqa: PLC0415
-
     from champion.runner.run_diff import between  # noqa: PLC0415
 
     first, second = _detail(run), _detail(other)
@@ -209,17 +201,6 @@ def _detail(run: str) -> RunDetail:
     settings = console.settings()
     repair(settings)
     return run_detail.read(settings, run)
-
-
-def _waiting(settings: Settings) -> list[dict[str, str]]:
-    from champion.tracking import run_spool  # noqa: PLC0415
-
-    found = [(entry, run_spool.ended(entry)) for entry in run_spool.entries(settings)]
-    return [
-        {"run": entry.name, "outcome": how.outcome, "id": entry.known_as, "folder": str(entry.folder)}
-        for entry, how in found
-        if how is not None
-    ]
 
 
 def _summary(detail: RunDetail) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Commands for the quality gates: check, list, accept."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import polars as pl

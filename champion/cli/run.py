@@ -1,7 +1,5 @@
 """Commands that run the pipeline: demo, simulate, daily, backfill, features, train, score."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
@@ -56,15 +54,8 @@ def simulate(
             signal=signal,
             progress=lambda done, total: progress(done, total, "simulating"),
         )
-    console.show(
-        {
-            "archive": archive.root,
-            "sessions": len(archive.sessions),
-            "files": archive.files,
-            "written": archive.files_written,
-        },
-        as_json=as_json,
-    )
+    counts = {"sessions": len(archive.sessions), "files": archive.files, "written": archive.files_written}
+    console.show({"archive": archive.root, **counts}, as_json=as_json)
 
 
 def daily(session: Session = None, *, force: Force = False, as_json: AsJson = False) -> None:
@@ -74,15 +65,13 @@ def daily(session: Session = None, *, force: Force = False, as_json: AsJson = Fa
     """
     from champion.pipeline.ingest import fetch  # noqa: PLC0415
 
-    chosen = console.settings()
-    day = console.day(session) if session else None
+    chosen, day = console.settings(), console.day(session) if session else None
     fetch.check(chosen)
     with console.flow_context(chosen, hidden=as_json):
         from flows.market_data import daily_market_data_pipeline  # noqa: PLC0415
 
         # Retries of the whole flow are for unattended runs; here the user sees the error and decides.
-        flow = daily_market_data_pipeline.with_options(retries=0)
-        result = flow(day, force=force)
+        result = daily_market_data_pipeline.with_options(retries=0)(day, force=force)
     console.show(result, as_json=as_json)
 
 
@@ -135,8 +124,7 @@ def features(
     waiting = market_data_lock.changing(chosen, lambda text: console.err.print(text, style="dim"))
     with console.progress_bar(hidden=as_json) as progress, waiting:
         built = build_features(lake, first, last, feature_set=feature_set, limits=limits, progress=progress)
-    cost = {"cost": built.cost} if built.cost else {}
-    console.show({**built.totals, **cost}, as_json=as_json)
+    console.show({**built.totals, **({"cost": built.cost} if built.cost else {})}, as_json=as_json)
 
 
 def train(  # noqa: PLR0913 - its options
@@ -161,18 +149,12 @@ def train(  # noqa: PLR0913 - its options
     Example: champion train --model hist_gradient_boosting
     """
     first, last = (console.day(text) if text else None for text in (start, end))
+    features = "+".join([feature_set, *(add or ())])
     with console.flow_context(console.settings(), hidden=as_json):
         from flows.models import train_model  # noqa: PLC0415
 
         result = train_model(
-            first,
-            last,
-            model,
-            horizon=horizon,
-            universe=universe,
-            feature_set="+".join([feature_set, *(add or ())]),
-            seed=seed,
-            force=force,
+            first, last, model, horizon=horizon, universe=universe, feature_set=features, seed=seed, force=force
         )
     console.show(result, as_json=as_json)
 

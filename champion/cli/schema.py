@@ -1,7 +1,5 @@
 """Commands for data contracts."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer
@@ -43,11 +41,8 @@ def show_contract(
         console.show(head | columns, as_json=True)
         return
     console.show(standing, as_json=False)
-    console.table(
-        f"{contract.label}: {contract.doc}",
-        ["field", "polars", "clickhouse", "unit", "meaning"],
-        [[f.name, f.types.polars, f.clickhouse, f.unit, f.doc] for f in contract.fields],
-    )
+    rows = [[f.name, f.types.polars, f.clickhouse, f.unit, f.doc] for f in contract.fields]
+    console.table(f"{contract.label}: {contract.doc}", ["field", "polars", "clickhouse", "unit", "meaning"], rows)
     console.table("Rules", ["rule", "must not be false"], list(contract.rules.items()))
 
 
@@ -59,14 +54,11 @@ def check(*, as_json: AsJson = False) -> None:
     """
     compared = compatibility.compare(package_data.folder("schemas"))
     if as_json:
-        states = {c.name: {"state": c.state, "released": c.released, "now": c.now} for c in compared}
-        console.show(states, as_json=True)
+        shown = {c.name: {"state": c.state, "released": c.released, "now": c.now} for c in compared}
+        console.show(shown, as_json=True)
     else:
-        console.table(
-            "Contracts",
-            ["contract", "released", "now", "state"],
-            [[c.name, c.released, c.now, c.state] for c in compared],
-        )
+        states = [[c.name, c.released, c.now, c.state] for c in compared]
+        console.table("Contracts", ["contract", "released", "now", "state"], states)
         rows = [
             [c.name, change.field, change.what, "allowed" if change.allowed else "refused", change.why]
             for c in compared

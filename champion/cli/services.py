@@ -1,7 +1,5 @@
 """Commands for servers: serve, deploy, lab, ui, stop."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path
@@ -34,9 +32,8 @@ def lab(
     console.err.print(f"workspace {chosen.home}", soft_wrap=True)
     if root:
         console.err.print("running as root: Jupyter is started with --allow-root", style="yellow")
-    command = jupyter.command(
-        (folder or package_data.folder("notebooks")).absolute(), port=port, browser=browser, root=root
-    )
+    shown = (folder or package_data.folder("notebooks")).absolute()
+    command = jupyter.command(shown, port=port, browser=browser, root=root)
     variables = jupyter.environment(chosen, os.environ)
     file_modes.private_folder(chosen.home / "jupyter")
     file_modes.restore_umask()  # files that a person saves in JupyterLab have that person's umask

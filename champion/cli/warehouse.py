@@ -1,7 +1,5 @@
 """Commands for the warehouse: migrate, load, backup, restore, access, audit."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import asdict
 from typing import Annotated, cast

@@ -8,8 +8,6 @@ Lake and archive are in folders or object stores, in any combination. An archive
 keeps replaced files in its folder `.superseded`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 from collections.abc import Sequence

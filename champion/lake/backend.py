@@ -4,8 +4,6 @@
 Both kinds of path read, list and remove single files themselves.
 """
 
-from __future__ import annotations
-
 import glob
 import os
 import shutil

@@ -8,8 +8,6 @@
 After a crash readers see the year as before or as after, and sealing again completes the work.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -135,7 +133,10 @@ def _commit(
         return None
     order = (contract.sort_by[0], contract.session, *contract.sort_by[1:])  # within a session the order is unchanged
     rows = pl.concat([days[session] for session in kept]).sort(order, maintain_order=True)
-    path = folder / layout.sealed_name(_digest(contract, kept))
+    # A digest of the sessions is in the file's name: a file is never overwritten by one with other sessions.
+    lines = (f"{session} {json.dumps(asdict(manifest), sort_keys=True)}" for session, manifest in kept.items())
+    content = hashlib.sha256("\n".join((contract.label, *lines)).encode()).hexdigest()
+    path = folder / layout.sealed_name(content[:_NAME_DIGITS])
     height, size, digest = partitions.write_data_file(path, contract, rows, "zstd", _ROW_GROUP)
     sealed = SealedYear(path, contract.label, height, size, digest, kept)
     _verify(contract, sealed, days)
@@ -164,12 +165,6 @@ def _verify(contract: Contract, sealed: SealedYear, days: Mapping[date, pl.DataF
 def _require(path: Path, digest: str) -> None:
     if not path.exists() or sha256(path) != digest:
         raise LakeError(f"{path} differs from its manifest; nothing was sealed, see `champion lake verify`")
-
-
-def _digest(contract: Contract, kept: Mapping[date, Manifest]) -> str:
-    """Return a digest of the sessions for the file's name: a file is never overwritten by one with other sessions."""
-    lines = (f"{session} {json.dumps(asdict(manifest), sort_keys=True)}" for session, manifest in kept.items())
-    return hashlib.sha256("\n".join((contract.label, *lines)).encode()).hexdigest()[:_NAME_DIGITS]
 
 
 def index(lake: Lake, name: str) -> bool:

@@ -5,8 +5,6 @@ written, `.datasets/<name>`. The first write to a lake of an earlier version add
 holds. A lake in an object store has no such files.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from champion import contracts

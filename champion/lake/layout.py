@@ -5,8 +5,6 @@ manifest once readers ignore it and its files wait for removal; `_metadata` and 
 readers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from datetime import date
@@ -60,16 +58,11 @@ def partition_folder(root: Path, contract: Contract, session: date, group: str |
     if (group is None) == ("feature_group" in contract.partition_by):
         raise LakeError(f"{contract.label}: group is {group!r}; its groups are {sorted(contract.groups) or 'none'}")
     below = () if group is None else (f"feature_group={group}",)
-    return root.joinpath(contract.layer, contract.dataset, *_session_folders(contract, session), *below)
-
-
-def _session_folders(contract: Contract, session: date) -> Iterator[str]:
-    """Yield the folder names of a session; one `joinpath` per session keeps whole histories fast."""
-    for key in contract.partition_by:
-        if key in _FOLDERS:
-            yield _FOLDERS[key].format(session)
-        elif key != "feature_group":
-            raise LakeError(f"{contract.label}: unknown partition key {key!r}")
+    keys = [key for key in contract.partition_by if key != "feature_group"]
+    if unknown := [key for key in keys if key not in _FOLDERS]:
+        raise LakeError(f"{contract.label}: unknown partition key {unknown[0]!r}")
+    # One `joinpath` per session keeps whole histories fast.
+    return root.joinpath(contract.layer, contract.dataset, *(_FOLDERS[key].format(session) for key in keys), *below)
 
 
 def committed_sessions(

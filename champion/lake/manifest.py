@@ -1,7 +1,5 @@
 """The manifest of a partition, stored as its `_SUCCESS` file: its revisions and the inputs of each."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ Champion lists manifests instead. An index is outdated after the next write; it 
 `is_fresh` compares. A dataset stored by groups has one index per group, as `_metadata_momentum`.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path

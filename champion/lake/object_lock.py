@@ -9,8 +9,6 @@
    `object_path.SLOWEST`, so its last one has ended before another writer starts.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import socket

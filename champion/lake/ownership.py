@@ -4,8 +4,6 @@ A lake gets an id when it first archives. The archive stores that id and the lak
 refused, also a copy while the original exists: two lakes have different files under the same name.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import uuid

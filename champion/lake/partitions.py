@@ -7,8 +7,6 @@ A day partition beside a sealed year is newer and takes precedence. A revision i
 holds exactly this revision, otherwise from its own file; while both exist they are equal.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -126,16 +124,10 @@ def find(
     days = _manifests(root, folders)  # before the sealed years: see the module
     years = sealed_years(root, contract, group, start, end)
     found = {s: kept for year in years.values() for s, kept in year.sessions.items() if _between(s, start, end)}
-    found.update({session: kept for session, kept in days.items() if kept is not None})
-    return [
-        Partition(
-            session,
-            folders.get(session) or layout.partition_folder(root, contract, session, group),
-            found[session],
-            years.get(session.year),
-        )
-        for session in sorted(found)
-    ]
+    found |= {session: kept for session, kept in days.items() if kept is not None}
+    for session in found.keys() - folders.keys():
+        folders[session] = layout.partition_folder(root, contract, session, group)
+    return [Partition(session, folders[session], found[session], years.get(session.year)) for session in sorted(found)]
 
 
 def among(root: Path, contract: Contract, group: str | None, sessions: Sequence[date]) -> dict[date, Partition]:

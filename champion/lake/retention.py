@@ -6,8 +6,6 @@ relative paths there. A partition is removed only if its contract needs no archi
 Months expire as a whole, as in the warehouse; a sealed year expires as a whole with its last month.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date

@@ -5,8 +5,6 @@ a resolver, which Polars calls before each collect: it scans the same files whil
 that now hold the same revisions. Filters and columns are pushed into the scan as usual.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -59,17 +57,13 @@ class Rows(LazyFrameResolver):
         Raises:
             LakeError: some of the rows were removed or replaced since the frame was created.
         """
-        found = self.found if self._files_exist() else self._find_again()
+        place = backend.of(self.root)  # a new frame in an object store saves the request for each file
+        is_new = place.is_remote and 0 <= time.monotonic() - self.created < _NEW
+        exist = is_new or all(place.map(lambda path: path.is_file(), self._files(self.found)))
+        found = self.found if exist else self._find_again()
         version = sha256("\n".join(map(str, self._files(found))).encode()).hexdigest()
         props = ResolvedLazyFrameProps(version_key=version)  # with a key, Polars asks again for each collect
         return (None if version == existing_resolved_version_key else self._scan(found)), props
-
-    def _files_exist(self) -> bool:
-        """Return whether the files still exist; a new frame in an object store saves the request for each."""
-        place = backend.of(self.root)
-        if place.is_remote and 0 <= time.monotonic() - self.created < _NEW:
-            return True
-        return all(place.map(lambda path: path.is_file(), self._files(self.found)))
 
     def _files(self, found: Sequence[Partition]) -> list[Path]:
         return list(dict.fromkeys(one.path(one.manifest.visible(self.as_of)) for one in found))

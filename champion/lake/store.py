@@ -5,8 +5,6 @@ reader never sees half a file, and ignores a partition without a manifest. A cra
 and writing the same again completes the commit.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -146,8 +144,7 @@ class Lake:
         kept = self._unsealed(contract, before) if before and layout.is_append_only(contract) else ()
         path = folder / layout.part_name(len(kept))
         kept_rows = contract.require_valid(contract.conform(frame, group))
-        rows, size, digest = partitions.write_data_file(path, contract, kept_rows)
-        part = Part(path.name, rows, size, digest, dict(inputs), since)
+        part = Part(path.name, *partitions.write_data_file(path, contract, kept_rows), dict(inputs), since)
         inventory.note(self.root, contract.name)
         manifests.write(folder / layout.SUCCESS, Manifest(contract.label, (*kept, part)))
         return True
@@ -313,16 +310,13 @@ class Lake:
 
     def _unsealed(self, contract: Contract, found: Partition) -> tuple[Part, ...]:
         """Return the revisions of a raw partition; one in a sealed file gets its own file again, to keep it."""
-        kept = []
-        for part in found.manifest.parts:
-            sealed = found.sealed_part(part)
-            if sealed is None:
-                kept.append(part)
-                continue
-            scanned = storage.scan([sealed.path], contract)
-            frame = scanned.filter(*only(contract, sealed, {found.session})).collect()
-            rows, size, digest = partitions.write_data_file(found.folder / part.name, contract, contract.conform(frame))
-            kept.append(Part(part.name, rows, size, digest, part.inputs, part.known_at))
+        kept = list(found.manifest.parts)
+        for place, part in enumerate(kept):
+            if (sealed := found.sealed_part(part)) is not None:
+                scanned = storage.scan([sealed.path], contract).filter(*only(contract, sealed, {found.session}))
+                rows = contract.conform(scanned.collect())
+                written = partitions.write_data_file(found.folder / part.name, contract, rows)
+                kept[place] = Part(part.name, *written, part.inputs, part.known_at)
         return tuple(kept)
 
     def _line(self, found: Partition, part: Part) -> bytes:

@@ -6,8 +6,6 @@ killed writers. In an object store the file of a new revision is beside the old 
 manifest is a replaced file or comes from a killed writer, and is removed.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -111,13 +109,7 @@ def _file_names(folder: Path, parts: Iterable[Part]) -> set[str]:
 
 def _replaced(folder: Path) -> list[Path]:
     """Return the revisions that no current manifest lists."""
-    by_folder: dict[Path, list[Path]] = {}
-    for path in sorted(layout.present(folder, "**/part-*.parquet")):
-        by_folder.setdefault(path.parent, []).append(path)
-    current = backend.of(folder).map(_current_files, by_folder)
-    return [
-        path
-        for paths, names in zip(by_folder.values(), current, strict=True)
-        for path in paths
-        if path.name not in names
-    ]
+    found = sorted(layout.present(folder, "**/part-*.parquet"))
+    folders = list(dict.fromkeys(path.parent for path in found))
+    current = dict(zip(folders, backend.of(folder).map(_current_files, folders), strict=True))
+    return [path for path in found if path.name not in current[path.parent]]

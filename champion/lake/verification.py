@@ -1,7 +1,5 @@
 """Verify a lake: each file against its manifest and contract, the manifests against each other."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -127,12 +125,19 @@ def _hash_error(path: Path, digest: str) -> str | None:
 
 
 def _file_error(path: Path, digest: str, rows: int, contract: Contract, group: str | None) -> str | None:
+    """Return how a file's hash, row count or schema differs from its manifest and its contract, None if it does not."""
     if reason := _hash_error(path, digest):
         return reason
     counted = pl.scan_parquet(str(path), glob=False).select(pl.len()).collect().item()
     if counted != rows:
         return f"it holds {quantity(counted, 'row')}, the manifest says {rows}"
-    return _schema_error(path, contract, group)
+    columns = contract.polars_schema
+    wanted = columns if group is None else {c: columns[c] for c in (*contract.ungrouped, *contract.groups[group])}
+    found: Mapping[str, pl.DataType] = pl.scan_parquet(str(path), glob=False).collect_schema()
+    wrong = [f"{name} is {dtype}" for name, dtype in found.items() if wanted.get(name) != dtype]
+    if pl.read_parquet_metadata(str(path)).get(_LABEL) == contract.label:  # an earlier minor version may lack fields
+        wrong += [f"no {name}" for name in wanted if name not in found]
+    return f"its columns are not those of {contract.label}: {', '.join(wrong)}" if wrong else None
 
 
 def _session_error(sealed: SealedYear, contract: Contract) -> str | None:
@@ -143,18 +148,6 @@ def _session_error(sealed: SealedYear, contract: Contract) -> str | None:
         return None
     wrong = min(session for session in {**found, **expected} if found.get(session) != expected.get(session))
     return f"it holds {quantity(found.get(wrong, 0), 'row')} of {wrong}, the manifest says {expected.get(wrong, 0)}"
-
-
-def _schema_error(path: Path, contract: Contract, group: str | None) -> str | None:
-    """Return how a file's schema differs from its contract; an earlier minor version may lack later fields."""
-    columns = contract.polars_schema
-    wanted = columns if group is None else {c: columns[c] for c in (*contract.ungrouped, *contract.groups[group])}
-    found: Mapping[str, pl.DataType] = pl.scan_parquet(str(path), glob=False).collect_schema()
-    label = pl.read_parquet_metadata(str(path)).get(_LABEL, "no contract")
-    wrong = [f"{name} is {dtype}" for name, dtype in found.items() if wanted.get(name) != dtype]
-    if label == contract.label:
-        wrong += [f"no {name}" for name in wanted if name not in found]
-    return f"its columns are not those of {contract.label}: {', '.join(wrong)}" if wrong else None
 
 
 def _index(root: Path, contract: Contract, group: str | None) -> Iterator[Damage]:

@@ -1,7 +1,5 @@
 """Calendar figure: a panel per year with a square per day, which shows missing sessions."""
 
-from __future__ import annotations
-
 from datetime import date
 
 import numpy as np
@@ -44,9 +42,8 @@ def calendar(sessions: pl.DataFrame, label: str = "rows") -> Figure:
     figure, axes = style.panels((_WIDTH, 0.7 + _PANEL * len(years)), grid="none", nrows=len(years))
     for ax, year in zip(axes, years, strict=True):
         _year(ax, year, {day: rows for day, rows in counts.items() if day.year == year}, empty, colors, scale)
-    bar = figure.colorbar(
-        ScalarMappable(scale, colors), ax=axes, shrink=min(1.0, 1.6 / len(years)), aspect=14, label=label, pad=0.01
-    )
+    shrink, rows = min(1.0, 1.6 / len(years)), ScalarMappable(scale, colors)
+    bar = figure.colorbar(rows, ax=axes, shrink=shrink, aspect=14, label=label, pad=0.01)
     bar.outline.set_visible(False)
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
     bar.ax.tick_params(color="#B5B5B5", labelcolor=style.INK, labelsize=8)

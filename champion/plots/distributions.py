@@ -1,7 +1,5 @@
 """Distribution figure: a grid of small histograms on one panel, fast for any number of columns."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,14 +85,17 @@ def _histograms(
     (left, top), size = corner, grid.size
     now, then = finite(values), np.empty(0) if before is None else finite(before)
     text = "no values" if not len(now) else f"always {now[0]:g}" if now[0] == now[-1] else ""
-    scale = "" if text or not _is_wide(now, then) else ", log"
+    low, high = (0.0, 0.0) if text else _range(now, then)
+    scale = ", log" if 0 < _WIDE * low < high else ""
     room = grid.letters - len(scale)
     name = values.name if len(values.name) <= room else f"{values.name[: room - 1]}\N{HORIZONTAL ELLIPSIS}"
     ax.text(left, top + 0.16, name + scale, fontsize=size, va="center")
     if text:
         ax.text(left + _WIDTH / 2, top + 0.55, text, ha="center", va="center", color=style.GREY, fontsize=size)
         return [], []
-    edges = _edges(now, then, logarithmic=bool(scale))
+    if low == high:  # the percentile range is a point
+        low, high = float(now[0]), float(now[-1])
+    edges = np.geomspace(low, high, _BINS + 1) if scale else np.linspace(low, high, _BINS + 1)
     ax.plot([left, left + _WIDTH], [top + _BASE] * 2, color="#B5B5B5", linewidth=0.8)
     look: dict[str, Any] = {"va": "top", "color": style.GREY, "fontsize": size - 2}
     ax.text(left, top + _BASE + 0.04, _short(edges[0]), ha="left", **look)
@@ -105,28 +106,10 @@ def _histograms(
     return steps[:1], steps[1:]
 
 
-def _is_wide(now: style.Values, then: style.Values) -> bool:
-    """Return whether the values need a logarithmic scale."""
-    low, high = _range(now, then)
-    return 0 < _WIDE * low < high
-
-
-def _edges(now: style.Values, then: style.Values, *, logarithmic: bool) -> style.Values:
-    """Return the bin edges over the percentile range of both; if that is a point, over all values of `now`."""
-    low, high = _range(now, then)
-    if low == high:
-        low, high = float(now[0]), float(now[-1])
-    return np.geomspace(low, high, _BINS + 1) if logarithmic else np.linspace(low, high, _BINS + 1)
-
-
 def _range(now: style.Values, then: style.Values) -> tuple[float, float]:
     """Return the lower 1st and the higher 99th percentile of the two."""
-    middles = [
-        (values[int(_TAIL * len(values))], values[-1 - int(_TAIL * len(values))])
-        for values in (now, then)
-        if len(values)
-    ]
-    return float(min(low for low, _ in middles)), float(max(high for _, high in middles))
+    known = [(values, int(_TAIL * len(values))) for values in (now, then) if len(values)]
+    return float(min(values[tail] for values, tail in known)), float(max(values[-1 - tail] for values, tail in known))
 
 
 def _steps(shares: style.Values, left: int, top: int) -> style.Values:

@@ -1,7 +1,5 @@
 """Feature figures for any number of columns: coverage, correlation and drift."""
 
-from __future__ import annotations
-
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes

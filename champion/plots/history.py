@@ -1,6 +1,6 @@
 """Figures of one instrument over time: adjusted for corporate actions, in several versions, with an indicator."""
 
-from __future__ import annotations
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -163,14 +163,6 @@ def _mark(ax: Axes, place: int, text: str, sessions: int, level: int) -> None:
     ax.axvline(place, color=style.GREY, linewidth=0.8, linestyle=(0, (3, 3)))
     if text:
         right = place > sessions * 0.75
-        ax.annotate(
-            text,
-            (place, 1.0),
-            xycoords=("data", "axes fraction"),
-            xytext=(-4 if right else 4, -4 - 13 * level),
-            textcoords="offset points",
-            ha="right" if right else "left",
-            va="top",
-            fontsize=8.5,
-            color=style.INK,
-        )
+        look: dict[str, Any] = {"ha": "right" if right else "left", "va": "top", "fontsize": 8.5, "color": style.INK}
+        beside, where = (-4 if right else 4, -4 - 13 * level), ("data", "axes fraction")
+        ax.annotate(text, (place, 1.0), xycoords=where, xytext=beside, textcoords="offset points", **look)

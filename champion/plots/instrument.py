@@ -1,7 +1,5 @@
 """Figures of one instrument's bars: candles with volume and lines, and the delivered share."""
 
-from __future__ import annotations
-
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes

@@ -1,7 +1,5 @@
 """Figures of the ledgers: runs with outcome and duration, and the champion over time."""
 
-from __future__ import annotations
-
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
@@ -34,9 +32,7 @@ def runs(ledger: pl.DataFrame) -> Figure:
         ax.annotate(text, (length, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
     names = [f"{name}   {started}" for started, name in shown.select("started", "name").iter_rows()]
     ax.set_yticks(places, names)
-    ax.set_ylim(shown.height - 0.4, -0.6)
-    ax.set_xlim(0, max([1.0, *seconds]) * 1.3)
-    ax.set_xlabel("seconds")
+    ax.set(ylim=(shown.height - 0.4, -0.6), xlim=(0, max([1.0, *seconds]) * 1.3), xlabel="seconds")
     bad = sum(_color(outcome) == style.VERMILION for outcome in outcomes)
     ax.set_title(f"Runs: {bad} of {shown.height} did not succeed" if bad else f"Runs: none of {shown.height} failed")
     return figure
@@ -63,9 +59,8 @@ def champions(decisions: pl.DataFrame) -> Figure:
         x = [places[at] for at in done["at"]]
         ax.step([*x, len(places)], [*done["version"], done["version"][-1]], where="post", color=style.BLUE, linewidth=3)
         ax.scatter(x, done["version"].to_list(), color=style.BLUE, s=70, zorder=3)
-    ax.scatter(
-        [places[at] for at in refused["at"]], refused["version"].to_list(), color=style.VERMILION, s=70, marker="X"
-    )
+    x = [places[at] for at in refused["at"]]
+    ax.scatter(x, refused["version"].to_list(), color=style.VERMILION, s=70, marker="X")
     ax.set_xticks(list(places.values()), [f"{at:%-d %b %Y\n%H:%M}" for at in places])
     ax.set_xlim(-0.5, len(places))
     versions = decisions["version"].unique().sort().to_list()

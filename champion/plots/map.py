@@ -1,12 +1,9 @@
 """Market maps: instruments as areas of turnover, and index returns over several spans."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -46,8 +43,14 @@ def market_map(bars: pl.DataFrame, n: int = 60) -> Figure:
     turnover = shown["turnover"].cast(pl.Float64).to_numpy()
     boxes = squarify((turnover / turnover.sum() * width * height).tolist(), (0.0, 0.0, width, height))
     colors, scale = _diverging(_LIMIT)
-    for box, row in zip(boxes, shown.iter_rows(named=True), strict=True):
-        _tile(ax, box, row["symbol"], row["change"], (colors, scale))
+    for (left, top, wide, high), row in zip(boxes, shown.iter_rows(named=True), strict=True):
+        color = colors(scale(row["change"]))
+        ax.add_patch(Rectangle((left, top), wide, high, facecolor=color, edgecolor="white", linewidth=1.2))
+        size = min(13.0, 9 * wide / max(len(row["symbol"]), 6), 2.2 * high)  # in points; both lines fit
+        if size >= 5:  # noqa: PLR2004 - smaller is not legible
+            ink = "white" if abs(row["change"]) > _DARK * _LIMIT else style.INK
+            text = f"{row['symbol']}\n{style.percent(row['change'])}"
+            ax.text(left + wide / 2, top + high / 2, text, ha="center", va="center", fontsize=size, color=ink)
     ax.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     share = float(turnover.sum() / known["turnover"].sum())
@@ -111,9 +114,8 @@ def squarify(areas: Sequence[float], box: _Box) -> list[_Box]:
         offset = 0.0
         for area in row:
             length = area / depth
-            placed.append(
-                (left, top + offset, depth, length) if width >= height else (left + offset, top, length, depth)
-            )
+            upright = (left, top + offset, depth, length)
+            placed.append(upright if width >= height else (left + offset, top, length, depth))
             offset += length
         if width >= height:
             left, width = left + depth, width - depth
@@ -126,19 +128,6 @@ def _worst(row: Sequence[float], side: float) -> float:
     """Return the worst aspect ratio in a row along `side`."""
     total = sum(row)
     return max(side**2 * max(row) / total**2, total**2 / (side**2 * min(row)))
-
-
-def _tile(ax: Axes, box: _Box, symbol: str, change: float, look: tuple[Colormap, Normalize]) -> None:
-    left, top, width, height = box
-    colors, scale = look
-    ax.add_patch(
-        Rectangle((left, top), width, height, facecolor=colors(scale(change)), edgecolor="white", linewidth=1.2)
-    )
-    size = min(13.0, 9 * width / max(len(symbol), 6), 2.2 * height)  # in points; both lines fit
-    if size >= 5:  # noqa: PLR2004 - smaller is not legible
-        color = "white" if abs(change) > _DARK * _LIMIT else style.INK
-        text = f"{symbol}\n{style.percent(change)}"
-        ax.text(left + width / 2, top + height / 2, text, ha="center", va="center", fontsize=size, color=color)
 
 
 def _diverging(limit: float) -> tuple[Colormap, Normalize]:

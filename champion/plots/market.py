@@ -1,7 +1,5 @@
 """Market figures: ingested rows, turnover, breadth and movers."""
 
-from __future__ import annotations
-
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
@@ -33,14 +31,10 @@ def sessions_and_rows(sessions: pl.DataFrame) -> Figure:
     style.session_bars(lower, places, sessions["rejected"].to_numpy(), style.VERMILION)
     share = rejected / (bars + rejected) if rejected else 0.0
     upper.set_title(f"Rows by session: {quantity(bars, 'bar')}")
-    lower.set_title(
-        f"{quantity(rejected, 'line rejected', 'lines rejected')} ({style.percent(share, 2)})",
-        fontsize=10,
-        color=style.VERMILION,
-    )
+    lines = f"{quantity(rejected, 'line rejected', 'lines rejected')} ({style.percent(share, 2)})"
+    lower.set_title(lines, fontsize=10, color=style.VERMILION)
     upper.set_ylabel("bars")
-    lower.set_ylabel("rejected")
-    lower.set_ylim(0, max(1.0, sessions["rejected"].to_numpy().max() * 1.1))
+    lower.set(ylabel="rejected", ylim=(0, max(1.0, sessions["rejected"].to_numpy().max() * 1.1)))
     for ax, ticks in ((upper, 6), (lower, 3)):
         ax.yaxis.set_major_locator(MaxNLocator(ticks, integer=True))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
@@ -132,6 +126,5 @@ def movers(bars: pl.DataFrame, n: int = 10) -> Figure:
     style.bar_labels(ax, [style.percent(value) for value in shown["change"]])
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.percent(value, 0)))
     ax.margins(x=0.12)
-    ax.set_xlabel("change from the previous close")
-    ax.set_title(f"Movers: {gainers.height} gainers, {losers.height} losers")
+    ax.set(xlabel="change from the previous close", title=f"Movers: {gainers.height} gainers, {losers.height} losers")
     return figure

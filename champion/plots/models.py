@@ -1,7 +1,5 @@
 """Figures of a model out of sample: rank IC, returns, errors, calibration and importance of inputs."""
 
-from __future__ import annotations
-
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
@@ -43,8 +41,7 @@ def ic_series(ic: pl.DataFrame) -> Figure:
         style.line(upper, places, rolling, label=f"mean of {style.ROLLING} sessions")
         style.legend_above(upper)
     style.line(lower, places, values.cum_sum().to_numpy())
-    upper.set_title(f"Rank IC: mean {style.signed(mean, '.3f')}, ICIR {ratio}")
-    upper.set_ylabel("per session")
+    upper.set(title=f"Rank IC: mean {style.signed(mean, '.3f')}, ICIR {ratio}", ylabel="per session")
     lower.set_ylabel("running sum")
     for ax in (upper, lower):
         ax.axhline(0, color=style.INK, linewidth=0.8)
@@ -79,9 +76,8 @@ def ic_decay(decay: pl.DataFrame) -> Figure:
         ax.annotate(text, (place, mean), xytext=(9, 0), textcoords="offset points", va="center", fontsize=9)
     best = int(np.argmax(means))
     ahead = decay["horizon"][best]
-    ax.set_title(
-        f"IC by horizon: highest at {ahead} session{'' if ahead == 1 else 's'}, {style.signed(means[best], '.3f')}"
-    )
+    highest = f"highest at {ahead} session{'' if ahead == 1 else 's'}, {style.signed(means[best], '.3f')}"
+    ax.set_title(f"IC by horizon: {highest}")
     ax.set(xlabel="sessions ahead", ylabel="mean IC, two standard errors")
     return figure
 
@@ -105,9 +101,8 @@ def quantile_bars(quantiles: pl.DataFrame) -> Figure:
     ax.margins(y=0.15)
     spread = style.signed(points[-1] - points[0], ",.1f")
     ax.set_title(f"Forward return by score quantile: top less bottom {spread} bp")
-    ax.set(
-        xlabel=f"quantile of scores (1 lowest, {quantiles['quantile'][-1]} highest)", ylabel="mean return, basis points"
-    )
+    ax.set_xlabel(f"quantile of scores (1 lowest, {quantiles['quantile'][-1]} highest)")
+    ax.set_ylabel("mean return, basis points")
     return figure
 
 

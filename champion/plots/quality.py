@@ -1,7 +1,5 @@
 """Quality figure: one row per gate with its result, value, limit and detail."""
 
-from __future__ import annotations
-
 import textwrap
 from typing import Any
 
@@ -14,11 +12,8 @@ from champion.plots import style
 _LINE, _LINES = 56, 2  # characters per line, and lines, of a detail
 _COLUMNS = {"result": 0.01, "gate": 0.15, "value": 0.39, "limit": 0.5, "detail": 0.53}
 _NUMBERS = {"value", "limit"}
-_PASSED, _WARNING, _ERROR = (
-    ("\N{CHECK MARK}", style.GREEN),
-    ("\N{WARNING SIGN}", "#A56A00"),
-    ("\N{BALLOT X}", style.VERMILION),
-)
+_PASSED, _ERROR = ("\N{CHECK MARK}", style.GREEN), ("\N{BALLOT X}", style.VERMILION)
+_WARNING = ("\N{WARNING SIGN}", "#A56A00")
 
 
 @style.plot(

@@ -4,8 +4,6 @@ Figures are created without pyplot, so there is no global state. The decorator `
 rows that cannot be drawn, draws with the style `LOOK` and writes the footer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import wraps

@@ -3,8 +3,6 @@
 A link that crosses a level has a position on it, as boxes have, so no line runs through a box.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TypeAlias
@@ -119,10 +117,8 @@ def _draw_box(axes: Axes, row: Mapping[str, str], x: float, y: float) -> None:
     shape = "round,pad=0,rounding_size=0.06"
     axes.add_patch(FancyBboxPatch((left, top), _WIDE, _HIGH, shape, edgecolor=frame, facecolor="white", lw=line))
     axes.add_patch(FancyBboxPatch((left, top), 0.07, _HIGH, "square,pad=0", color=colour, lw=0))
-    axes.text(left + 0.17, top + 0.22, _cut(row["name"]), fontsize=8.5, fontweight="bold", color=INK, va="center")
+    name = row["name"]
+    name = name if len(name) <= _LONGEST else f"{name[: _LONGEST // 2]}…{name[-_LONGEST // 2 :]}"
+    axes.text(left + 0.17, top + 0.22, name, fontsize=8.5, fontweight="bold", color=INK, va="center")
     text = ", ".join(filter(None, [row["span"] or row["kind"], "" if sound else row["state"]]))
     axes.text(left + 0.17, top + 0.46, text, fontsize=7.5, color=GREY if sound else VERMILION, va="center")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"

@@ -1,7 +1,5 @@
 """Validation figures: a result by fold, month, delay and group, and against another model."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -95,9 +93,8 @@ def portfolio_turnover(equity: pl.DataFrame) -> Figure:
     traded, cost = equity["turnover"].cast(pl.Float64).to_numpy(), equity["cost"].cast(pl.Float64).to_numpy()
     style.session_bars(upper, places, traded, style.SKY)
     style.line(lower, places, 100 * cost.cumsum(), style.VERMILION)
-    upper.set_title(
-        f"Portfolio turnover: {traded.mean():.2f} per rebalance, total costs {style.percent(cost.sum())} of capital"
-    )
+    total = f"total costs {style.percent(cost.sum())} of capital"
+    upper.set_title(f"Portfolio turnover: {traded.mean():.2f} per rebalance, {total}")
     upper.set_ylabel("weight traded")
     lower.set_ylabel("total costs, %")
     return figure
@@ -149,10 +146,8 @@ def ic_by_lag(decay: pl.DataFrame) -> Figure:
     ax.axhline(0, color=style.INK, linewidth=0.8)
     ax.set_xticks(lags)
     ax.set(xlabel="delay of trading, sessions", ylabel="mean rank IC")
-    ax.set_title(
-        f"Rank IC by delay: {style.signed(values[0], '.3f')} at {lags[0]}, {style.signed(values[-1], '.3f')} at "
-        f"{quantity(int(lags[-1]), 'session')}"
-    )
+    first, last = (style.signed(value, ".3f") for value in (values[0], values[-1]))
+    ax.set_title(f"Rank IC by delay: {first} at {lags[0]}, {last} at {quantity(int(lags[-1]), 'session')}")
     return figure
 
 
@@ -175,6 +170,5 @@ def ic_by_group(groups: pl.DataFrame, names: Sequence[str] | None = None) -> Fig
     style.bar_labels(ax, [style.signed(value, ".3f") for value in values])
     ax.axvline(0, color=style.INK, linewidth=0.8)
     ax.margins(x=0.15)
-    ax.set(xlabel="mean rank IC")
-    ax.set_title("Rank IC by group of instruments")
+    ax.set(xlabel="mean rank IC", title="Rank IC by group of instruments")
     return figure

@@ -82,146 +82,107 @@ class Settings(BaseSettings):
         extra="forbid",
         env_ignore_empty=True,
         hide_input_in_errors=True,
+        use_attribute_docstrings=True,  # the descriptions
     )
 
-    home: types.Home = Field(Path("data"), description="Workspace folder: lake, warehouse, stores, logs.")
-    lake_uri: str | None = Field(
-        None,
-        pattern=r"^s3://[^/]+",
-        description="s3://bucket/prefix of the lake; default: a folder in the workspace.",
-    )
-    archive: types.ArchiveBase = Field(NSE_ARCHIVE, description="Archive base: a folder, file:// or http(s):// URL.")
-    archive_pause: float = Field(0.34, ge=0, description="Seconds between two requests to a web archive.")
-    archive_silence: types.Positive = Field(30.0, description="Seconds to wait for data from a web archive.")
-    lists: str | None = Field(
-        None, description="Folder with downloaded lists of corporate actions; default: the archive."
-    )
-    warehouse_dsn: types.SecretUrl | None = Field(
-        None, description="clickhouse://user:password@host:8123/db, or empty for the embedded engine."
-    )
-    warehouse_cluster: str | None = Field(
-        None,
-        pattern=r"^[\w.-]+$",
-        description="Name of the server's cluster, whose replicas all hold the warehouse; empty: one server.",
-    )
-    query_seconds: types.Count = Field(300, description="Longest time of one warehouse query, in seconds.")
-    query_memory: types.Count = Field(4096, description="Most memory of one warehouse query and its result, in MiB.")
-    tracking_uri: types.SecretUrl | None = Field(
-        None, description="MLflow tracking URI, as https://user:password@host; default: SQLite in the workspace."
-    )
-    artifacts_uri: str | None = Field(
-        None, description="s3://bucket/prefix for MLflow's artifacts; default: a folder in the workspace."
-    )
-    prefect_api_url: str | None = Field(None, description="A Prefect API; default: one local server per workspace.")
-    prefect_database_url: types.SecretUrl | None = Field(
-        None, description="postgresql:// URL for the local Prefect server; default: SQLite in the workspace."
-    )
-    prefect_login: types.Login | None = Field(
-        None, description="user:password of the Prefect server; default: a generated one, kept in the workspace."
-    )
-    task_runner: str = Field(
-        "threads",
-        pattern=r"^(threads|dask|(tcp|tls)://.+)$",
-        description="Where submitted tasks run: threads, dask, or a Dask scheduler's tcp:// address.",
-    )
-    prefect_port: types.Port | None = Field(None, description="Prefect's port; default: a free one.")
-    mlflow_port: types.Port | None = Field(None, description="MLflow's port; default: a free one.")
-    work_pool: str = Field("champion", description="Work pool that deployments run in.")
-    holidays: types.Dates = Field(
-        "",
-        description="Dates on which the exchange is closed, as 2026-01-26, separated by commas or spaces.",
-    )
-    notify_block: str | None = Field(
-        None, description="Prefect notification block for failures, as slack-webhook/champion-alerts."
-    )
-    notify_url: types.SecretUrl | None = Field(
-        None,
-        description="Webhook that receives failures as JSON {\"text\": ...}, as Slack's and Mattermost's do.",
-    )
-    disk_free_gb: float = Field(5.0, ge=0, description="Least free disk space for the health check, in GB.")
-    notebook_timeout: types.Count = Field(1800, description="Longest time of one notebook cell, in seconds.")
-    notebook_memory: types.Count | None = Field(
-        None, description="Most memory of a notebook's kernel, in MiB; empty: no limit."
-    )
-    raw_years: types.Count | None = Field(None, description="Years raw data is kept; empty keeps all.")
-    normalized_years: types.Count | None = Field(None, description="Years normalized data is kept.")
-    features_years: types.Count | None = Field(None, description="Years features are kept.")
-    pages_days: int = Field(
-        30,
-        ge=0,
-        description="Days for which runs keep their pages and figures, and sessions their reports; 0: for ever.",
-    )
-    prefect_days: types.Count = Field(
-        30, description="Days for which the workspace's Prefect server keeps finished flow runs."
-    )
-    gate_margin: float = Field(0.002, ge=0, description="Mean rank IC by which a challenger must beat the champion.")
-    gate_level: float = Field(
-        0.025,
-        gt=0,
-        lt=0.5,
-        description="Significance level of the gate: the rate at which it may accept a worthless challenger.",
-    )
-    model_sessions: types.Count = Field(
-        250, description="Sessions after its last training session that a champion may score."
-    )
-    promotion_webhook: types.SecretUrl | None = Field(
-        None, description="URL that receives every change of champion, as JSON; empty: none."
-    )
-    feature_sets: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("v1",),
-        min_length=1,
-        description="Feature sets that flows build: versions, or your own as module:NAME.",
-    )
-    model_packages: Annotated[tuple[str, ...], NoDecode] = Field(
-        (),
-        description="Trusted packages, besides scikit-learn's, whose types a model may contain, as lightgbm,mine.",
-    )
-    quality_completeness: types.Share = Field(
-        _LIMITS.completeness, description="Least share of known values in a critical column."
-    )
-    quality_rejected: types.Share = Field(
-        _LIMITS.rejected, description="Largest share of a session's rows in quarantine."
-    )
-    quality_row_count: types.Positive = Field(
-        _LIMITS.row_count, description="Largest change of a session's row count from the recent median."
-    )
-    quality_churn: float = Field(
-        _LIMITS.churn,
-        gt=0,
-        le=1,
-        description="Largest share of instruments that enter or leave between two sessions.",
-    )
-    quality_highest_price: types.Positive = Field(
-        _LIMITS.highest_price, description="Highest plausible close, in rupees."
-    )
-    quality_broken_closes: types.Share = Field(
-        _LIMITS.broken_closes, description="Largest share of previous closes that differ from the lake's."
-    )
-    quality_inconsistent: types.Share = Field(
-        _LIMITS.inconsistent, description="Largest share of bars whose turnover does not fit their volume."
-    )
-    quality_gap: types.Positive = Field(
-        _LIMITS.gap, description="Relative distance of an open from the previous close that counts as a gap."
-    )
-    quality_gap_share: types.Share = Field(
-        _LIMITS.gap_share, description="Largest share of bars with an unexplained gap."
-    )
-    quality_stale_days: types.Positive = Field(
-        _LIMITS.stale_days, description="Days after which the last session is stale."
-    )
-    quality_hole_days: int = Field(
-        _LIMITS.hole_days,
-        ge=1,
-        description="Largest number of days between two sessions that gates compare; more days are missing data.",
-    )
-    lake_archive: types.FolderOrBucket | None = Field(
-        None, description="Folder or s3://bucket/prefix to which old partitions are copied; empty: none."
-    )
-    lake_archive_class: str | None = Field(
-        None,
-        pattern=r"^[A-Z_]+$",
-        description="Storage class of files archived to s3://, as GLACIER_IR; empty: the bucket's own.",
-    )
+    home: types.Home = Path("data")
+    """Workspace folder: lake, warehouse, stores, logs."""
+    lake_uri: str | None = Field(None, pattern=r"^s3://[^/]+")
+    """s3://bucket/prefix of the lake; default: a folder in the workspace."""
+    archive: types.ArchiveBase = NSE_ARCHIVE
+    """Archive base: a folder, file:// or http(s):// URL."""
+    archive_pause: float = Field(0.34, ge=0)
+    """Seconds between two requests to a web archive."""
+    archive_silence: types.Positive = 30.0
+    """Seconds to wait for data from a web archive."""
+    lists: str | None = None
+    """Folder with downloaded lists of corporate actions; default: the archive."""
+    warehouse_dsn: types.SecretUrl | None = None
+    """clickhouse://user:password@host:8123/db, or empty for the embedded engine."""
+    warehouse_cluster: str | None = Field(None, pattern=r"^[\w.-]+$")
+    """Name of the server's cluster, whose replicas all hold the warehouse; empty: one server."""
+    query_seconds: types.Count = 300
+    """Longest time of one warehouse query, in seconds."""
+    query_memory: types.Count = 4096
+    """Most memory of one warehouse query and its result, in MiB."""
+    tracking_uri: types.SecretUrl | None = None
+    """MLflow tracking URI, as https://user:password@host; default: SQLite in the workspace."""
+    artifacts_uri: str | None = None
+    """s3://bucket/prefix for MLflow's artifacts; default: a folder in the workspace."""
+    prefect_api_url: str | None = None
+    """A Prefect API; default: one local server per workspace."""
+    prefect_database_url: types.SecretUrl | None = None
+    """postgresql:// URL for the local Prefect server; default: SQLite in the workspace."""
+    prefect_login: types.Login | None = None
+    """user:password of the Prefect server; default: a generated one, kept in the workspace."""
+    task_runner: str = Field("threads", pattern=r"^(threads|dask|(tcp|tls)://.+)$")
+    """Where submitted tasks run: threads, dask, or a Dask scheduler's tcp:// address."""
+    prefect_port: types.Port | None = None
+    """Prefect's port; default: a free one."""
+    mlflow_port: types.Port | None = None
+    """MLflow's port; default: a free one."""
+    work_pool: str = "champion"
+    """Work pool that deployments run in."""
+    holidays: types.Dates = ""
+    """Dates on which the exchange is closed, as 2026-01-26, separated by commas or spaces."""
+    notify_block: str | None = None
+    """Prefect notification block for failures, as slack-webhook/champion-alerts."""
+    notify_url: types.SecretUrl | None = None
+    """Webhook that receives failures as JSON {"text": ...}, as Slack's and Mattermost's do."""
+    disk_free_gb: float = Field(5.0, ge=0)
+    """Least free disk space for the health check, in GB."""
+    notebook_timeout: types.Count = 1800
+    """Longest time of one notebook cell, in seconds."""
+    notebook_memory: types.Count | None = None
+    """Most memory of a notebook's kernel, in MiB; empty: no limit."""
+    raw_years: types.Count | None = None
+    """Years raw data is kept; empty keeps all."""
+    normalized_years: types.Count | None = None
+    """Years normalized data is kept."""
+    features_years: types.Count | None = None
+    """Years features are kept."""
+    pages_days: int = Field(30, ge=0)
+    """Days for which runs keep their pages and figures, and sessions their reports; 0: for ever."""
+    prefect_days: types.Count = 30
+    """Days for which the workspace's Prefect server keeps finished flow runs."""
+    gate_margin: float = Field(0.002, ge=0)
+    """Mean rank IC by which a challenger must beat the champion."""
+    gate_level: float = Field(0.025, gt=0, lt=0.5)
+    """Significance level of the gate: the rate at which it may accept a worthless challenger."""
+    model_sessions: types.Count = 250
+    """Sessions after its last training session that a champion may score."""
+    promotion_webhook: types.SecretUrl | None = None
+    """URL that receives every change of champion, as JSON; empty: none."""
+    feature_sets: Annotated[tuple[str, ...], NoDecode] = Field(("v1",), min_length=1)
+    """Feature sets that flows build: versions, or your own as module:NAME."""
+    model_packages: Annotated[tuple[str, ...], NoDecode] = ()
+    """Trusted packages, besides scikit-learn's, whose types a model may contain, as lightgbm,mine."""
+    quality_completeness: types.Share = _LIMITS.completeness
+    """Least share of known values in a critical column."""
+    quality_rejected: types.Share = _LIMITS.rejected
+    """Largest share of a session's rows in quarantine."""
+    quality_row_count: types.Positive = _LIMITS.row_count
+    """Largest change of a session's row count from the recent median."""
+    quality_churn: float = Field(_LIMITS.churn, gt=0, le=1)
+    """Largest share of instruments that enter or leave between two sessions."""
+    quality_highest_price: types.Positive = _LIMITS.highest_price
+    """Highest plausible close, in rupees."""
+    quality_broken_closes: types.Share = _LIMITS.broken_closes
+    """Largest share of previous closes that differ from the lake's."""
+    quality_inconsistent: types.Share = _LIMITS.inconsistent
+    """Largest share of bars whose turnover does not fit their volume."""
+    quality_gap: types.Positive = _LIMITS.gap
+    """Relative distance of an open from the previous close that counts as a gap."""
+    quality_gap_share: types.Share = _LIMITS.gap_share
+    """Largest share of bars with an unexplained gap."""
+    quality_stale_days: types.Positive = _LIMITS.stale_days
+    """Days after which the last session is stale."""
+    quality_hole_days: int = Field(_LIMITS.hole_days, ge=1)
+    """Largest number of days between two sessions that gates compare; more days are missing data."""
+    lake_archive: types.FolderOrBucket | None = None
+    """Folder or s3://bucket/prefix to which old partitions are copied; empty: none."""
+    lake_archive_class: str | None = Field(None, pattern=r"^[A-Z_]+$")
+    """Storage class of files archived to s3://, as GLACIER_IR; empty: the bucket's own."""
 
     @field_validator("*", mode="before")
     @classmethod

@@ -5,8 +5,6 @@ must not receive a password from the environment. So an address from `champion.t
 elsewhere would be sent to it; credentials in `champion.toml` itself may be sent there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

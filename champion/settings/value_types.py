@@ -1,7 +1,5 @@
 """The types of settings: validation of a text, and conversion of a value to text for the environment."""
 
-from __future__ import annotations
-
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any

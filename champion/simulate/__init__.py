@@ -22,8 +22,6 @@ rank correlation over five sessions is about 0.10 at `signal=0.5` and 0.18 at 1.
 all actions, are martingales with independent returns, so a model that ranks them better than luck uses future data.
 """
 
-from __future__ import annotations
-
 from champion.simulate.actions import Action
 from champion.simulate.archive import SimulatedArchive, publish
 from champion.simulate.changes import Change

@@ -3,30 +3,18 @@
 Dividends and rights issues are planned as a share of the price; `settle` computes their amounts at the ex-date.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from datetime import date
+from typing import Literal
 
-if TYPE_CHECKING:
-    from datetime import date
+import numpy as np
 
-    import numpy as np
-
-    from champion.simulate.universe import Instrument
+from champion.simulate.universe import Instrument
 
 Kind = Literal[
-    "split",
-    "bonus",
-    "bonus and split",
-    "consolidation",
-    "rights",
-    "demerger",
-    "dividend",
-    "special dividend",
-    "preference bonus",
-    "meeting",
-]
+    "split", "bonus", "bonus and split", "consolidation", "rights", "demerger",
+    "dividend", "special dividend", "preference bonus", "meeting",
+]  # fmt: skip
 PAYOUTS = ("dividend", "special dividend")
 NEW_FACES = {10: (5, 2, 1), 5: (1,), 2: (1,)}
 SPLITS = (
@@ -93,7 +81,10 @@ def settle(action: Action, close: int) -> Action:
     if action.kind in PAYOUTS:
         unit = SMALLEST_AMOUNT if action.kind == "dividend" else WHOLE_RUPEE
         paid = max(unit, round(action.share * close / unit) * unit)
-        return replace(action, amount=paid / 100, purpose=action.purpose.format(_rupees(paid)))
+        rupees, paise = divmod(paid, 100)
+        amount = f"{rupees}.{paise:02d}" if paise else str(rupees)
+        text = f"{'Rs' if rupees > 1 or (rupees and paise) else 'Re'} {amount}"
+        return replace(action, amount=paid / 100, purpose=action.purpose.format(text))
     if action.kind == "rights":
         new, held = map(int, action.ratio.split(":"))
         premium = max(1, round(action.share * close / 100) - action.face_value)
@@ -150,9 +141,3 @@ def special_dividend(instrument: Instrument, position: int, ex_date: date, rng: 
 def preference_bonus(instrument: Instrument, position: int, ex_date: date) -> Action:
     """Return a bonus of preference shares, which does not change the equity's price."""
     return Action(position, ex_date, "preference bonus", 1.0, PREFERENCE, instrument.face_value, "1:116")
-
-
-def _rupees(paid: int) -> str:
-    rupees, paise = divmod(paid, 100)
-    amount = f"{rupees}.{paise:02d}" if paise else str(rupees)
-    return f"{'Rs' if rupees > 1 or (rupees and paise) else 'Re'} {amount}"

@@ -1,26 +1,19 @@
 """Write the simulated archive: the files of each session, then the lists, and last the marker."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from champion.errors import UsageError
 from champion.simulate import calendar, files, indices, lists, market, universe
-from champion.simulate.actions import settle
-from champion.simulate.events import plan as plan_events
+from champion.simulate.actions import Action, settle
+from champion.simulate.changes import Change
+from champion.simulate.events import Events, plan as plan_events
 from champion.simulate.marker import claim, digest, fingerprint, on_disk, seal, write
+from champion.simulate.universe import Instrument
 from champion.sources.publications import bhavcopy_paths, delivery_paths, index_paths
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from champion.simulate.actions import Action
-    from champion.simulate.changes import Change
-    from champion.simulate.events import Events
-    from champion.simulate.universe import Instrument
 
 START, END = date(2023, 1, 2), date(2024, 12, 31)
 _FIRST, _LAST = date(1990, 1, 1), date(2099, 12, 31)
@@ -75,17 +68,11 @@ def publish(
     Raises:
         UsageError: an argument is out of range, or `root` contains anything but this archive.
     """
-    plan = _plan(
-        {
-            "instruments": instruments,
-            "start": start.isoformat(),
-            "end": end.isoformat(),
-            "seed": seed,
-            "signal": float(signal),
-            "corporate_actions": corporate_actions,
-        }
-    )
-    paths = _paths(plan)
+    span = {"start": start.isoformat(), "end": end.isoformat()}
+    drawn = {"seed": seed, "signal": float(signal), "corporate_actions": corporate_actions}
+    plan = _plan({"instruments": instruments, **span, **drawn})
+    dated = [path for session in plan.sessions for path in (*dict(_bhavcopies(session)), *_reports(session))]
+    paths = [*dated, *_lists(plan)]
     marker = claim(root, plan.arguments)
     closes, written = marker.closes, 0
     if not marker.digest or digest(on_disk(root, paths)) != marker.digest:
@@ -132,12 +119,6 @@ def _plan(arguments: dict[str, Any]) -> _Plan:
     return _Plan(arguments, members, sessions, happened)
 
 
-def _paths(plan: _Plan) -> list[str]:
-    """Return every path of the archive, relative to its root, in the order of writing."""
-    dated = [path for session in plan.sessions for path in (*dict(_bhavcopies(session)), *_reports(session))]
-    return [*dated, *_lists(plan)]
-
-
 def _bhavcopies(session: date) -> list[tuple[str, bool]]:
     """Return the paths of a session's bhavcopies and whether each is in UDiFF."""
     udiff, legacy, *_ = bhavcopy_paths(session)
@@ -159,7 +140,7 @@ def _lists(plan: _Plan) -> tuple[str, str, str]:
 def _contents(
     plan: _Plan, closes: dict[tuple[int, date], int], progress: Callable[[int, int], None] | None
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield each file's path and bytes, in the order of `_paths`, and fill `closes`, which `_settle_all` needs."""
+    """Yield each file's path and bytes, in the order of writing, and fill `closes`, which `_settle_all` needs."""
     identity = files.identities(plan.universe)
     by_session: dict[date, list[Change]] = {}
     for change in plan.events.changes:

@@ -5,8 +5,6 @@ real holidays but do not equal them. Special sessions: Muhurat trading on Diwali
 1 February when it falls on a weekend, and the three Saturdays of 2024.
 """
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 from functools import cache
 

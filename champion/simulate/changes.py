@@ -1,16 +1,10 @@
 """Changes of a simulated instrument's names: symbol, series and ISIN."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from datetime import date
+from typing import Literal
 
-from champion.simulate.universe import next_isin
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    from champion.simulate.universe import Instrument
+from champion.simulate.universe import Instrument, next_isin
 
 NEW_NAMES = ("IND", "LTD", "CORP", "NEW")
 

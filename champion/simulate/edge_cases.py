@@ -12,20 +12,14 @@ any kind occurs twice; none occurs in a special session. They have their own str
 - special dividend: a large part of the price.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from datetime import date
 
 import numpy as np
 
 from champion.simulate import actions as corporate, calendar
+from champion.simulate.actions import Action
 from champion.simulate.changes import Change, reissue_isin, rename_symbol
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    from champion.simulate.actions import Action
-    from champion.simulate.universe import Instrument
+from champion.simulate.universe import Instrument
 
 YEARLY_RATES = {
     "rights": 0.008,
@@ -43,7 +37,11 @@ ISIN_DELAY = 3  # sessions, excluded: 0 to 2
 def plan(
     universe: tuple[Instrument, ...], sessions: tuple[date, ...], free: list[int], seed: int, taken: set[str]
 ) -> tuple[list[Action], list[Change]]:
-    """Return the rare events of the `free` positions; new symbols are added to `taken`."""
+    """Return the rare events of the `free` positions; new symbols are added to `taken`.
+
+    The first date of an event is in the second fifth of the sessions, its second between their middle and the end of
+    the fourth.
+    """
     rng = np.random.default_rng((seed, 4))
     places = [int(place) for place in rng.permutation(sorted(free))]
     most = max(1, len(places) // 10)
@@ -51,50 +49,35 @@ def plan(
         kind: min(most, -int(-len(universe) * rate * len(sessions) // YEAR)) for kind, rate in YEARLY_RATES.items()
     }
     kinds = [kind for turn in range(most) for kind, count in counts.items() if turn < count]
+    usual = [session for session in sessions if not calendar.is_special(session)]
+    fifth = len(usual) // 5
     actions: list[Action] = []
     changes: list[Change] = []
     for position, kind in zip(places, kinds, strict=False):
-        new_actions, new_changes = _event(kind, universe[position], position, sessions, taken, rng)
-        actions += new_actions
-        changes += new_changes
-    return actions, changes
-
-
-def _event(
-    kind: str,
-    instrument: Instrument,
-    position: int,
-    sessions: tuple[date, ...],
-    taken: set[str],
-    rng: np.random.Generator,
-) -> tuple[list[Action], list[Change]]:
-    """Return the actions and changes of one event.
-
-    Its first date is in the second fifth of the sessions, its second between their middle and the end of the fourth.
-    """
-    usual = [session for session in sessions if not calendar.is_special(session)]
-    fifth = len(usual) // 5
-    early, late = int(rng.integers(fifth, 2 * fifth)), int(rng.integers(5 * fifth // 2, 4 * fifth))
-    first, second = usual[early], usual[late]
-    delayed = min(sessions.index(second) + int(rng.integers(ISIN_DELAY)), len(sessions) - 1)
-    reissue = reissue_isin(instrument, position, sessions[delayed])
-    actions: list[Action] = []
-    changes: list[Change] = []
-    match kind:
-        case "rights":
-            actions = [corporate.rights(instrument, position, second, rng)]
-        case "demerger":
-            actions = [corporate.demerger(instrument, position, first, rng)]
-        case "consolidation":
-            actions, changes = [corporate.consolidation(position, second)], [reissue]
-        case "renamed split":
-            actions = corporate.capital(instrument, position, second, "split", rng)
-            changes = [rename_symbol(instrument, position, first, taken), reissue]
-        case "quiet rename":
-            changes = [rename_symbol(instrument, position, second, taken, published=False)]
-        case "round trip":
-            actions = [corporate.preference_bonus(instrument, position, usual[(early + late) // 2])]
-            changes = [Change(position, first, "series", "EQ", "BE"), Change(position, second, "series", "BE", "EQ")]
-        case "special dividend":
-            actions = [corporate.special_dividend(instrument, position, first, rng)]
+        instrument = universe[position]
+        early, late = int(rng.integers(fifth, 2 * fifth)), int(rng.integers(5 * fifth // 2, 4 * fifth))
+        first, second = usual[early], usual[late]
+        delayed = min(sessions.index(second) + int(rng.integers(ISIN_DELAY)), len(sessions) - 1)
+        reissue = reissue_isin(instrument, position, sessions[delayed])
+        match kind:
+            case "rights":
+                actions.append(corporate.rights(instrument, position, second, rng))
+            case "demerger":
+                actions.append(corporate.demerger(instrument, position, first, rng))
+            case "consolidation":
+                actions.append(corporate.consolidation(position, second))
+                changes.append(reissue)
+            case "renamed split":
+                actions += corporate.capital(instrument, position, second, "split", rng)
+                changes += [rename_symbol(instrument, position, first, taken), reissue]
+            case "quiet rename":
+                changes.append(rename_symbol(instrument, position, second, taken, published=False))
+            case "round trip":
+                actions.append(corporate.preference_bonus(instrument, position, usual[(early + late) // 2]))
+                changes += [
+                    Change(position, first, "series", "EQ", "BE"),
+                    Change(position, second, "series", "BE", "EQ"),
+                ]
+            case "special dividend":
+                actions.append(corporate.special_dividend(instrument, position, first, rng))
     return actions, changes

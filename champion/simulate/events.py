@@ -5,22 +5,16 @@ near the exchange's. An archive of twelve instruments and sixty sessions has at 
 module, one of twenty instruments also one of each kind in `edge_cases`.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from datetime import date
 
 import numpy as np
 
 from champion.simulate import edge_cases
 from champion.simulate.actions import Action, Kind, capital
 from champion.simulate.changes import Change, reissue_isin, rename_symbol
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import date
-
-    from champion.simulate.universe import Instrument
+from champion.simulate.universe import Instrument
 
 YEARLY_RATES = {
     "split": 0.015,
@@ -58,7 +52,9 @@ def plan(universe: tuple[Instrument, ...], sessions: tuple[date, ...], seed: int
     """Return the events of a universe: actions ordered by ex-date, changes by session."""
     rng = np.random.default_rng((seed, 2))
     pool = [int(place) for place in rng.permutation([i for i, one in enumerate(universe) if one.series == "EQ"])]
-    chosen = _choose(pool, len(universe), len(sessions))
+    most, yearly = max(1, len(pool) // 10), YEARLY_RATES if len(sessions) >= SHORTEST else {}
+    counts = {kind: min(most, -int(-len(universe) * rate * len(sessions) // YEAR)) for kind, rate in yearly.items()}
+    chosen = dict(zip(pool, [kind for kind, number in counts.items() for _ in range(number)], strict=False))
     when = {position: int(rng.integers(len(sessions) // 5, len(sessions) * 4 // 5)) for position in sorted(chosen)}
     first, last = [0] * len(universe), [len(sessions) - 1] * len(universe)
     changes: list[Change] = []
@@ -87,34 +83,23 @@ def plan(universe: tuple[Instrument, ...], sessions: tuple[date, ...], seed: int
     if corporate_actions:
         actions += rare_actions
         known = {(action.position, action.ex_date) for action in actions}
-        yearly = _yearly(universe, sessions, (first, last), adjusted, rng)
-        actions += [action for action in yearly if (action.position, action.ex_date) not in known]
+        paid = _yearly(universe, sessions, (first, last), adjusted, rng)
+        actions += [action for action in paid if (action.position, action.ex_date) not in known]
     changes.sort(key=lambda change: (change.session, change.position))
     actions.sort(key=lambda action: (action.ex_date, action.position))
     return Events(tuple(first), tuple(last), _as_listed(actions, universe, changes), tuple(changes))
-
-
-def _choose(pool: list[int], instruments: int, length: int) -> dict[int, str]:
-    """Return the kind of event of each chosen instrument of the pool."""
-    if length < SHORTEST:
-        return {}
-    most = max(1, len(pool) // 10)
-    counts = {kind: min(most, -int(-instruments * rate * length // YEAR)) for kind, rate in YEARLY_RATES.items()}
-    kinds = [kind for kind, number in counts.items() for _ in range(number)]
-    return dict(zip(pool, kinds, strict=False))
 
 
 def _as_listed(
     actions: list[Action], universe: tuple[Instrument, ...], changes: Iterable[Change]
 ) -> tuple[Action, ...]:
     """Return the actions with the last symbol and face value, and with the symbol of their ex-date."""
-    latest = {position: one.symbol for position, one in enumerate(universe)}
-    latest |= {change.position: change.after for change in changes if change.attribute == "symbol"}
-    later = {change.position: change for change in changes if change.attribute == "symbol"}
+    renames = {change.position: change for change in changes if change.attribute == "symbol"}
     faces = {one.position: one.face_value for one in actions if "split" in one.kind or one.kind == "consolidation"}
     listed = []
     for action in actions:
-        rename, symbol = later.get(action.position), latest[action.position]
+        rename = renames.get(action.position)
+        symbol = rename.after if rename else universe[action.position].symbol
         traded = rename.before if rename and action.ex_date < rename.session else symbol
         face = faces.get(action.position, action.face_value)
         listed.append(replace(action, symbol=symbol, traded_symbol=traded, face_value=face))

@@ -3,24 +3,18 @@
 Formats are copied from real files, oddities included. The bytes depend on the arguments alone.
 """
 
-from __future__ import annotations
-
 import io
 import re
 import zipfile
+from collections.abc import Iterable
 from datetime import date
-from typing import TYPE_CHECKING
 
 import polars as pl
 
+from champion.simulate.changes import Change
+from champion.simulate.market import Quotes
+from champion.simulate.universe import Instrument
 from champion.sources import full_bhavcopy, legacy as legacy_bhavcopy, udiff as udiff_bhavcopy
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from champion.simulate.changes import Change
-    from champion.simulate.market import Quotes
-    from champion.simulate.universe import Instrument
 
 UDIFF_FROM = date(2024, 1, 1)
 LEGACY_TO = date(2024, 7, 5)  # both formats were published for half a year

@@ -11,23 +11,17 @@
 5. India VIX is 115% of the exponentially weighted annual volatility of the Nifty 50, in per cent.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from champion.simulate.actions import PAYOUTS
+from champion.simulate.events import Events
+from champion.simulate.market import Floats, Integers, Quotes
+from champion.simulate.universe import Instrument
 from champion.sources.indices import HEADERS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from champion.simulate.events import Events
-    from champion.simulate.market import Floats, Integers, Quotes
-    from champion.simulate.universe import Instrument
 
 FIFTY, BANK, BROAD, POINTS, VIX = "Nifty 50", "Nifty Bank", "Nifty 500", "Nifty50 Dividend Points", "India VIX"
 LEVELS = {FIFTY: 18_000.0, BANK: 43_000.0, BROAD: 15_500.0}
@@ -118,9 +112,8 @@ def _dividends(index: _Index, quotes: Quotes, points: Floats) -> str:
     fiscal = quotes.session.year - (quotes.session.month < APRIL)
     index.dividend_points = float(paid) + (index.dividend_points if fiscal == index.fiscal else 0.0)
     index.fiscal = fiscal
-    return _row(
-        POINTS, quotes.session, [None, None, None, index.dividend_points, float(paid), None], [None] * 2, [None] * 3
-    )
+    closes = [None, None, None, index.dividend_points, float(paid), None]
+    return _row(POINTS, quotes.session, closes, [None] * 2, [None] * 3)
 
 
 def _volatility(index: _Index, session: date, growth: float) -> str:

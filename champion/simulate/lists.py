@@ -3,21 +3,15 @@
 They are as of the archive's last session, as the real ones are as of the day of download.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
+from champion.simulate.actions import Action
+from champion.simulate.changes import Change
+from champion.simulate.events import Events
 from champion.simulate.files import apply_changes, identities, stamp
+from champion.simulate.universe import Instrument
 from champion.sources.actions import HEADER
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from champion.simulate.actions import Action
-    from champion.simulate.changes import Change
-    from champion.simulate.events import Events
-    from champion.simulate.universe import Instrument
 
 SAME_DAY_RECORD_FROM = date(2023, 1, 27)  # with T+1 settlement the record date became the ex-date
 MASTER_HEADER = "SYMBOL,NAME OF COMPANY, SERIES, DATE OF LISTING, PAID UP VALUE, MARKET LOT, ISIN NUMBER, FACE VALUE\n"
@@ -58,16 +52,13 @@ def corporate_actions(universe: tuple[Instrument, ...], events: Events, actions:
     """
     series = apply_changes(identities(universe), events.changes)["series"].to_list()
     rows = [HEADER]
-    for action in sorted([*actions, *_repeated(actions)], key=lambda one: one.ex_date):
+    # The list repeats the first action with a factor, and the first dividend.
+    repeated = [action for action in actions if action.price_factor != 1.0][:1]
+    repeated += [action for action in actions if action.kind == "dividend"][:1]
+    for action in sorted([*actions, *repeated], key=lambda one: one.ex_date):
         record = action.ex_date if action.ex_date >= SAME_DAY_RECORD_FROM else action.ex_date + timedelta(1)
         title = universe[action.position].name
         dates = (f"{action.ex_date:%d-%b-%Y}", f"{record:%d-%b-%Y}", "-", "-")
         rows.append([action.symbol, title, series[action.position], action.purpose, str(action.face_value), *dates])
     text = "".join(",".join(f'"{field}"' for field in row) + "\n" for row in rows)
     return text.encode("utf-8-sig")
-
-
-def _repeated(actions: tuple[Action, ...]) -> list[Action]:
-    """Return the actions that the list repeats: the first with a factor, and the first dividend."""
-    capital = [action for action in actions if action.price_factor != 1.0]
-    return capital[:1] + [action for action in actions if action.kind == "dividend"][:1]

@@ -5,19 +5,15 @@ run is recognised and the next one completes it; correct files stay. It also has
 truth of a finished archive is known without simulating its market again.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from champion.errors import UsageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MARKER = "simulation.json"
 FORMAT = 3  # of the generator: another number means other files from the same arguments

@@ -17,25 +17,17 @@
 The random numbers of a session depend on the seed and its date alone.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
 from champion.simulate import calendar
-from champion.simulate.actions import PAYOUTS, settle
-from champion.simulate.universe import SECTORS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import date
-
-    from champion.simulate.actions import Action
-    from champion.simulate.events import Events
-    from champion.simulate.universe import Instrument
+from champion.simulate.actions import PAYOUTS, Action, settle
+from champion.simulate.events import Events
+from champion.simulate.universe import SECTORS, Instrument
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -121,15 +113,11 @@ def walk(
         shocks, draws = rng.standard_normal((6, len(universe))), rng.random((6, len(universe)))
         scale = SPECIAL_VOLATILITY if calendar.activity(session) < 1.0 else 1.0
         factors = rng.standard_normal(1 + len(SECTORS)) * scale
-        own[index % MEMORY] = scale * traits.volatility * shocks[0] - REVERSAL * signal * traits.equity * own.sum(
-            axis=0
-        )
-        common = (
-            traits.beta * MARKET_VOLATILITY * factors[0]
-            + traits.equity * SECTOR_VOLATILITY * factors[1:][traits.sector]
-        )
+        reversal = REVERSAL * signal * traits.equity * own.sum(axis=0)
+        own[index % MEMORY] = scale * traits.volatility * shocks[0] - reversal
+        of_sector = traits.equity * SECTOR_VOLATILITY * factors[1:][traits.sector]
+        change = traits.beta * MARKET_VOLATILITY * factors[0] + of_sector + own[index % MEMORY]
         spread = scale * np.sqrt(traits.variance)
-        change = common + own[index % MEMORY]
         listed = (traits.first <= index) & (index <= traits.last)
         traded = listed & (draws[0] < traits.liquidity)
         noise = np.random.default_rng((seed, 6, session.toordinal())).standard_normal(len(universe))

@@ -5,8 +5,6 @@ With twelve instruments or more there are also trade-to-trade (BE), small-compan
 corporate debt (N1) series; with fewer, all are EQ.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import product
 
@@ -79,14 +77,11 @@ def build(instruments: int, seed: int) -> tuple[Instrument, ...]:
     codes = rng.permutation(instruments) * 7 + 1_001
     delivery = np.random.default_rng((seed, 5)).beta(6, 5, instruments)  # mean 0.55, as of the real EQ rows
     built = []
-    for position, kind in enumerate(series):
+    for position, (kind, code, share) in enumerate(zip(series, codes.tolist(), delivery.tolist(), strict=True)):
         if kind in EQUITY_SERIES:
-            symbol, name, sector = titles[position]
-            built.append(
-                _equity(symbol, name, sector, kind, position, int(codes[position]), float(delivery[position]), rng)
-            )
+            built.append(_equity(titles[position], kind, position, code, share, rng))
         else:
-            built.append(_debt(kind, position, int(codes[position]), float(delivery[position]), rng))
+            built.append(_debt(kind, position, code, share, rng))
     return tuple(built)
 
 
@@ -136,16 +131,9 @@ def _issuer(position: int) -> str:
 
 
 def _equity(
-    symbol: str,
-    name: str,
-    sector: int,
-    series: str,
-    position: int,
-    code: int,
-    delivery: float,
-    rng: np.random.Generator,
+    title: tuple[str, str, int], series: str, position: int, code: int, delivery: float, rng: np.random.Generator
 ) -> Instrument:
-    small = series == "SM"
+    (symbol, name, sector), small = title, series == "SM"
     return Instrument(
         symbol=symbol,
         name=name,

@@ -3,8 +3,6 @@
 Both lists are as of the day of download: a renamed company has its latest symbol.
 """
 
-from __future__ import annotations
-
 import re
 from contextlib import suppress
 from datetime import date, datetime

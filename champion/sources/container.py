@@ -1,7 +1,5 @@
 """Extract the text of a downloaded file, and refuse files whose bytes do not match their name."""
 
-from __future__ import annotations
-
 import csv
 import io
 import lzma
@@ -81,7 +79,7 @@ def text(name: str, content: bytes, encoding: str = "utf-8-sig") -> str:
     Raises:
         FormatError: the bytes do not match the name, or are not one CSV of reasonable size.
     """
-    if _is_zip_name(name):
+    if name.lower().endswith(".zip"):
         content = _only_member(name, content)
     if kind := _kind(content):
         raise FormatError(f"{name}: expected CSV text, found {kind}")
@@ -115,7 +113,7 @@ def check_signature(name: str, content: bytes) -> None:
         FormatError: an HTML error page under a .zip name, a spreadsheet under .csv, an empty file.
     """
     kind = _kind(content)
-    expected = "a zip" if _is_zip_name(name) else ""
+    expected = "a zip" if name.lower().endswith(".zip") else ""
     if not content or kind != expected:
         raise FormatError(
             f"{name}: expected {expected or 'CSV text'}, found {kind or 'text' if content else 'no bytes'}"
@@ -127,10 +125,6 @@ def _check_length(name: str, text: str) -> None:
         raise FormatError(
             f"{name}: {quantity(count, 'line')}; at most {_MAX_LINES:,} are read, this is not an exchange file"
         )
-
-
-def _is_zip_name(name: str) -> bool:
-    return name.lower().endswith(".zip")
 
 
 def _kind(content: bytes) -> str:

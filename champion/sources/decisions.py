@@ -8,8 +8,6 @@ lists for that date, except dividends. 1 means that the market caused the gap. A
 several lines have the same instrument and ex-date, the last one counts.
 """
 
-from __future__ import annotations
-
 import csv
 import fcntl
 import io
@@ -122,7 +120,7 @@ def _parse_line(line: list[str]) -> tuple[str, date, float | None, str, str]:
     instrument, day, factor, reason, who = (field.strip() for field in line)
     if not instrument:
         raise ValueError("no instrument")
-    if not reason or not who:
+    if not (reason and who):
         raise ValueError(f"{instrument}: a decision needs a reason and a name in `who`")
     return instrument, _date(day), _factor(factor), reason, who
 

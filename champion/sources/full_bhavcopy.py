@@ -4,8 +4,6 @@ Every comma is followed by a space, in the header too. Delivery is `-` in series
 price means none, and turnover is in lakhs with two decimals, so it is rounded to 1,000 rupees.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import date
 

@@ -1,7 +1,5 @@
 """Explain how an unknown header differs from the most similar known one."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from champion.errors import FormatError

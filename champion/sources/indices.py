@@ -5,8 +5,6 @@ first, unless only month first gives the requested session. This cannot accept a
 older, never the requested one with day and month swapped.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import date
 

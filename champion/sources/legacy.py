@@ -1,7 +1,5 @@
 """The bhavcopy before UDiFF: 11 columns to 2011-06-21, 13 after, with and without a trailing comma."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import date
 

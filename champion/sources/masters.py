@@ -1,8 +1,6 @@
 """Parse the exchange's list of listed shares, EQUITY_L.csv: as of the day of download, under the latest symbols."""
 
-from __future__ import annotations
-
-from datetime import date, datetime
+from datetime import datetime
 
 import polars as pl
 
@@ -58,13 +56,10 @@ def _row(line: list[str]) -> tuple[object, ...] | None:
     if not (symbol and company and series and isin):
         return None
     try:
-        return symbol, company, series, _date(listed_on), _number(paid_up), _count(lot), isin, _number(face)
+        listed = datetime.strptime(listed_on, "%d-%b-%Y").date() if listed_on else None  # noqa: DTZ007 - it has no zone
+        return symbol, company, series, listed, _number(paid_up), _count(lot), isin, _number(face)
     except ValueError:
         return None
-
-
-def _date(text: str) -> date | None:
-    return datetime.strptime(text, "%d-%b-%Y").date() if text else None  # noqa: DTZ007 - a date has no time zone
 
 
 def _number(text: str) -> float | None:

@@ -1,7 +1,5 @@
 """Parse the bytes of a published file to raw rows; its header decides the format, never its name or date."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date
 

@@ -1,7 +1,5 @@
 """The files that the exchanges publish once per session: their paths in the archive and their parsers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -70,9 +68,7 @@ def bse_bhavcopy_paths(session: date) -> list[str]:
 
 
 _FULL_REPORT = "sec_bhavdata_full_"  # the archive answers holidays and Sundays with an old one
-BHAVCOPY = Publication("bhavcopy", bhavcopy_paths, partial(parse, exchange="NSE"), answers_stale=_FULL_REPORT)
-DELIVERY = Publication(
-    "delivery", delivery_paths, partial(read, formats=(full_bhavcopy.FORMAT,)), answers_stale=_FULL_REPORT
-)
+BHAVCOPY = Publication("bhavcopy", bhavcopy_paths, partial(parse, exchange="NSE"), _FULL_REPORT)
+DELIVERY = Publication("delivery", delivery_paths, partial(read, formats=(full_bhavcopy.FORMAT,)), _FULL_REPORT)
 INDEX_CLOSES = Publication("index closes", index_paths, partial(read, formats=(indices.FORMAT,)))
 BSE_BHAVCOPY = Publication("BSE bhavcopy", bse_bhavcopy_paths, partial(parse, exchange="BSE"), exchange="BSE")

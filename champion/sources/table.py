@@ -1,7 +1,5 @@
 """Split delimited text into a frame of strings, and account for every line."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -52,14 +50,18 @@ def read(source: str, lines: pl.Series, columns: Sequence[str], fields: int) -> 
     Raises:
         FormatError: the file ends within a line, so it is truncated.
     """
-    numbered = lines.to_frame("row").with_row_index("row_number", offset=1).slice(1)
-    numbered = numbered.with_columns(
-        pl.col("row_number").cast(pl.Int64), pl.col("row").str.strip_chars_end("\r")
-    ).filter(pl.col("row").str.strip_chars() != "")
+    stripped = pl.col("row_number").cast(pl.Int64), pl.col("row").str.strip_chars_end("\r")
+    numbered = lines.to_frame("row").with_row_index("row_number", offset=1).slice(1).with_columns(stripped)
+    numbered = numbered.filter(pl.col("row").str.strip_chars() != "")
     count = pl.col("row").str.count_matches(",", literal=True) + 1
-    good = numbered.filter(count == fields)
-    bad = numbered.filter(count != fields)
-    _check_end(numbered, good, lines.len())
+    good, bad = numbered.filter(count == fields), numbered.filter(count != fields)
+    # Complete files end with a newline, and half a number is a valid number. If all lines end with an empty field, a
+    # last line that has it too is complete without its newline. A file cut off directly after a newline is not
+    # recognised here, but by its number of rows.
+    if (last := lines.len()) in numbered["row_number"].tail(1) and (
+        last not in good["row_number"].tail(1) or not numbered["row"].str.ends_with(",").all()
+    ):
+        raise FormatError(f"the file ends within line {last}: it was cut off; fetch it again")
     reason = pl.format("fields: expected {}, found {}", pl.lit(fields), count)
     values = good["row"].str.splitn(",", fields).struct.unnest() if good.height else pl.DataFrame()
     texts = {name: _column(values, index) for index, name in enumerate(columns)}
@@ -74,8 +76,7 @@ def iso_date(text: pl.Expr) -> pl.Expr:
     >>> pl.select(iso_date(pl.lit("04-May-2022"))).item()
     '2022-05-04'
     """
-    long = text.str.to_date("%d-%b-%Y", strict=False)
-    short = text.str.to_date("%d-%b-%y", strict=False)
+    long, short = (text.str.to_date(form, strict=False) for form in ("%d-%b-%Y", "%d-%b-%y"))
     parsed = pl.when(text.str.len_bytes() > len("13-Jul-20")).then(long).otherwise(short)
     return parsed.dt.to_string("iso").fill_null(text)
 
@@ -91,9 +92,8 @@ def times_power_of_ten(text: pl.Expr, places: int) -> pl.Expr:
     """
     whole = text.str.extract(r"^(\d+)(?:\.\d*)?$")
     part = text.str.extract(r"^\d*\.(\d*)$").fill_null("").str.pad_end(places, "0")
-    return pl.concat_str(whole, part.str.slice(0, places), pl.lit("."), part.str.slice(places), pl.lit("0")).fill_null(
-        text
-    )
+    moved = pl.concat_str(whole, part.str.slice(0, places), pl.lit("."), part.str.slice(places), pl.lit("0"))
+    return moved.fill_null(text)
 
 
 def _column(values: pl.DataFrame, index: int) -> pl.Series:
@@ -102,15 +102,3 @@ def _column(values: pl.DataFrame, index: int) -> pl.Series:
         return pl.Series(dtype=pl.String)
     column = values.to_series(index).str.strip_chars(" ")
     return column.set(column == "", None)
-
-
-def _check_end(numbered: pl.DataFrame, good: pl.DataFrame, last: int) -> None:
-    """Refuse a file that ends within a line: complete files end with a newline, and half a number is a valid number.
-
-    If all lines end with an empty field, a last line that has it too is complete without its newline. A file truncated
-    directly after a newline is not recognised here, but by its number of rows.
-    """
-    if last not in numbered["row_number"].tail(1):
-        return
-    if last not in good["row_number"].tail(1) or not numbered["row"].str.ends_with(",").all():
-        raise FormatError(f"the file ends within line {last}: it was cut off; fetch it again")

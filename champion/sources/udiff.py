@@ -3,8 +3,6 @@
 BSE's file has NSE's 34 columns; its series are BSE's groups (A, B, T, X, ...), and its `Src` says BSE.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import date
 

@@ -1,7 +1,5 @@
 """The adjustment of each instrument, stored at the end of a load so that views need not read all bars."""
 
-from __future__ import annotations
-
 from champion.contracts.datasets import BARS, FACTORS
 from champion.warehouse import load_ledger
 from champion.warehouse.engine.database import DATABASE, Executor, refusals

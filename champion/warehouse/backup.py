@@ -5,25 +5,20 @@ of each file, written last. A restore checks every file first and then replaces 
 killed, the warehouse is unchanged.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from champion.base import clock
 from champion.base.atomic_files import sha256, write_bytes
 from champion.base.counting import quantity
 from champion.base.strict_json import parse_json
 from champion.errors import WarehouseError
+from champion.settings import Settings
 from champion.warehouse.engine import embedded, snapshot
 from champion.warehouse.engine.client import DATABASE, WAIT, embedded_path, refusals, writer
-
-if TYPE_CHECKING:
-    from champion.settings import Settings
 
 _MANIFEST, _DATA = "BACKUP.json", "warehouse"
 _DESTINATION = re.compile(r"(Disk|File|S3|AzureBlobStorage)\(\s*'[^'\\]*'(\s*,\s*'[^'\\]*')*\s*\)")

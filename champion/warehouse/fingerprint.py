@@ -6,19 +6,14 @@
 3. The fingerprint of a column is the sum of code times weight modulo 2**64. It does not depend on the order of rows.
 """
 
-from __future__ import annotations
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
+import numpy as np
 import polars as pl
 
+from champion.contracts import Contract
 from champion.errors import WarehouseError
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from champion.contracts import Contract
-    from champion.warehouse.engine.database import Executor
+from champion.warehouse.engine.database import Executor
 
 _NULL = 7_046_029_254_386_353_131
 _SEPARATOR = "\x1f"
@@ -26,13 +21,8 @@ _SEPARATOR = "\x1f"
 
 def of_frame(contract: Contract, rows: pl.DataFrame) -> dict[str, int]:
     """Return the number of rows (key '') and the fingerprint of each column, computed by Polars."""
-    import numpy as np  # noqa: PLC0415 - only loads need it
-
     keys = {name: _codes(rows[name]) for name in contract.key}
-    weight = np.zeros(rows.height, dtype=np.uint64)
-    for code in keys.values():
-        weight += code
-    weight = weight * np.uint64(2) + np.uint64(1)
+    weight = sum(keys.values(), np.zeros(rows.height, dtype=np.uint64)) * np.uint64(2) + np.uint64(1)
     sums = {"": rows.height}
     for name in contract.polars_schema:  # one column at a time: the codes of all are as large as the rows
         code = keys[name] if name in keys else _codes(rows[name])
@@ -50,8 +40,6 @@ def of_table(client: Executor, contract: Contract, table: str, where: str = "tru
 
 
 def _codes(values: pl.Series) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    import numpy as np  # noqa: PLC0415
-
     dtype = values.dtype
     if dtype.is_float():
         bits = values.cast(pl.Float64).fill_null(0.0).to_numpy().view(np.uint64)
@@ -85,9 +73,7 @@ def _code_sql(name: str, dtype: pl.DataType) -> str:
     elif isinstance(dtype, pl.Decimal):
         code = f"reinterpretAsUInt64(toDecimal128({present}, {dtype.scale}))"
     elif isinstance(dtype, pl.Datetime):
-        code = (
-            f"toUInt64({'toUnixTimestamp64Milli' if dtype.time_unit == 'ms' else 'toUnixTimestamp64Micro'}({present}))"
-        )
+        code = f"toUInt64(toUnixTimestamp64{'Milli' if dtype.time_unit == 'ms' else 'Micro'}({present}))"
     elif dtype.is_integer() or dtype in {pl.Date, pl.Boolean}:
         code = f"toUInt64(toInt64({present}))"
     elif dtype == pl.Binary:  # in ClickHouse a UUID

@@ -5,23 +5,18 @@ version: in older files Polars must fill in the defaults of later fields. A lake
 instead of `file()`, because the embedded engine has the store's environment variables. A server always receives rows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import polars as pl
+import pyarrow as pa
 
-from champion.contracts import storage
+from champion.contracts import Contract, storage
 from champion.errors import WarehouseError
 from champion.lake import backend
-
-if TYPE_CHECKING:
-    from champion.contracts import Contract
-    from champion.warehouse.engine.database import Executor
+from champion.warehouse.engine.database import Executor
 
 Files = Mapping[Path, Sequence[date]]
 """Parquet files of the lake and the sessions to read of each, as a sealed file holds a whole year."""
@@ -44,13 +39,6 @@ def insert(client: Executor, contract: Contract, table: str, rows: pl.DataFrame,
     if files and type(client).__name__ == "ChdbClient":
         _read(client, contract, table, files)
         return backend.of(next(iter(files[0]))).table_function
-    _send(client, contract, table, rows)
-    return "arrow"
-
-
-def _send(client: Executor, contract: Contract, table: str, rows: pl.DataFrame) -> None:
-    import pyarrow as pa  # noqa: PLC0415
-
     try:
         arrow = storage.to_arrow(rows, contract)
     except pa.ArrowInvalid as error:
@@ -58,6 +46,7 @@ def _send(client: Executor, contract: Contract, table: str, rows: pl.DataFrame) 
             f"{contract.name}: an id is not 16 bytes, or a fixed field has another size: {error}"
         ) from error
     client.insert_arrow(table, arrow, settings={"input_format_null_as_default": 0, **_MANY})
+    return "arrow"
 
 
 def _read(client: Executor, contract: Contract, table: str, files: Sequence[Files]) -> None:
@@ -92,13 +81,9 @@ def _selects(contract: Contract, group: str | None, folder: Path, files: Files) 
         batches.append((list(days), list(days.values()), "days"))
     for paths, sessions, links in batches:  # with a condition, as a sealed file may hold other sessions too
         wanted = ", ".join(f"'{session}'" for session in sessions)
-        yield f"{source.format(_source(paths, folder / links))} where {contract.session} in ({wanted})"
-
-
-def _source(paths: Sequence[Path], links: Path) -> str:
-    """Return the beginning of a table function that reads these files."""
-    place = backend.of(paths[0])
-    return f"{place.table_function}('{place.clickhouse_path(paths, links)}'"
+        place = backend.of(paths[0])
+        table = f"{place.table_function}('{place.clickhouse_path(paths, folder / links)}'"
+        yield f"{source.format(table)} where {contract.session} in ({wanted})"
 
 
 def _join_groups(contract: Contract, selects: Sequence[str]) -> str:

@@ -12,27 +12,21 @@ Inside ClickHouse the swap takes two steps. Killed between them, it shows the ol
 kills). In the embedded engine the next reader or writer undoes that (`snapshot`); on a server the next load does.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from champion.base.counting import quantity
-from champion.contracts import storage
+from champion.contracts import Contract, storage
 from champion.errors import WarehouseError
 from champion.warehouse import fingerprint, insert_paths, load_ledger, months, parts
 from champion.warehouse.engine.database import DATABASE, Executor, refusals
 from champion.warehouse.insert_paths import Files
 from champion.warehouse.retention import keeps_from
-
-if TYPE_CHECKING:
-    from champion.contracts import Contract
 
 Source = Sequence[Path] | pl.DataFrame
 """Rows, or files that hold exactly these rows."""
@@ -89,7 +83,8 @@ def load_months(
         rows = contract.conform(
             source if isinstance(source, pl.DataFrame) else storage.scan(source, contract).collect()
         )
-        counted = _month_counts(contract, rows)
+        month = pl.col(contract.session).dt.truncate("1mo").alias("month")
+        counted: dict[date, int] = dict(rows.lazy().group_by(month).len().collect().iter_rows())
         _require_loadable(client, contract, about, rows, {m for m in counted if m not in digests})
         whole = parts.partitions(client, contract.name, wanted)
         with _staging(client, contract, wanted[0]) as staging:
@@ -100,20 +95,18 @@ def load_months(
             held = {name: others[name] + sum(counted.get(month, 0) for month in of) for name, of in whole.items()}
             swaps = [f"replace partition {p} from {staging}" if n else f"drop partition {p}" for p, n in held.items()]
             client.command(f"alter table {DATABASE}.{contract.name} {', '.join(swaps)}")
-        _require_count(client, contract, about, wanted, counted)
+        found = months.counts(client, contract, f"{DATABASE}.{contract.name}", months.within(contract, wanted))
+        if found != counted:
+            raise WarehouseError(
+                f"{about}: {quantity(sum(counted.values()), 'row was', 'rows were')} swapped in, "
+                f"but the table holds {sum(found.values())}; load it again"
+            )
         load_ledger.complete(client, contract, digests, counted)
+    routes = dict.fromkeys(counted, route)
     return [
-        LoadResult(
-            contract.name, f"{m:%Y%m}", counted.get(m, 0), skipped=False, route=route if m in counted else "none"
-        )
+        LoadResult(contract.name, f"{m:%Y%m}", counted.get(m, 0), skipped=False, route=routes.get(m, "none"))
         for m in wanted
     ]
-
-
-def _month_counts(contract: Contract, rows: pl.DataFrame) -> dict[date, int]:
-    """Return the rows of each month."""
-    month = pl.col(contract.session).dt.truncate("1mo").alias("month")
-    return dict(rows.lazy().group_by(month).len().collect().iter_rows())
 
 
 def _require_loadable(
@@ -190,15 +183,4 @@ def _require_equal(
     if different := [name for name in lake if lake[name] != arrived[name]]:
         raise WarehouseError(
             f"{about}: the values of columns {', '.join(different)} changed on the way; nothing was replaced"
-        )
-
-
-def _require_count(
-    client: Executor, contract: Contract, about: str, wanted: Sequence[date], expected: Mapping[date, int]
-) -> None:
-    found = months.counts(client, contract, f"{DATABASE}.{contract.name}", months.within(contract, wanted))
-    if found != expected:
-        raise WarehouseError(
-            f"{about}: {quantity(sum(expected.values()), 'row was', 'rows were')} swapped in, "
-            f"but the table holds {sum(found.values())}; load it again"
         )

@@ -4,19 +4,14 @@ A load records a month twice: as unknown before it replaces the month, and with 
 between, the month is loaded again.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import date
-from typing import TYPE_CHECKING
 
 from champion.base import clock
+from champion.contracts import Contract
 from champion.warehouse import months
 from champion.warehouse.engine.database import DATABASE, Executor
-
-if TYPE_CHECKING:
-    from champion.contracts import Contract
 
 _UNKNOWN = ""  # the digest of a month that is being replaced
 _COLUMNS = {

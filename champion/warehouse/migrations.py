@@ -4,8 +4,6 @@ Each statement of a file can run twice (`if not exists`, `or replace`). A file i
 a file that a crash interrupted runs again.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from dataclasses import dataclass
@@ -87,10 +85,8 @@ def applied(client: Executor) -> list[Applied]:
     with refusals("reading the migrations of the warehouse"):
         if not client.command(f"exists table {_LEDGER}"):
             return []
-        rows = client.query(
-            f"select number, name, toString(sha256), applied_at from {_LEDGER} final order by number"  # noqa: S608
-        ).result_rows
-    return [Applied(*row) for row in rows]
+        text = f"select number, name, toString(sha256), applied_at from {_LEDGER} final order by number"  # noqa: S608
+        return [Applied(*row) for row in client.query(text).result_rows]
 
 
 def pending(client: Executor, folder: Path | None = None) -> list[Migration]:
@@ -100,9 +96,8 @@ def pending(client: Executor, folder: Path | None = None) -> list[Migration]:
         WarehouseError: a file changed after it was applied, or the warehouse is newer than this code.
     """
     files = {migration.number: migration for migration in shipped(folder)}
-    done = applied(client)
-    for had in done:
-        migration = files.get(had.number)
+    for had in applied(client):
+        migration = files.pop(had.number, None)
         if migration is None:
             raise WarehouseError(
                 f"the warehouse has migration {had.number:04d}_{had.name}, which this code does not know; "
@@ -113,8 +108,7 @@ def pending(client: Executor, folder: Path | None = None) -> list[Migration]:
                 f"migration {had.number:04d}_{had.name} changed after it was applied on {had.applied_at:%Y-%m-%d}; "
                 "restore the file and put the change into a new migration"
             )
-    numbers = {had.number for had in done}
-    return [migration for number, migration in sorted(files.items()) if number not in numbers]
+    return list(files.values())
 
 
 def migrate(client: Executor, folder: Path | None = None) -> list[Migration]:

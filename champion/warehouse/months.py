@@ -1,16 +1,11 @@
 """Months of a table: their numbers in the ledger, the condition that selects them, and their row counts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 from champion.base.clock import month_end
-
-if TYPE_CHECKING:
-    from champion.contracts import Contract
-    from champion.warehouse.engine.database import Executor
+from champion.contracts import Contract
+from champion.warehouse.engine.database import Executor
 
 
 def number(month: date) -> int:

@@ -1,9 +1,8 @@
 """Partitions of tables and the number of their parts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import date
+from itertools import groupby
 
 from champion.base import clock
 from champion.errors import WarehouseError
@@ -35,10 +34,7 @@ def keeps_years(client: Executor, table: str) -> bool:
 def partitions(client: Executor, table: str, months: Iterable[date]) -> dict[str, list[date]]:
     """Return the months of each partition that holds some of them, by partition id, as `202401` or `2024`."""
     name = "%Y" if keeps_years(client, table) else "%Y%m"
-    found: dict[str, list[date]] = {}
-    for month in sorted(months):
-        found.setdefault(f"{month:{name}}", []).append(month)
-    return found
+    return {key: list(found) for key, found in groupby(sorted(months), lambda month: f"{month:{name}}")}
 
 
 def merge(client: Executor, table: str) -> int:

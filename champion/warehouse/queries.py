@@ -10,23 +10,18 @@
 The SQL expression after `=` is the default, evaluated when the parameter is not given.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from champion.base import package_data
 from champion.errors import WarehouseError
+from champion.settings import Settings
 from champion.warehouse.engine.client import reader
 from champion.warehouse.engine.query import frame
-
-if TYPE_CHECKING:
-    from champion.settings import Settings
-    from champion.warehouse.engine.database import Executor
 
 _HEAD = re.compile(r"\A((?:-- [^\n]*\n)+?)-- Parameters:\n((?:--   [^\n]*\n)+)")
 _PARAMETER = re.compile(r"--   (\w+) (\S+?)(?: = (.+?))?: (.+)")
@@ -95,23 +90,19 @@ def run(settings: Settings, name: str, parameters: Mapping[str, Any] | None = No
     Raises:
         WarehouseError: there is no such query or parameter, or a value is missing or of another type.
     """
-    query = load(name)
-    with reader(settings) as client:
-        return frame(client, query.text, _with_defaults(client, query, dict(parameters or {})))
-
-
-def _with_defaults(client: Executor, query: Query, given: dict[str, Any]) -> dict[str, Any]:
+    query, given = load(name), dict(parameters or {})
     known = {parameter.name: parameter for parameter in query.parameters}
     unknown = [name for name in given if name not in known]
     missing = [p.name for p in query.parameters if p.default is None and p.name not in given]
-    if unknown or missing:
-        takes = ", ".join(
-            f"{p.name} ({p.type}{'' if p.default is None else ', has a default'})" for p in known.values()
-        )
-        wrong = f"has no parameters {unknown}" if unknown else f"needs {', '.join(missing)}"
-        raise WarehouseError(f"the query {query.name} {wrong}; it takes {takes}")
     wanted = {name: f"cast({p.default}, '{p.type}')" for name, p in known.items() if name not in given}
-    if not wanted:
-        return given
-    expressions = ", ".join(f"{expression} as `{name}`" for name, expression in wanted.items())
-    return given | dict(zip(wanted, client.query(f"select {expressions}").result_rows[0], strict=True))
+    with reader(settings) as client:
+        if unknown or missing:
+            takes = ", ".join(
+                f"{p.name} ({p.type}{'' if p.default is None else ', has a default'})" for p in known.values()
+            )
+            wrong = f"has no parameters {unknown}" if unknown else f"needs {', '.join(missing)}"
+            raise WarehouseError(f"the query {query.name} {wrong}; it takes {takes}")
+        if wanted:
+            expressions = ", ".join(f"{expression} as `{name}`" for name, expression in wanted.items())
+            given |= dict(zip(wanted, client.query(f"select {expressions}").result_rows[0], strict=True))
+        return frame(client, query.text, given)

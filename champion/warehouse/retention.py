@@ -5,21 +5,16 @@ years that they touch. On a server ClickHouse's TTL deletes old partitions. The 
 for that, so `apply_retention` drops them as well.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from datetime import date
-from typing import TYPE_CHECKING
 
 from champion import contracts
 from champion.base import clock
 from champion.contracts.datasets import is_list, kept_years
+from champion.settings import Settings
 from champion.warehouse import migrations, parts
 from champion.warehouse.engine.database import DATABASE, Executor, refusals
-
-if TYPE_CHECKING:
-    from champion.settings import Settings
 
 _TTL = re.compile(r"\bTTL toStartOf(?:Month\(\w+\) \+ toIntervalMonth|Year\(\w+\) \+ toIntervalYear)\((\d+)\)")
 _MONTHS = 12
@@ -27,7 +22,7 @@ _MONTHS = 12
 
 def years(client: Executor, table: str) -> int | None:
     """Return how many years `table` keeps its rows; None if it keeps them all."""
-    return _years(_ddl(client).get(table, ""))
+    return _kept_years(client).get(table)
 
 
 def keeps_from(client: Executor, table: str) -> date | None:
@@ -60,7 +55,7 @@ def apply_retention(client: Executor, settings: Settings) -> dict[str, int | Non
         WarehouseError: ClickHouse refused.
     """
     changed = {}
-    kept = {table: _years(text) for table, text in _ddl(client).items()}
+    kept = _kept_years(client)
     for table, keep in years_by_table(settings, migrations.datasets()).items():
         with refusals(f"setting the retention of {table}"):
             if kept.get(table) != keep:
@@ -71,18 +66,15 @@ def apply_retention(client: Executor, settings: Settings) -> dict[str, int | Non
     return changed
 
 
-def _ddl(client: Executor) -> dict[str, str]:
-    """Return the `create` statement of each table."""
+def _kept_years(client: Executor) -> dict[str, int]:
+    """Return how many years each table keeps its rows, without the tables that keep them all."""
     text = "select name, create_table_query from system.tables where database = {database:String}"
     found = client.query(text, parameters={"database": DATABASE}).result_rows
-    return {str(name): str(ddl) for name, ddl in found}
-
-
-def _years(ddl: str) -> int | None:
-    match = _TTL.search(ddl)
-    if match is None:
-        return None
-    return int(match[1]) - 1 if "toIntervalYear" in match[0] else int(match[1]) // _MONTHS
+    limits = {str(name): limit for name, ddl in found if (limit := _TTL.search(str(ddl)))}
+    return {
+        name: int(limit[1]) - 1 if "toIntervalYear" in limit[0] else int(limit[1]) // _MONTHS
+        for name, limit in limits.items()
+    }
 
 
 def _ttl_change(client: Executor, table: str, keep: int | None) -> str:

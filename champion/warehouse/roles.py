@@ -1,19 +1,16 @@
 """Access to a shared server: roles, their users, and an audit of statements. The embedded engine has no users."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
+
+import polars as pl
+from pydantic import SecretStr
 
 from champion.base import package_data
 from champion.errors import WarehouseError
 from champion.warehouse.engine.database import Executor, refusals
 from champion.warehouse.engine.query import frame
 from champion.warehouse.engine.statements import split
-
-if TYPE_CHECKING:
-    import polars as pl
-    from pydantic import SecretStr
 
 Role = Literal["analyst", "pipeline_writer", "data_admin"]
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")

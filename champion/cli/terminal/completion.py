@@ -1,7 +1,5 @@
 """Shell completion of names that are files of the installation, so that completing opens no store."""
 
-from __future__ import annotations
-
 from champion import contracts
 
 

@@ -1,7 +1,5 @@
 """Shared by all commands: output as text or JSON, progress bars, settings."""
 
-from __future__ import annotations
-
 import json
 import math
 import os
@@ -66,8 +64,7 @@ def assigned(pairs: Sequence[str]) -> dict[str, str]:
     Raises:
         UsageError: a pair has no equals sign.
     """
-    wrong = [pair for pair in pairs if "=" not in pair]
-    if wrong:
+    if wrong := [pair for pair in pairs if "=" not in pair]:
         raise UsageError(f"--param {wrong[0]!r}: write it as name=value")
     return dict(pair.split("=", 1) for pair in pairs)
 
@@ -103,32 +100,27 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     """
     cells = [[value if isinstance(value, Text) else Text(_plain(value)) for value in row] for row in rows]
     widths = tables.widths(columns, [[cell.plain for cell in row] for row in cells], out.width)
+    out.print(Text(title, "italic"))
     if widths is None:
-        _records(title, columns, cells)
+        indent = max(map(len, columns)) + 2
+        for row in cells:
+            for name, cell in zip(columns, row, strict=True):
+                first, *others = _fitted(cell, max(out.width - indent, 1)).split("\n")
+                out.print(Text.assemble((f"{name:<{indent}}", "bold"), first))
+                for line in others:
+                    out.print(Text.assemble(" " * indent, line))
+            out.print()
         return
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for name, width in zip(columns, widths, strict=True):
         grid.add_column(tables.wrapped(name, width), width=width, overflow="fold")
     for row in cells:
         grid.add_row(*(_fitted(cell, width) for cell, width in zip(row, widths, strict=True)))
-    out.print(Text(title, "italic"))
     out.print(grid)
 
 
 def _fitted(cell: Text, width: int) -> Text:
     return cell if len(cell.plain) <= width else Text(tables.wrapped(cell.plain, width), cell.style)
-
-
-def _records(title: str, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
-    out.print(Text(title, "italic"))
-    indent = max(map(len, columns)) + 2
-    for row in rows:
-        for name, cell in zip(columns, row, strict=True):
-            first, *others = _fitted(cell, max(out.width - indent, 1)).split("\n")
-            out.print(Text.assemble((f"{name:<{indent}}", "bold"), first))
-            for line in others:
-                out.print(Text.assemble(" " * indent, line))
-        out.print()
 
 
 def frame(title: str, rows: pl.DataFrame) -> None:
@@ -149,34 +141,25 @@ def stages(count: int, *, hidden: bool = False) -> Callable[[str], None]:
 def progress_bar(*, hidden: bool = False, lines: bool = False) -> Iterator[Progress]:
     """Yield a progress callback that draws one bar on stderr; with `hidden` it draws nothing.
 
-    With `lines`, it prints a line every 15 seconds if stderr is not a terminal.
+    With `lines`, it prints a line at the start, every 15 seconds and at the end if stderr is not a terminal.
     """
     if lines and not hidden and not err.is_terminal:
-        yield _lines()
+        printed = -math.inf
+
+        def print_line(done: int, total: int, label: str) -> None:
+            nonlocal printed
+            if done >= total or time.monotonic() - printed >= _LINE_SECONDS:
+                printed = time.monotonic()
+                err.print(f"{done / max(total, 1):.0%} {label}", style="dim", soft_wrap=True)
+
+        yield print_line
         return
-    columns = (
-        TextColumn("{task.description:<44.44}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
+    name = TextColumn("{task.description:<44.44}", markup=False)
+    columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Bar(*columns, console=err, transient=True, disable=hidden or not err.is_terminal) as bar:
         task = bar.add_task("starting", total=None)
 
         yield lambda done, total, label: bar.update(task, description=label, completed=done, total=total)
-
-
-def _lines() -> Progress:
-    """Return a progress callback that prints a line at the start, every 15 seconds, and at the end."""
-    printed = -math.inf
-
-    def print_line(done: int, total: int, label: str) -> None:
-        nonlocal printed
-        if done >= total or time.monotonic() - printed >= _LINE_SECONDS:
-            printed = time.monotonic()
-            err.print(f"{done / max(total, 1):.0%} {label}", style="dim", soft_wrap=True)
-
-    return print_line
 
 
 @contextmanager

@@ -6,8 +6,6 @@
 3. If they do not fit, each row is printed as a record, one line per value.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 
@@ -33,7 +31,10 @@ def widths(columns: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> 
     left = room - _GAP * (len(columns) - 1)
     if sum(natural) <= left:
         return natural
-    found = [min(max(_longest(cell.split()) for cell in column), _cap(column)) for column in cells]
+    # Words are not split up to this width: that of the longest word of the header, at least `_LONGEST`.
+    caps = [max(_LONGEST, _longest(name.split())) for name in columns]
+    words = [max(_longest(cell.split()) for cell in column) for column in cells]
+    found = [min(pair) for pair in zip(words, caps, strict=True)]
     if sum(found) > left:
         return None
     for _ in range(left - sum(found)):
@@ -51,7 +52,7 @@ def wrapped(text: str, width: int) -> str:
     lines: list[str] = []
     for line in text.splitlines() or [""]:
         current = ""
-        for piece in _words(line):
+        for piece in re.findall(r"\S+\s*|\s+", line):
             if current and cell_len((current + piece).rstrip()) > width:
                 lines.append(current.rstrip())
                 current = ""
@@ -61,10 +62,6 @@ def wrapped(text: str, width: int) -> str:
             current += piece
         lines.append(current.rstrip())
     return "\n".join(lines)
-
-
-def _words(line: str) -> list[str]:
-    return re.findall(r"\S+\s*|\s+", line)
 
 
 def _joined(pieces: Sequence[str], width: int) -> list[str]:
@@ -80,8 +77,3 @@ def _joined(pieces: Sequence[str], width: int) -> list[str]:
 
 def _longest(parts: Sequence[str]) -> int:
     return max(map(cell_len, parts), default=0)
-
-
-def _cap(column: Sequence[str]) -> int:
-    """Return the width up to which words are not split: the longest header word, at least `_LONGEST`."""
-    return max(_LONGEST, _longest(column[0].split()))

@@ -4,8 +4,6 @@ A fetched file is placed in staging under the same path, complete and checked. A
 over HTTP, neither is a date that still had no file some days after the session. `refresh` requests both again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
@@ -119,9 +117,8 @@ class Archive:
 
     def _negative_cache(self, publication: Publication) -> NegativeCache | None:
         """Return the dates without a file; None for a folder, which is cheap to read and may still be filled."""
-        if not self._transport.remote:
-            return None
-        return NegativeCache(self._root, self._transport.base, publication.name)
+        known = NegativeCache(self._root, self._transport.base, publication.name)
+        return known if self._transport.remote else None
 
     def _not_published(self, session: date, publication: Publication, why: str) -> SessionNotPublished:
         return SessionNotPublished(f"{self._transport.base} has no {publication.name} for {session:%A %Y-%m-%d}: {why}")

@@ -4,8 +4,6 @@ A timeout of httpx bounds one read. A server that sends a byte per second, or en
 So a timer shuts the connection down at the deadline, and every step of the exchange checks the deadline.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import threading
@@ -39,8 +37,11 @@ class Connections:
         timer.daemon = True
 
         def trace(step: str, about: Mapping[str, Any]) -> None:
-            if step == "connection.connect_tcp.complete":
-                self._hold(about["return_value"])
+            if step == "connection.connect_tcp.complete":  # keep a second handle: TLS takes the first one over
+                self.close()
+                with self._lock:
+                    connected = about["return_value"].get_extra_info("socket")
+                    self._socket = socket.socket(fileno=os.dup(connected.fileno()))
             if time.monotonic() > ends:
                 raise httpx.ReadTimeout(expired)
 
@@ -60,12 +61,6 @@ class Connections:
             if self._socket is not None:
                 self._socket.close()
             self._socket = None
-
-    def _hold(self, stream: Any) -> None:
-        """Keep a second handle of the connection: TLS takes the first one over."""
-        self.close()
-        with self._lock:
-            self._socket = socket.socket(fileno=os.dup(stream.get_extra_info("socket").fileno()))
 
     def _shut_down(self) -> None:
         with self._lock, suppress(OSError):  # closed in the meantime

@@ -4,8 +4,6 @@ Requests ask for uncompressed bytes. If a server compresses them nevertheless, o
 reader limits the decompressed size, so the whole body is never in memory.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Iterable, Iterator
 

@@ -1,7 +1,5 @@
 """Dates without a file in the archive, recorded so that a long backfill does not request each holiday again."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

@@ -4,8 +4,6 @@ A retry library does not shorten this: the number of attempts depends on the sta
 can also end the attempts, and the tests pass the random number in.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime

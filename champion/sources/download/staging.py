@@ -7,8 +7,6 @@
 4. `archive.json` names the archives whose files may be here: two archives are two histories.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os
@@ -141,7 +139,10 @@ class Staging:
         os.fsync(part.fileno())
         file = self._root / path
         with locked(self._root):
-            self._claim()
+            self.require_same_archive()
+            if not self.known():
+                workspace_homes.remember(self._root.parent)
+                write_bytes(self._root / "archive.json", json.dumps([self._base]).encode())
             files = staging_records.read(file)
             known = bool(files) and files[-1].sha256 == digest
             if not known:
@@ -171,17 +172,8 @@ class Staging:
                 f'{file}: expected a list of addresses, ["..."], found something else ({error})'
             ) from error
         home = self._root.parent  # an archive in the workspace moves with it
-        return list(
-            dict.fromkeys(
-                one for base in found for one in (workspace_homes.moved(base, workspace_homes.former(home), home), base)
-            )
-        )
-
-    def _claim(self) -> None:
-        self.require_same_archive()
-        if not self.known():
-            workspace_homes.remember(self._root.parent)
-            write_bytes(self._root / "archive.json", json.dumps([self._base]).encode())
+        moved = [workspace_homes.moved(base, workspace_homes.former(home), home) for base in found]
+        return list(dict.fromkeys(one for both in zip(moved, found, strict=True) for one in both))
 
     def _sweep(self) -> None:
         if self._swept:

@@ -1,7 +1,5 @@
 """Records of staging: for each file name of the archive, the files kept under it, oldest first."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -45,9 +45,10 @@ def connect(base: str, patience: RetryPolicy, max_bytes: int) -> Folder | Web:
     if parts.netloc not in {"", "localhost"}:
         raise UsageError(f"archive {base!r}: a file:// URL with a host; expected file:///path")
     folder = Path(unquote(parts.path) if parts.scheme else base)
-    if not _is_folder(folder):
-        raise UsageError(f"archive {base!r}: no such folder; set CHAMPION_ARCHIVE or run `champion simulate`")
-    return Folder(folder, max_bytes)
+    with suppress(OSError):  # longer than a name can be
+        if folder.is_dir():
+            return Folder(folder, max_bytes)
+    raise UsageError(f"archive {base!r}: no such folder; set CHAMPION_ARCHIVE or run `champion simulate`")
 
 
 def parse_address(base: str) -> SplitResult:
@@ -88,13 +89,6 @@ def canonical(base: str) -> str:
     except (ValueError, OSError, RuntimeError) as error:  # brackets, ports, NUL; too long; circular links
         raise UsageError(f"archive {base!r} is neither a folder nor a URL ({error})") from error
     return f"{parts.scheme}://{parts.hostname}{port}{parts.path.rstrip('/')}"
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # longer than a name can be
-        return False
 
 
 class Folder:

@@ -14,19 +14,15 @@
 A type or value that Polars cannot hold raises a WarehouseError with the column, its type and an alternative.
 """
 
-from __future__ import annotations
-
 import ipaddress
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from champion.errors import WarehouseError
 from champion.warehouse.engine.types import Type
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _SAME = frozenset(
     "Bool Int8 Int16 Int32 Int64 UInt8 UInt16 UInt32 UInt64 Float32 Float64 Date32 DateTime64 String FixedString "
@@ -55,8 +51,6 @@ _HEX_CUTS = ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))
 
 def is_plain(table: pa.Table) -> bool:
     """Return whether each column has an Arrow type that corresponds to one ClickHouse type only."""
-    import pyarrow as pa  # noqa: PLC0415 - loaded with the first query
-
     unique = {pa.uint8(), pa.int32(), pa.uint64(), pa.float32(), pa.float64(), pa.bool_(), pa.date32(), pa.string()}
     return all(
         field.type in unique or pa.types.is_timestamp(field.type) or pa.types.is_decimal128(field.type)
@@ -96,8 +90,6 @@ def frame(table: pa.Table, types: Mapping[str, str], zone: str = "UTC") -> pl.Da
     Raises:
         WarehouseError: a type is not supported, a value does not fit its type, or two columns have the same name.
     """
-    import pyarrow as pa  # noqa: PLC0415
-
     repeated = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
     if repeated:
         raise WarehouseError(f"several columns are named {repeated[0]!r}; give them different names with `as`")
@@ -129,8 +121,6 @@ def _unsupported(stated: Type) -> Type | None:
 
 
 def _column(column: pa.ChunkedArray, stated: Type, zone: str) -> pl.Series:
-    import pyarrow as pa  # noqa: PLC0415
-
     if stated.plain.name in _WIDE:
         dtype = pl.Int128 if stated.plain.name == "Int128" else pl.UInt128
         return pl.Series(column.to_pylist(), dtype=pl.Binary).bin.reinterpret(dtype=dtype, endianness="little")
@@ -143,8 +133,6 @@ def _column(column: pa.ChunkedArray, stated: Type, zone: str) -> pl.Series:
 
 def _array(array: Any, stated: Type, zone: str) -> Any:
     """Return an Arrow array that Polars reads as the stated type."""
-    import pyarrow as pa  # noqa: PLC0415
-
     plain = stated.plain
     if not _needs_conversion(plain):
         return array
@@ -170,8 +158,6 @@ def _needs_conversion(plain: Type) -> bool:
 
 
 def _leaf(array: Any, plain: Type, zone: str) -> Any:  # noqa: PLR0911 - one line a type
-    import pyarrow as pa  # noqa: PLC0415
-
     match plain.name:
         case "DateTime" if pa.types.is_integer(array.type):
             return array.cast(pa.int64()).cast(pa.timestamp("s", plain.text(0) or zone))
@@ -181,34 +167,25 @@ def _leaf(array: Any, plain: Type, zone: str) -> Any:  # noqa: PLR0911 - one lin
             names = {number: name for name, number in plain.members().items()}
             return pa.array([names.get(value) for value in array.to_pylist()], pa.string())
         case "UUID":
-            return _uuid_text(getattr(array, "storage", array))
+            series = pl.Series("u", pl.from_arrow(getattr(array, "storage", array)), dtype=pl.Binary)
+            digits = pl.col("u").bin.encode("hex")
+            text = pl.concat_str([digits.str.slice(start, length) for start, length in _HEX_CUTS], separator="-")
+            return series.to_frame().select(text).to_series().to_arrow(compat_level=pl.CompatLevel.oldest())
         case "IPv4" | "IPv6":
             return pa.array([None if value is None else _address(value) for value in array.to_pylist()], pa.string())
         case "JSON":
             return getattr(array, "storage", array)
         case "BFloat16":
-            return _from_bfloat16(array)
-        case name if name in _SECONDS:
-            return _duration(array, _SECONDS[name])
+            # The upper halves of 32-bit floats.
+            whole = [None if value is None else b"\0\0" + value for value in array.to_pylist()]
+            floats = pl.Series(whole, dtype=pl.Binary).bin.reinterpret(dtype=pl.Float32, endianness="little")
+            return pa.array(floats.to_list(), pa.float32())
+        case name if name in _SECONDS and not pa.types.is_duration(array.type):
+            import pyarrow.compute as pc  # noqa: PLC0415 - few answers need it
+
+            return pc.multiply_checked(array, _SECONDS[name] * 1000).cast(pa.duration("ms"))
         case _:
             return array
-
-
-def _duration(array: Any, seconds: int) -> Any:
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.compute as pc  # noqa: PLC0415
-
-    if pa.types.is_duration(array.type):
-        return array
-    return pc.multiply_checked(array, seconds * 1000).cast(pa.duration("ms"))
-
-
-def _from_bfloat16(array: Any) -> Any:
-    """Return 32-bit floats from their upper halves."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    halves = pl.Series([None if value is None else b"\0\0" + value for value in array.to_pylist()], dtype=pl.Binary)
-    return pa.array(halves.bin.reinterpret(dtype=pl.Float32, endianness="little").to_list(), pa.float32())
 
 
 def _address(value: int | bytes) -> str:
@@ -216,13 +193,6 @@ def _address(value: int | bytes) -> str:
     address = ipaddress.ip_address(value) if isinstance(value, bytes) else ipaddress.IPv4Address(value)
     mapped = getattr(address, "ipv4_mapped", None)
     return f"::ffff:{mapped}" if mapped else str(address)
-
-
-def _uuid_text(storage: Any) -> Any:
-    series = pl.Series("u", pl.from_arrow(storage), dtype=pl.Binary)
-    digits = pl.col("u").bin.encode("hex")
-    text = pl.concat_str([digits.str.slice(start, length) for start, length in _HEX_CUTS], separator="-")
-    return series.to_frame().select(text).to_series().to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 def _wrong_value(name: str, text: str, found: str, hint: str) -> WarehouseError:

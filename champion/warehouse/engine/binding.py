@@ -4,8 +4,6 @@ ClickHouse itself would bind 300 as a UInt8 of 44, None as an empty String and 1
 A value of any type can be given as text, as on the command line.
 """
 
-from __future__ import annotations
-
 import ast
 import ipaddress
 import math
@@ -103,12 +101,6 @@ def fit(value: Any, declared: Type) -> Any:
             return None
         raise _Misfit(f"declare Nullable({declared.name}) if the value may be missing")
     plain = declared.plain
-    if plain.name in _INTEGERS:
-        return _integer(value, plain.name)
-    if plain.name in {"Array", "Tuple", "Map", "Nested"}:
-        return _container(value, plain)
-    if plain.name.startswith("Decimal"):
-        return _decimal(value, plain)
     for names, convert in _FITS:
         if plain.name in names:
             return convert(value, plain)
@@ -129,14 +121,14 @@ def _plain(value: Any) -> Any:
     return convert() if callable(convert) else value
 
 
-def _integer(value: Any, name: str) -> int:
+def _integer(value: Any, plain: Type) -> int:
     if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
         value = int(value)
     if isinstance(value, bool):
         raise _Misfit("declare Bool for true and false")
     number = operator.index(value)
-    bits = int(name.rpartition("Int")[2])
-    low, high = (0, 2**bits - 1) if name.startswith("U") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    bits = int(plain.name.rpartition("Int")[2])
+    low, high = (0, 2**bits - 1) if plain.name.startswith("U") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
     if not low <= number <= high:
         raise _Misfit(f"it holds {low} to {high}")
     return number
@@ -256,6 +248,9 @@ def _member(value: Any, plain: Type) -> Any:
 
 _FITS: list[tuple[frozenset[str] | set[str] | Mapping[str, object], Callable[[Any, Type], Any]]] = [
     ({"String", "FixedString", "Identifier"}, _text),
+    (_INTEGERS, _integer),
+    ({"Array", "Tuple", "Map", "Nested"}, _container),
+    ({"Decimal", *_DECIMALS}, _decimal),
     (_FLOATS, _float),
     ({"Bool"}, _bool),
     (_DATES, _date),

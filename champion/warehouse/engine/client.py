@@ -3,20 +3,15 @@
 `embedded` implements this for the embedded engine. To a server, writers and readers simply connect.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from champion.settings import Settings
 from champion.warehouse.engine import embedded
 from champion.warehouse.engine.cluster import on_cluster
 from champion.warehouse.engine.connection import guard_server
 from champion.warehouse.engine.database import DATABASE, Executor, enter_database, refusals
-
-if TYPE_CHECKING:
-    from champion.settings import Settings
 
 __all__ = ["DATABASE", "WAIT", "close", "embedded_path", "enter_database", "reader", "refusals", "writer"]
 
@@ -64,8 +59,8 @@ def embedded_path(settings: Settings) -> Path | None:
 def _client(settings: Settings, wait: float, *, writable: bool) -> AbstractContextManager[Executor]:
     path = embedded_path(settings)
     memory = settings.query_memory * _MIB  # of the query, and of its answer
-    limits = {"max_execution_time": settings.query_seconds, "max_memory_usage": memory, "max_result_bytes": memory}
-    limits = {} if writable else limits
+    reading = {"max_execution_time": settings.query_seconds, "max_memory_usage": memory, "max_result_bytes": memory}
+    limits = {} if writable else reading
     if path is None:
         return _server(settings, limits)
     session = [f"set {name} = {value}" for name, value in limits.items()]
@@ -76,12 +71,10 @@ def _client(settings: Settings, wait: float, *, writable: bool) -> AbstractConte
 def _server(settings: Settings, limits: Mapping[str, int]) -> Iterator[Executor]:
     import clickhouse_connect  # noqa: PLC0415 - a second to import
 
-    dsn = settings.warehouse_dsn
     with refusals("connecting to the warehouse server (CHAMPION_WAREHOUSE_DSN)"):
         # Not the DSN's database, which does not exist before the first migration.
-        client = guard_server(
-            clickhouse_connect.get_client(dsn=dsn.get_secret_value() if dsn else None, database="default")
-        )
+        dsn = settings.warehouse_dsn.get_secret_value() if settings.warehouse_dsn else None
+        client = guard_server(clickhouse_connect.get_client(dsn=dsn, database="default"))
         for name, value in limits.items():
             client.set_client_setting(name, value)
     try:

@@ -7,8 +7,6 @@
    whole cluster, the swap of a month could run on a replica that the staged rows have not reached yet.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any
 
@@ -39,16 +37,10 @@ _PLAIN = re.compile(
 _DEFAULT_ROLE = re.compile(
     rf"\A\s*set\s+default\s+role\s+(?P<role>{_NAMES})\s+to\s+(?P<user>{_NAMES})\s*\Z", re.IGNORECASE
 )
-_SINGLE = """
-select name
-from system.tables
-where
-    database = {database:String}
-    and engine like '%MergeTree'
-    and engine not like 'Replicated%'
-    and engine not like 'Shared%'
-order by name
-"""
+_SINGLE = (
+    "select name from system.tables where database = {database:String} and engine like '%MergeTree' "
+    "and engine not like 'Replicated%' and engine not like 'Shared%' order by name"
+)
 _ENGINE = re.compile(r"\bengine\s*=\s*(?P<kind>(?!Replicated|Shared)\w*MergeTree)\b", re.IGNORECASE)
 
 

@@ -1,7 +1,5 @@
 """The part that the embedded engine, a server and a cluster share: executor, database, and refusals as errors."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol

@@ -69,7 +69,13 @@ def open_folder(path: Path, wait: float, *, writable: bool, session: Sequence[st
     """
     with _turn_of_thread(wait):
         if _used:
-            yield _reuse(path, writable=writable)
+            now = _used[0]
+            if now.path != path or (writable and not now.writable):
+                raise WarehouseError(
+                    f"this thread is still {'writing' if now.writable else 'reading'} the warehouse {now.path}; "
+                    f"leave that `with` block before {'writing' if writable else 'reading'} {path}"
+                )
+            yield now.client
         elif writable:
             _close()
             with _writing(path, wait) as client:
@@ -181,16 +187,6 @@ def _engine(folder: Path, path: Path, session: Sequence[str] = ()) -> Iterator[C
         yield client
     finally:
         client.close()
-
-
-def _reuse(path: Path, *, writable: bool) -> Client:
-    now = _used[0]
-    if now.path != path or (writable and not now.writable):
-        raise WarehouseError(
-            f"this thread is still {'writing' if now.writable else 'reading'} the warehouse {now.path}; "
-            f"leave that `with` block before {'writing' if writable else 'reading'} {path}"
-        )
-    return now.client
 
 
 @contextmanager

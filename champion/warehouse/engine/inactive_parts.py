@@ -4,24 +4,18 @@ A server deletes them in the background; the embedded engine ends before that. W
 accumulate with every load, and every snapshot links every file.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from champion.warehouse.engine.database import Executor
+from champion.warehouse.engine.database import Executor
 
 # A part is deleted before the wider part that covers it, so an interrupted deletion activates none of them.
-_OUTDATED = """
-select path
-from system.parts
-where database = 'champion_market' and not active
-order by max_block_number - min_block_number, level, data_version
-"""
+_OUTDATED = (
+    "select path from system.parts where database = 'champion_market' and not active "
+    "order by max_block_number - min_block_number, level, data_version"
+)
 
 
 def parts(client: Executor) -> list[Path]:

@@ -1,22 +1,17 @@
 """Run one reading statement and return a Polars frame."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from champion.errors import WarehouseError
+from champion.settings import Settings
 from champion.warehouse.engine import answers, binding
 from champion.warehouse.engine.client import reader
 from champion.warehouse.engine.database import Executor, refusals
 from champion.warehouse.engine.statements import mask, split
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from champion.settings import Settings
 
 _READING = ("Select", "Show", "Describe", "Exists", "Explain")  # first words of the syntax tree
 _MOST_KINDS = 500
@@ -45,7 +40,12 @@ def frame(client: Executor, text: str, parameters: Mapping[str, Any] | None = No
     if unused:
         raise WarehouseError(f"the query has no parameters {unused}; it names them as {{name:Type}}")
     with refusals("the query was refused"):
-        _require_answer(client, statement)
+        if "outfile" in statement.lower():  # also within `explain`; the engine's own parser finds it
+            spelled = client.query("select formatQuerySingleLine({text:String})", parameters={"text": statement})
+            if "INTO OUTFILE" in mask(str(spelled.result_rows[0][0])).upper():
+                raise WarehouseError(
+                    "the query was refused: `into outfile` writes a file; remove it, and save the answer"
+                )
         kind = _reading_kind(client, statement, bound)
         table = _arrow_answer(client, statement, bound, kind)
         try:
@@ -63,15 +63,6 @@ def _single_statement(text: str) -> str:
     if len(found) != 1:
         raise WarehouseError(f"a query is one statement; this text holds {len(found)}")
     return found[0]
-
-
-def _require_answer(client: Executor, statement: str) -> None:
-    """Refuse `into outfile`, also within `explain`; the engine's own parser finds it."""
-    if "outfile" not in statement.lower():
-        return
-    spelled = client.query("select formatQuerySingleLine({text:String})", parameters={"text": statement}).result_rows
-    if "INTO OUTFILE" in mask(str(spelled[0][0])).upper():
-        raise WarehouseError("the query was refused: `into outfile` writes a file; remove it, and save the answer")
 
 
 def _reading_kind(client: Executor, statement: str, bound: Mapping[str, Any]) -> str:
@@ -106,7 +97,6 @@ def _as_text(client: Executor, statement: str, bound: Mapping[str, Any]) -> str:
 
 
 def _arrow_answer(client: Executor, statement: str, bound: Mapping[str, Any], kind: str) -> pa.Table:
-    import pyarrow as pa  # noqa: PLC0415
     from clickhouse_connect.driver.exceptions import ClickHouseError  # noqa: PLC0415
 
     try:

@@ -10,8 +10,6 @@
 Everything under `snapshots/` is created and deleted under one lock, which is held for milliseconds.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import shutil
@@ -74,9 +72,8 @@ def publish(path: Path, wait: float) -> Iterator[None]:
         yield
     finally:
         with _locked(folder, wait):
-            write_bytes(
-                _version(path), uuid.uuid4().hex.encode()
-            )  # first, so that readers check again if this process is killed in between
+            # First, so that readers check again if this process is killed in between.
+            write_bytes(_version(path), uuid.uuid4().hex.encode())
             _discard(folder, public)
 
 
@@ -110,7 +107,7 @@ def discard(path: Path) -> None:
 
 def restore(path: Path) -> None:
     """Replace the folder by the published snapshot, for a writer that failed."""
-    _discard(_folder(path), path)
+    discard(path)
     _copy(_folder(path) / "published", path)
 
 
@@ -119,8 +116,7 @@ def _take(path: Path, folder: Path, copy: Path, held: Lock, wait: float) -> str 
     with _locked(folder, wait):
         _sweep(folder)
         held.acquire()
-        found = version(path)
-        public = folder / "published"
+        found, public = version(path), folder / "published"
         if public.is_dir():  # a writer is active, or was killed
             _copy(public, copy)
             return found

@@ -1,7 +1,5 @@
 """Split SQL text into statements; a semicolon in a string, an identifier or a comment does not end a statement."""
 
-from __future__ import annotations
-
 import re
 
 _TOKEN = re.compile(

@@ -60,10 +60,9 @@ class Type:
         >>> Type.parse(r"Enum8('a' = 1, 'it\'s' = -2)").members()
         {'a': 1, "it's": -2}
         """
-        found = (_MEMBER.fullmatch(text) for text in self.arguments)
         return {
             _ESCAPE.sub(lambda m: _ESCAPED.get(m[1], m[1]) if m[1] else "'", match[1]): int(match[2])
-            for match in found
+            for match in map(_MEMBER.fullmatch, self.arguments)
             if match
         }
 
