@@ -137,7 +137,7 @@ def input_ic(frame: pl.DataFrame, inputs: Sequence[str], horizon: int) -> pl.Dat
     known = frame.with_columns(unknown.known(pl.col(name)).alias(name) for name in columns).drop_nulls("forward_return")
     days = known["trade_date"].unique().sort().gather_every(max(1, horizon))
     chosen = known.filter(pl.col("trade_date").is_in(days.implode()))
-    by_session = chosen.group_by("trade_date").agg(_rank_correlation(name) for name in inputs)
+    by_session = chosen.group_by("trade_date", maintain_order=True).agg(_rank_correlation(name) for name in inputs)
     means = by_session.select(pl.col(name).fill_nan(None).mean() for name in inputs)
     counts = by_session.select(pl.col(name).fill_nan(None).count() for name in inputs)
     table = pl.DataFrame({"input": list(inputs), "ic": means.row(0), "sessions": counts.row(0)}, strict=False)

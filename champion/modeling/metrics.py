@@ -87,9 +87,9 @@ def quantile_returns(scores: pl.DataFrame, quantiles: int = 5) -> pl.DataFrame:
     return (
         _known(scores)
         .with_columns(quantile=place.cast(pl.Int32))
-        .group_by("trade_date", "quantile")
+        .group_by("trade_date", "quantile", maintain_order=True)  # so that sums have one order
         .agg(pl.col("forward_return").mean())
-        .group_by("quantile")
+        .group_by("quantile", maintain_order=True)
         .agg(mean_return=pl.col("forward_return").mean())
         .sort("quantile")
     )
@@ -128,7 +128,9 @@ def long_short_return(scores: pl.DataFrame, *, horizon: int, cost_bps: float = 0
         .filter(pl.col("_side").n_unique().over("trade_date") > 1)
         .with_columns(weight=0.5 * pl.col("_side") / pl.len().over("trade_date", "_side"))
     )
-    gross = weights.group_by("trade_date").agg(gross_return=(pl.col("weight") * pl.col("forward_return")).sum())
+    gross = weights.group_by("trade_date", maintain_order=True).agg(
+        gross_return=(pl.col("weight") * pl.col("forward_return")).sum()
+    )
     return (
         _turnover(weights, rebalances)
         .join(gross, on="trade_date", how="left")
@@ -233,7 +235,7 @@ def _turnover(weights: pl.DataFrame, rebalances: pl.Series) -> pl.DataFrame:
     drifted = pl.when(capital > 0).then(worth / capital).otherwise("weight")
     left = held.select(pl.col("_number") + 1, "instrument_id", weight=-drifted)
     both = pl.concat([held.drop("forward_return"), left])
-    changes = both.group_by("_number", "instrument_id").agg(pl.col("weight").sum().abs())
-    traded = changes.group_by("_number").agg(turnover=pl.col("weight").sum())
+    changes = both.group_by("_number", "instrument_id", maintain_order=True).agg(pl.col("weight").sum().abs())
+    traded = changes.group_by("_number", maintain_order=True).agg(turnover=pl.col("weight").sum())
     # Without positions before and after a rebalance, the turnover is known to be 0.
     return order.join(traded, on="_number", how="left").select("trade_date", pl.col("turnover").fill_null(0.0))

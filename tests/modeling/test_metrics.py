@@ -236,3 +236,23 @@ def test_max_drawdown_by_hand() -> None:
 )
 def test_impossible_deflated_sharpe_ratio_is_nan(asked: dict[str, Any]) -> None:
     assert math.isnan(metrics.deflated_sharpe_ratio(0.5, trials=2, variance=0.1, **asked))
+
+
+def test_metrics_have_the_same_bits_in_every_run() -> None:
+    """Sums over groups have one order: a published result is compared by its hash."""
+    drawn = np.random.default_rng(5)
+    scores = pl.concat(
+        session(drawn.normal(size=60).tolist(), drawn.normal(0, 0.02, 60).tolist(), FIRST + timedelta(days=day))
+        for day in range(200)
+    )
+
+    def digests() -> list[int]:
+        frames = [
+            metrics.rank_ic(scores),
+            metrics.information_coefficient(scores),
+            metrics.quantile_returns(scores),
+            metrics.long_short_return(scores, horizon=5, cost_bps=10.0),
+        ]
+        return [int(frame.hash_rows().sum()) for frame in frames]
+
+    assert [digests() for _ in range(10)] == [digests()] * 10
