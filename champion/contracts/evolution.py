@@ -50,7 +50,7 @@ def changes(old: Record, new: Record) -> list[Change]:
     major, minor, _ = was.split(".")
     wanted = f"{major}.{int(minor) + 1}.0" if any(change.bump for change in found) else was
     if now != wanted and all(change.allowed for change in found):  # a refused change needs a new file, not a new number
-        found.append(Change("schema_version", "", f"it is {now}; after the released {was} these changes need {wanted}"))
+        found.append(Change("schema_version", "", f"it is {now}; these changes of the released {was} need {wanted}"))
     return found
 
 
