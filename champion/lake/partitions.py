@@ -97,10 +97,11 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A partition or a sealed year, archived and removed in one step."""
+    """A partition or a sealed year, archived and removed in one step; `files` with their SHA-256 as first listed."""
 
     name: str
     manifest: Path
+    files: Mapping[Path, str]
     sessions: tuple[date, ...]
     newest: date
     bytes: int
@@ -215,8 +216,11 @@ def files_of(manifest: Path) -> dict[Path, str]:
         sealed = read_sealed(manifest)
         return {sealed.path: sealed.sha256} if sealed else {}
     found = manifests.read(manifest)
-    parts = found.parts if found else ()
-    return {layout.part_file(manifest.parent / part.name, part.sha256): part.sha256 for part in parts}
+    return _part_files(manifest.parent, found) if found else {}
+
+
+def _part_files(folder: Path, manifest: Manifest) -> dict[Path, str]:
+    return {layout.part_file(folder / part.name, part.sha256): part.sha256 for part in manifest.parts}
 
 
 def units(root: Path, contract: Contract, group: str | None) -> Iterator[Unit]:
@@ -229,7 +233,7 @@ def units(root: Path, contract: Contract, group: str | None) -> Iterator[Unit]:
     for sealed in years.values():
         sessions = tuple(sorted(sealed.sessions))
         manifest = sealed.path.parent / layout.SEALED
-        yield Unit(contract.name, manifest, sessions, sessions[-1], sealed.bytes)
+        yield Unit(contract.name, manifest, {sealed.path: sealed.sha256}, sessions, sessions[-1], sealed.bytes)
     for session in sorted(layout.committed_sessions(root, contract, group)):
         folder = layout.partition_folder(root, contract, session, group)
         found = manifests.read(folder / layout.SUCCESS)
@@ -237,8 +241,8 @@ def units(root: Path, contract: Contract, group: str | None) -> Iterator[Unit]:
             continue
         year = years.get(session.year)
         newest = max(year.sessions) if year is not None and session in year.sessions else session
-        size = sum(part.bytes for part in found.parts)
-        yield Unit(contract.name, folder / layout.SUCCESS, (session,), newest, size)
+        files, size = _part_files(folder, found), sum(part.bytes for part in found.parts)
+        yield Unit(contract.name, folder / layout.SUCCESS, files, (session,), newest, size)
 
 
 def write_data_file(

@@ -200,7 +200,7 @@ def _unlisted_files(root: Path, contract: Contract) -> Iterator[Damage]:
     for group in layout.groups(contract):
         listed.update(folder / layout.index_name(kind, group) for kind in (layout.INDEX, layout.COMMON_INDEX))
         for unit in partitions.units(root, contract, group):
-            listed.update((unit.manifest, *partitions.files_of(unit.manifest)))
+            listed.update((unit.manifest, *unit.files))
     for path in sorted(layout.present(folder, "**")):
         if path.is_file() and path not in listed:
             remedy = "`champion lake seal`, `retain` or the next write removes it, if Champion left it there"
