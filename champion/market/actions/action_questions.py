@@ -9,11 +9,10 @@ from datetime import date, timedelta
 import polars as pl
 
 from champion.market.actions.action_text import NOT_UNDERSTOOD
-from champion.market.actions.adjustment_factors import DECISION, DIVIDEND, KINDS, NO_BARS, UNDECIDED
+from champion.market.actions.adjustment_factors import DECISION, NO_BARS, NON_DIVIDENDS, UNDECIDED
 
 _DAY = timedelta(days=1)
 _GATES = {NOT_UNDERSTOOD: "actions_not_understood", UNDECIDED: "actions_undecided", NO_BARS: "actions_without_bars"}
-_MOVING = tuple(kind for kind in KINDS if kind != DIVIDEND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def questions(factors: pl.DataFrame, sessions: Sequence[date]) -> pl.DataFrame:
     calendar = pl.DataFrame({"session": sorted(sessions)}, schema={"session": pl.Date})
     shares = pl.col("instrument_id").str.count_matches(":", literal=True) == 1
     first = sessions[0] if sessions else date.max
-    no_bars = (pl.col("verdict") == NO_BARS) & pl.col("kind").is_in([*_MOVING, DECISION])
+    no_bars = (pl.col("verdict") == NO_BARS) & pl.col("kind").is_in([*NON_DIVIDENDS, DECISION])
     waits = pl.col("verdict").is_in([NOT_UNDERSTOOD, UNDECIDED]) & pl.col("prev_close").is_not_null()
     found = (
         factors.filter(shares & (no_bars | waits) & (pl.col("ex_date") >= first))

@@ -3,7 +3,7 @@
 1. The exchange's text gives the factor of splits, bonuses and consolidations. Only they change the number of shares, so
    only they change volumes.
 2. Rights M:N at an issue price I, with a last close P: P over the theoretical ex-rights price (N P + M I) / (N + M).
-   The issue price is the premium plus the face value at the ex-date. The list has the face value of its own day, which
+   The issue price is the premium plus the face value at the ex-date. The list has the face value at its date, which
    is multiplied by the splits between the ex-date and that day.
 3. Demergers have no ratio in the list: the factor is the last close over the first open of the ex-date, divided by the
    factors of other actions of that date. Schemes of arrangement and capital reductions may leave the price unchanged:
@@ -36,7 +36,8 @@ UNDECIDED, DECIDED, NO_BARS = "undecided", "decided", "no_bars"
 OPEN = (NOT_UNDERSTOOD, UNDECIDED)
 """Verdicts that need a manual decision."""
 _BY_RATIO = ("demerger", "scheme", "capital_reduction")
-KINDS = (*BY_TEXT, "rights", *_BY_RATIO, DIVIDEND)
+NON_DIVIDENDS = (*BY_TEXT, "rights", *_BY_RATIO)
+KINDS = (*NON_DIVIDENDS, DIVIDEND)
 SMALLEST_GAP = 0.01  # of the last close: a gap below it needs no explanation
 _USUAL_GAPS, _USUAL_SESSIONS = 3.0, 60  # times the median gap of the sessions before
 _PERCENT = 100.0

@@ -18,7 +18,7 @@ from champion.base.clock import INDIA
 from champion.contracts.datasets import ACTIONS
 from champion.market import validation
 from champion.market.actions.action_text import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ, WITHOUT_QUANTITY, parse_purpose
-from champion.market.actions.adjustment_factors import DECISION, DIVIDEND, KINDS, made_on
+from champion.market.actions.adjustment_factors import DECISION, NON_DIVIDENDS, made_on
 from champion.market.envelope import session_start_expr, stamp_list
 from champion.market.equity_bars import instrument_id
 from champion.market.identity.symbol_history import SymbolHistory
@@ -183,7 +183,7 @@ def _listed_actions(rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:
 
 def _without_amended(listed: pl.DataFrame) -> pl.DataFrame:
     """Remove actions whose ex-date a later list amends, even if that list does not cover the earlier ex-date."""
-    once = listed.filter(pl.col("kind").is_in([kind for kind in KINDS if kind != DIVIDEND]))
+    once = listed.filter(pl.col("kind").is_in(NON_DIVIDENDS))
     same = ["instrument_id", "kind", "detail"]
     pairs = once.join(once.select(*same, "ex_date", "_made", "_read"), on=same, suffix="_later")
     days = (pl.col("ex_date_later") - pl.col("ex_date")).abs()
