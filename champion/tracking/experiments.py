@@ -5,7 +5,7 @@ from __future__ import annotations
 TRAINING = "equity-price-prediction"
 MODEL_HEALTH = "model-health"
 OTHER = "notebooks"
-"""The experiment of notebooks without one of their own."""
+"""The experiment of notebooks that name no other."""
 _OF_NOTEBOOK = {
     "ingest": "market-data-ingestion",
     "quality": "data-quality-monitoring",

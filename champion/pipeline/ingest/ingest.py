@@ -118,7 +118,7 @@ def _require_one_exchange(lake: Lake, staged: Sequence[FetchedFile]) -> None:
     if len(offered | held) > 1:
         raise UsageError(
             f"the lake holds bars of {', '.join(sorted(held)) or 'no exchange'}, these files are of "
-            f"{', '.join(sorted(offered))}; give each exchange a workspace of its own (CHAMPION_HOME)"
+            f"{', '.join(sorted(offered))}; give each exchange its own workspace (CHAMPION_HOME)"
         )
 
 
