@@ -4,8 +4,6 @@ Kept notebooks and users' own models import these names. `champion.estimators` g
 contain that name.
 """
 
-from __future__ import annotations
-
 import sys
 import warnings
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The envelope of a record: its id, entity, source, and the times of the event and of its ingestion."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 

@@ -1,7 +1,5 @@
 """The results of quality gates: the tables of gates and findings, and the report that stops publication."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -43,7 +41,7 @@ class GateReport:
     findings: pl.DataFrame
     accepted: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FINDINGS))
 
-    def worse(self, other: GateReport) -> GateReport:
+    def worse(self, other: "GateReport") -> "GateReport":
         """Return the worse result of each gate, and the findings of both reports."""
         both = pl.concat([self.gates, other.gates]).with_row_index("_order")
         order = both.group_by("gate").agg(pl.col("_order").min())

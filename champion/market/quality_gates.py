@@ -7,8 +7,6 @@ finding, until its value becomes worse.
 Sessions are not compared across a gap of missing sessions in the lake.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta

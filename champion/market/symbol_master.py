@@ -1,7 +1,5 @@
 """Normalize the published list of shares to contract `normalized_symbol_master`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """MLflow's pages on a local store: one process, no job runner, on loopback only, protected by the workspace's login."""
 
-from __future__ import annotations
-
 import os
 
 from champion.base import file_modes, isolation

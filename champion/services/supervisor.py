@@ -1,7 +1,5 @@
 """Run server, worker and pages together: start them in order, watch them, and stop them together."""
 
-from __future__ import annotations
-
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence

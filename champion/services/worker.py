@@ -1,7 +1,5 @@
 """Run scheduled flows: a Prefect worker on the workspace's pool, with a process for each run."""
 
-from __future__ import annotations
-
 import os
 
 import httpx

@@ -5,8 +5,6 @@ directory, defaults. An address from `champion.toml` receives no credential from
 All files are below `home`, so two workspaces share no files.
 """
 
-from __future__ import annotations
-
 import os
 from datetime import date
 from importlib.resources.abc import Traversable
@@ -36,7 +34,7 @@ _HTTP = frozenset({"http", "https"})
 _MLFLOW_DRIVER, _PREFECT_DRIVER = "psycopg", "asyncpg"  # for PostgreSQL
 
 
-def read() -> Settings:
+def read() -> "Settings":
     """Return the settings of this process.
 
     Raises:

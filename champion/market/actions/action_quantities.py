@@ -1,7 +1,5 @@
 """Quantities among the tokens of a purpose text: money, percentages, ratios, pairs of face values."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

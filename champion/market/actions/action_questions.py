@@ -1,7 +1,5 @@
 """Corporate actions that need a manual decision, and the ex-dates that the lists cover. Frames in, frames out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta

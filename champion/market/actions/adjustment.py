@@ -31,8 +31,6 @@ the bars up to it in the scale of that session, so values computed from a view d
 0
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import date, datetime
 

@@ -16,8 +16,6 @@
 An action that is not understood has no factor and explains no gap.
 """
 
-from __future__ import annotations
-
 import polars as pl
 
 from champion import contracts

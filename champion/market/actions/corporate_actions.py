@@ -5,8 +5,6 @@ list applies: an action that the exchange withdrew is missing from then on, and 
 Manual decisions are stored beside the lists, and known from the time they were first read.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from operator import attrgetter

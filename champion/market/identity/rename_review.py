@@ -4,8 +4,6 @@ A row of the list can have a wrong date, a wrong symbol or both. The bars decide
 continues to trade, or assign a company's bars to another company. Each row that is not applied unchanged is a finding.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta

@@ -13,8 +13,6 @@ each run:
    only the first few bars of a symbol is mistyped. It is reported and not used.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace

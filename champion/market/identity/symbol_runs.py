@@ -4,8 +4,6 @@ Only a valid ISIN is evidence (`champion.market.identity.isin`). A bar without o
 symbol, else of the previous ones, unless a long gap is in between.
 """
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import polars as pl

@@ -1,7 +1,5 @@
 """Copy files from an archive: a folder, `file://` or `http(s)://`, with the exchange's paths."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -30,7 +28,7 @@ _HEADERS = {  # the exchange answers browsers only
 _PORTS = {"http": 80, "https": 443}
 
 
-def connect(base: str, patience: RetryPolicy, max_bytes: int) -> Folder | Web:
+def connect(base: str, patience: RetryPolicy, max_bytes: int) -> "Folder | Web":
     """Return the transport for the archive at `base`, without a request.
 
     Raises:
