@@ -10,7 +10,6 @@ import typer
 from champion.cli import (
     actions,
     archive,
-    audit,
     inspect,
     lake,
     lineage,
@@ -50,7 +49,7 @@ def _options(
 
 for _command in (
     *(run.demo, run.simulate, run.daily, run.backfill, run.features, run.train, run.score),
-    *(inspect.status, inspect.report, inspect.doctor, inspect.sql, audit.audit),
+    *(inspect.status, inspect.report, inspect.doctor, inspect.sql, inspect.audit),
     *(services.serve, services.deploy, services.lab, services.ui, services.stop),
 ):
     app.command()(_command)

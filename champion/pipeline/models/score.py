@@ -11,7 +11,7 @@ from champion.base.counting import quantity
 from champion.contracts.datasets import BARS, PREDICTIONS
 from champion.errors import ModelError
 from champion.lake import Lake
-from champion.market.envelope import envelope
+from champion.market.envelope import stamp
 from champion.market.quality_gates import LOOKBACK
 from champion.modeling.universe import find
 from champion.pipeline.ingest import corporate_actions
@@ -82,8 +82,7 @@ def check_fresh(lake: Lake, version: registry.Version, session: date, most: int)
 
 
 def _with_envelope(scores: pl.DataFrame, version: registry.Version) -> pl.DataFrame:
-    contract, ingest_time = contracts.load(PREDICTIONS), pl.lit(clock.now())
-    entity, key = pl.col("instrument_id"), [pl.col(name) for name in contract.key]
+    contract = contracts.load(PREDICTIONS)
     named = scores.with_columns(
         model_name=pl.lit(registry.MODEL),
         model_version=pl.lit(version.number, pl.Int32),
@@ -92,5 +91,5 @@ def _with_envelope(scores: pl.DataFrame, version: registry.Version) -> pl.DataFr
         horizon=pl.lit(version.integer(HORIZON), pl.Int32),
         rank=pl.col("rank").cast(pl.Int64),
     )
-    enveloped = envelope(contract, source=pl.lit("champion"), ingest_time=ingest_time, entity_id=entity, key=key)
-    return named.with_columns(enveloped).select(list(contract.polars_schema))
+    key = [pl.col(name) for name in contract.key]
+    return stamp(named, contract, pl.lit("champion"), pl.lit(clock.now()), pl.col("instrument_id"), key)
