@@ -38,7 +38,7 @@ def status(*, as_json: AsJson = False) -> None:
     chosen = console.settings()
     found = read_status(chosen)
     if as_json:
-        console.show(found.as_dict(), as_json=True)
+        console.show(asdict(found), as_json=True)
         return
     console.out.print(Text.assemble(("Champion", "bold"), f" workspace {found.home}"))
     rows = [[d.name, d.sessions, d.first, d.last, d.rows] for d in found.datasets if d.sessions]
@@ -175,17 +175,25 @@ def sql(
 
     Example: champion sql --name movers -p rows=10
     """
-    from champion.warehouse import queries  # noqa: PLC0415
-    from champion.warehouse.engine import query as free  # noqa: PLC0415
+    from champion.warehouse import queries, sql as run_statement  # noqa: PLC0415
 
     if listing:
-        _list_queries(as_json=as_json)
+        known = [queries.load(each) for each in queries.names()]
+        if as_json:
+            shown = {q.name: {"answers": q.answers, "parameters": [asdict(p) for p in q.parameters]} for q in known}
+            console.show(shown, as_json=True)
+            return
+        for each in known:
+            console.out.print(Text.assemble((each.name, "bold"), f"  {each.answers}"), soft_wrap=True)
+            for p in each.parameters:
+                default = "required" if p.default is None else f"default {p.default}"
+                console.out.print(f"    {p.name} ({p.type}, {default}): {p.meaning}", soft_wrap=True)
         return
     if (query is None) == (name is None):
         raise UsageError(f"give a query, or --name one of: {', '.join(queries.names())}; --list describes them")
     bound = console.assigned(param or [])
     settings = console.settings()
-    answer = free.sql(settings, query, bound) if query else queries.run(settings, str(name), bound)
+    answer = run_statement(settings, query, bound) if query else queries.run(settings, str(name), bound)
     if as_json:  # Polars writes neither bytes nor maps
         special = any(name in str(dtype) for dtype in answer.dtypes for name in ("Binary", "Map", "Duration"))
         text = (
@@ -211,18 +219,3 @@ def _writable(value: Any) -> Any:
             return [_writable(each) for each in value]
         case _:
             return value
-
-
-def _list_queries(*, as_json: bool) -> None:
-    from champion.warehouse import queries  # noqa: PLC0415
-
-    known = [queries.load(name) for name in queries.names()]
-    if as_json:
-        shown = {q.name: {"answers": q.answers, "parameters": [asdict(p) for p in q.parameters]} for q in known}
-        console.show(shown, as_json=True)
-        return
-    for query in known:
-        console.out.print(Text.assemble((query.name, "bold"), f"  {query.answers}"), soft_wrap=True)
-        for p in query.parameters:
-            default = "required" if p.default is None else f"default {p.default}"
-            console.out.print(f"    {p.name} ({p.type}, {default}): {p.meaning}", soft_wrap=True)

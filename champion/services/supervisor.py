@@ -97,7 +97,7 @@ def _start_all(settings: Settings, note: Callable[[str], None]) -> ServedPages:
     worker = managed_process.start(settings, _WORKER, command, variables)
     managed_process.wait(settings, _WORKER, worker, lambda: _is_online(settings, api, name))
     if pages is not None:
-        managed_process.wait(settings, mlflow.NAME, pages, partial(mlflow.healthy, pages))
+        managed_process.wait(settings, mlflow.NAME, pages, partial(managed_process.answers, f"{pages.url}/health"))
     return ServedPages(api.removesuffix("/api"), pages.url if pages else None)
 
 

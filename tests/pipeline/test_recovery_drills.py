@@ -288,7 +288,7 @@ def test_status_works_without_the_tracking_store(damage: str, copy: Settings) ->
     assert result.exit_code == 0
     assert "not read: MLflow's store" in result.output
     assert "freshness: last session 2024-08-30" in result.output
-    assert status(copy).as_dict()["problems"]
+    assert status(copy).problems
 
 
 def test_status_reports_a_damaged_manifest_and_shows_other_datasets(copy: Settings) -> None:

@@ -32,8 +32,7 @@ _MAX_IN_MEMORY = 32  # bhavcopies that are parsed before the first is written, a
 _NUMBERS = ("rows", "raw", "normalized", "rejected")
 _COUNTS = {
     "session": pl.Date(),
-    "publication": pl.String(),
-    "file": pl.String(),
+    **dict.fromkeys(("publication", "file"), pl.String()),
     **dict.fromkeys(_NUMBERS, pl.Int64()),
     "outcome": pl.String(),
 }

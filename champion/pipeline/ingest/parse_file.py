@@ -6,7 +6,6 @@ import polars as pl
 
 from champion import contracts
 from champion.base.counting import quantity
-from champion.contracts import Contract
 from champion.errors import ContractError
 from champion.market import validation
 from champion.market.envelope import stamp
@@ -59,7 +58,13 @@ def split_rows(published: Published, origin: Staged, spec: DatasetSpec, history:
     reason = pl.format("{}: asked for {}, found {}", pl.lit(contract.session), asked, found)
     other = typed.accepted.filter(is_other).with_columns(reasons=pl.concat_list(reason))
     own = typed.accepted.filter(~is_other)
-    raw = validation.validate(_with_envelope(own, contract, published, origin, spec), contract)
+    # The envelope, and as null the columns that an older format does not have.
+    missing = {name: dtype for name, dtype in contract.polars_schema.items() if name not in own.columns}
+    complete = own.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in missing.items())
+    entity = pl.concat_str(*spec.entity, separator=":", ignore_nulls=True)
+    key = [*map(pl.col, contract.key), pl.lit(origin.sha256)]
+    stamped = stamp(complete, contract, pl.lit(published.source), pl.lit(origin.fetched_at), entity, key)
+    raw = validation.validate(stamped, contract)
     names = {} if spec.symbol is None else history.names(raw.accepted[spec.symbol], origin.session)
     normalized = validation.validate(spec.normalize(raw.accepted, names), contracts.load(spec.normalized))
     rejected = [("parse", published.rejected), *(("raw", rows) for rows in (typed.rejected, other, raw.rejected))]
@@ -72,17 +77,6 @@ def split_rows(published: Published, origin: Staged, spec: DatasetSpec, history:
     return ParsedFile(
         published.row_count, raw.accepted.drop(ROW), normalized.accepted.drop(ROW), quarantine, digest(names)
     )
-
-
-def _with_envelope(
-    rows: pl.DataFrame, contract: Contract, published: Published, origin: Staged, spec: DatasetSpec
-) -> pl.DataFrame:
-    """Add the envelope, and as null the columns that an older format does not have."""
-    missing = {name: dtype for name, dtype in contract.polars_schema.items() if name not in rows.columns}
-    complete = rows.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in missing.items())
-    entity = pl.concat_str(*spec.entity, separator=":", ignore_nulls=True)
-    key = [*map(pl.col, contract.key), pl.lit(origin.sha256)]
-    return stamp(complete, contract, pl.lit(published.source), pl.lit(origin.fetched_at), entity, key)
 
 
 def _quarantine(stage: str, rejected: pl.DataFrame, published: Published, origin: Staged) -> pl.DataFrame:
