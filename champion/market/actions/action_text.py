@@ -10,8 +10,6 @@ The text is typed by hand. It is parsed in four steps. A text that does not fit 
    for one quantity, an unknown word next to a bonus or a right, or a cancelled action are not understood.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
