@@ -16,7 +16,7 @@ from champion.runner.parameters import check, defaults
 from champion.runner.process_control import Terminated, sigterm_as_exception
 from champion.runner.record import repair
 from champion.security import redaction
-from champion.tracking import experiments
+from champion.tracking import experiments, runs
 
 if TYPE_CHECKING:
     from champion.runner.engine import Progress
@@ -87,8 +87,10 @@ def run_notebook(settings: Settings, request: NotebookRequest) -> Execution:
     elif request.inputs is None:
         reason = cache_lookup.UNDECLARED
     else:
-        wanted = cache_lookup.RunInputs(effective, inputs, kernel_env.own_folders(notebook))
-        earlier, reason = cache_lookup.decide(settings, experiment, notebook.name, key, wanted, request.outputs)
+        stored = runs.checked_parameters(effective)
+        now = cache_lookup.Facts(notebook.name, key.notebook, key.environment, stored, inputs)
+        folders = kernel_env.own_folders(notebook)
+        earlier, reason = cache_lookup.decide(settings, experiment, key.key, now, folders, request.outputs)
         if earlier is not None:
             return record.skipped(settings, earlier, reason)
     entry = record.open_execution(
