@@ -126,17 +126,6 @@ def find_named(folders: Iterable[str], names: AbstractSet[str], left_out: Sequen
             yield from (f"{place}{os.sep}{one}" for one in files if one in names and not one.endswith(".py"))
 
 
-class RequestedModules:
-    """A finder that finds nothing and records the requested names, including `importlib.import_module`."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> None:  # noqa: ARG002
-        """Return None, so that the next finder is used."""
-        self.names.add(name)
-
-
 class Variables:
     """The environment variables that own code and cells read, with their values at the start of the process."""
 

@@ -118,6 +118,10 @@ def _supervised(
         with sigterm_as_exception():
             from champion.runner import engine  # noqa: PLC0415 - papermill and jupyter_client take seconds to import
 
+            result, private = record.result_folder(entry), record.private_folder(entry)
+            environment = kernel_env.of_kernel(
+                settings, notebook, execution=entry.id, run_id=entry.run_id, result=result, private=private
+            )
             job = engine.Job(
                 execution=entry.id,
                 source=notebook.path,
@@ -125,14 +129,7 @@ def _supervised(
                 target=record.executed_path(entry),
                 log=record.log_path(entry),
                 workdir=record.work_folder(entry),
-                environment=kernel_env.of_kernel(
-                    settings,
-                    notebook,
-                    execution=entry.id,
-                    run_id=entry.run_id,
-                    result=record.result_folder(entry),
-                    private=record.private_folder(entry),
-                ),
+                environment=environment,
                 cell_timeout=request.cell_timeout or settings.notebook_timeout,
                 timeout=request.timeout,
                 memory=request.memory or settings.notebook_memory,

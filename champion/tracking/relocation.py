@@ -12,7 +12,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TypeAlias
 
 from champion.base import workspace_homes
 from champion.errors import ServiceError
@@ -27,10 +26,6 @@ _LOCATIONS = (
 _TRACES = ("trace_tags", "value", "mlflow.artifactLocation")
 _HOME = "champion.home"
 _BUSY_SECONDS = 120
-
-
-Change: TypeAlias = tuple[str, str, int, str]
-"""One value to change: table, column, row, new value."""
 
 
 def relocate(home: Path, root: str, database: Path) -> int:
@@ -116,7 +111,8 @@ def _has_changes(store: sqlite3.Connection, home: Path, root: str, database: Pat
     return next(_changes(store, home, root, database), None) is not None
 
 
-def _changes(store: sqlite3.Connection, home: Path, root: str, database: Path) -> Iterator[Change]:
+def _changes(store: sqlite3.Connection, home: Path, root: str, database: Path) -> Iterator[tuple[str, str, int, str]]:
+    """Yield each value to change: table, column, row, new value."""
     inside = is_inside(home, database)
     recorded = workspace_homes.former(home)
     if not inside:  # others may use the store from the former folder while that exists
