@@ -18,7 +18,7 @@ from champion.contracts import Contract
 from champion.errors import LakeError
 from champion.lake import backend, layout, manifest as manifests, partitions
 from champion.lake.manifest import Manifest, Part
-from champion.lake.partitions import Sealing
+from champion.lake.partitions import SealedYear
 from champion.lake.store import Lake
 
 GRACE = timedelta(seconds=20)
@@ -89,7 +89,7 @@ def _retired_files(retired: Path) -> set[str]:
     """
     content = retired.read_bytes()
     with suppress(ValueError):
-        return {parse_json(Sealing, content).file}
+        return {parse_json(SealedYear, content).file}
     try:
         return _file_names(retired.parent, parse_json(Manifest, content).parts)
     except ValueError as error:
