@@ -72,8 +72,11 @@ def _removable(root: Path, contract: Contract) -> list[Path]:
     retired = sorted(layout.present(folder, f"**/{layout.RETIRED}"))
     for manifest in retired:
         found += [manifest.parent / name for name in sorted(_retired_files(manifest) - _current_files(manifest.parent))]
-    if not backend.of(folder).overwrites:
-        found += _replaced(folder)
+    if not backend.of(folder).overwrites:  # replaced revisions
+        parts = sorted(layout.present(folder, "**/part-*.parquet"))
+        folders = list(dict.fromkeys(path.parent for path in parts))
+        current = dict(zip(folders, backend.of(folder).map(_current_files, folders), strict=True))
+        found += [path for path in parts if path.name not in current[path.parent]]
     for path in sorted(layout.present(folder, f"**/{layout.sealed_name('*')}")):
         has_manifest = any((path.parent / name).exists() for name in (layout.SEALED, layout.RETIRED))
         if has_manifest and path.name not in _current_files(path.parent):
@@ -105,11 +108,3 @@ def _current_files(folder: Path) -> set[str]:
 
 def _file_names(folder: Path, parts: Iterable[Part]) -> set[str]:
     return {layout.part_file(folder / part.name, part.sha256).name for part in parts}
-
-
-def _replaced(folder: Path) -> list[Path]:
-    """Return the revisions that no current manifest lists."""
-    found = sorted(layout.present(folder, "**/part-*.parquet"))
-    folders = list(dict.fromkeys(path.parent for path in found))
-    current = dict(zip(folders, backend.of(folder).map(_current_files, folders), strict=True))
-    return [path for path in found if path.name not in current[path.parent]]

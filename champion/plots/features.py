@@ -32,10 +32,8 @@ def feature_coverage(frame: pl.DataFrame) -> Figure:
     names = sorted(shares, key=lambda name: -shares[name])[-_LISTED:]
     figure, ax = _bars(names, [shares[name] for name in names], [style.BLUE] * len(names))
     style.bar_labels(ax, [style.percent(shares[name]) for name in names])
-    ax.set_xlim(0, 1.08)
-    ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
+    ax.set(xlim=(0, 1.08), xticks=[0, 0.25, 0.5, 0.75, 1], xlabel="rows with a value")
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_xlabel("rows with a value")
     full = sum(share == 1 for share in shares.values())
     listed = f"; the {_LISTED} least complete" if len(shares) > _LISTED else ""
     ax.set_title(f"Feature coverage: {full} of {len(shares)} complete{listed}")

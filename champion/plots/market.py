@@ -30,10 +30,9 @@ def sessions_and_rows(sessions: pl.DataFrame) -> Figure:
     style.session_bars(upper, places, sessions["normalized"].to_numpy(), style.BLUE)
     style.session_bars(lower, places, sessions["rejected"].to_numpy(), style.VERMILION)
     share = rejected / (bars + rejected) if rejected else 0.0
-    upper.set_title(f"Rows by session: {quantity(bars, 'bar')}")
+    upper.set(title=f"Rows by session: {quantity(bars, 'bar')}", ylabel="bars")
     lines = f"{quantity(rejected, 'line rejected', 'lines rejected')} ({style.percent(share, 2)})"
     lower.set_title(lines, fontsize=10, color=style.VERMILION)
-    upper.set_ylabel("bars")
     lower.set(ylabel="rejected", ylim=(0, max(1.0, sessions["rejected"].to_numpy().max() * 1.1)))
     for ax, ticks in ((upper, 6), (lower, 3)):
         ax.yaxis.set_major_locator(MaxNLocator(ticks, integer=True))
@@ -78,12 +77,9 @@ def breadth(bars: pl.DataFrame) -> Figure:
     >>> breadth(pl.DataFrame({"trade_date": [date(2024, 1, 15)] * 3, **prices})).axes[0].get_title(loc="left")
     'Breadth: more advances than declines in 1 of 1 session'
     """
-    counts = (
-        bars.group_by("trade_date")
-        .agg(up=(pl.col("close") > pl.col("prev_close")).sum(), down=(pl.col("close") < pl.col("prev_close")).sum())
-        .with_columns(pl.col("up", "down").cast(pl.Int64))
-        .sort("trade_date")
-    )
+    rose, fell = pl.col("close") > pl.col("prev_close"), pl.col("close") < pl.col("prev_close")
+    sums = {"up": rose.sum().cast(pl.Int64), "down": fell.sum().cast(pl.Int64)}
+    counts = bars.group_by("trade_date").agg(**sums).sort("trade_date")
     up, down = counts["up"].to_numpy(), counts["down"].to_numpy()
     figure, (ax,) = style.panels()
     places = style.sessions_axis(ax, counts["trade_date"].to_list())

@@ -81,11 +81,11 @@ def run_notebook(settings: Settings, request: NotebookRequest) -> Execution:
     experiment = request.experiment or experiments.of_notebook(notebook.name)
     repair(settings)
     if request.force:
-        reason = cache_lookup.FORCED
+        reason = "because it was forced"
     elif computed := notebook.computed(given):
         reason = f"because the value of {', '.join(computed)} is computed by the notebook"
     elif request.inputs is None:
-        reason = cache_lookup.UNDECLARED
+        reason = "because its inputs are not declared: they may have changed"
     else:
         stored = runs.checked_parameters(effective)
         now = cache_lookup.Facts(notebook.name, key.notebook, key.environment, stored, inputs)

@@ -24,8 +24,6 @@ NOTEBOOK_HASH, CODE, CODE_VERSION = "champion.notebook_hash", "champion.code_has
 ENVIRONMENT, INPUTS, OUTPUTS = "champion.environment_hash", "champion.inputs", "champion.outputs"
 PUBLISHED = "champion.result_sha256"
 NOTHING_PUBLISHED = "none"
-UNDECLARED = "because its inputs are not declared: they may have changed"
-FORCED = "because it was forced"
 _SHOWN = 4  # changes in a reason
 _TAG_LENGTH = 8000  # a longer mapping is in the artifacts only
 

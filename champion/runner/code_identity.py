@@ -29,7 +29,6 @@ import champion
 from champion.base import package_data
 from champion.base.strict_json import parse_json
 from champion.kernel import own_files
-from champion.kernel.code_record import installed_folders
 from champion.security.redaction import is_secret_name
 
 if TYPE_CHECKING:
@@ -65,11 +64,6 @@ class Code:
         """The SHA-256 of the files, settings and variables."""
         parts = [dict(self.files), dict(self.settings), *([dict(self.variables)] if self.variables else [])]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def not_installed(folders: Sequence[Path]) -> tuple[Path, ...]:
-    """Return the folders, without duplicates, that are not part of the standard library or installed packages."""
-    return tuple(one for one in dict.fromkeys(folders) if not f"{one}{os.sep}".startswith(installed_folders()))
 
 
 def used(settings: Settings, record: Path, folders: Sequence[Path], sources: str) -> Code | None:

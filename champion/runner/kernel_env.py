@@ -12,7 +12,7 @@ import champion
 from champion import report
 from champion.base import isolation, loopback
 from champion.kernel import CODE_RECORD, NOTEBOOK_FOLDER
-from champion.runner import code_identity
+from champion.kernel.code_record import installed_folders
 from champion.runner.process_control import MARK
 from champion.tracking import store
 
@@ -65,7 +65,8 @@ def of_kernel(
 
 def own_folders(notebook: Notebook) -> tuple[Path, ...]:
     """Return the folders, in order of precedence, from which the kernel imports code that is not installed."""
-    return code_identity.not_installed([*_path(os.environ), *([notebook.beside] if notebook.beside else [])])
+    folders = dict.fromkeys([*_path(os.environ), *([notebook.beside] if notebook.beside else [])])
+    return tuple(one for one in folders if not f"{one}{os.sep}".startswith(installed_folders()))
 
 
 def code_record(private: Path) -> Path:

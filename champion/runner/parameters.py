@@ -113,9 +113,8 @@ def check(declared: Mapping[str, Parameter], given: Mapping[str, Any], notebook:
         try:
             values[name] = _accepted(given[name], declared[name].kinds)
         except ValueError as error:
-            problems.append(
-                f"{name!r} takes {declared[name].type}, {error}{_nearest(given[name], declared[name].kinds)}"
-            )
+            nearest = _nearest(given[name], declared[name].kinds)
+            problems.append(f"{name!r} takes {declared[name].type}, {error}{nearest}")
     if problems:
         raise ParameterError(f"notebook {notebook} cannot run: {'; '.join(problems)}")
     return {name: values[name] for name in declared if name in values}

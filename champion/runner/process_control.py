@@ -27,9 +27,8 @@ class Terminated(SystemExit):
 @contextmanager
 def sigterm_as_exception() -> Iterator[None]:
     """Raise `Terminated` on SIGTERM inside the block, unless a handler, as Prefect's, is installed already."""
-    is_default = (
-        threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    )
+    is_main = threading.current_thread() is threading.main_thread()
+    is_default = is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     if is_default:
         signal.signal(signal.SIGTERM, _raise)
     try:

@@ -54,8 +54,9 @@ def _read(client: Executor, contract: Contract, table: str, files: Sequence[File
     with TemporaryDirectory(prefix="champion-load-") as folder:
         if _GLOB & set(folder):
             raise WarehouseError(f"TMPDIR {folder} contains one of {''.join(sorted(_GLOB))}; choose another folder")
+        groups: list[str | None] = [*contract.groups] or [None]
         selects = []
-        for number, (group, found) in enumerate(zip([*contract.groups] or [None], files, strict=True)):
+        for number, (group, found) in enumerate(zip(groups, files, strict=True)):
             selects.append(" union all ".join(_selects(contract, group, Path(folder) / str(number), found)))
         columns = ", ".join(f"`{name}`" for name in contract.polars_schema)
         options = {"use_hive_partitioning": 0, **_MANY, **_ONE_BLOCK}  # folders named date=... add no columns

@@ -151,7 +151,7 @@ def _link_others(
     target, years = f"{DATABASE}.{contract.name}", [name for name in whole if len(name) == len("2024")]
     if not years:
         return others
-    held = months.counts(client, contract, target, f"{parts.year_of(contract.session)} in ({', '.join(years)})")
+    held = months.counts(client, contract, target, f"toYear({contract.session}) in ({', '.join(years)})")
     for month, rows in held.items():
         others[f"{month:%Y}"] += 0 if month in loading else rows
     linked = [name for name in years if others[name]]
