@@ -9,7 +9,6 @@ from datetime import date, timedelta
 from functools import cache
 
 SATURDAY = 5
-THIN = 0.12  # Muhurat and disaster-recovery sessions carry 10-20% of a normal day's turnover
 DRILLS = frozenset({date(2024, 3, 2), date(2024, 5, 18)})
 FULL_SATURDAYS = frozenset({date(2024, 1, 20)})
 NATIONAL_HOLIDAYS = ((1, 26), (5, 1), (8, 15), (10, 2), (12, 25))
@@ -41,7 +40,8 @@ def is_special(day: date) -> bool:
 
 def activity(day: date) -> float:
     """Return a session's turnover as a share of a normal one: 1.0, or 0.12 for Muhurat and drills."""
-    return THIN if day in DRILLS or day == diwali(day.year) else 1.0
+    # Muhurat and disaster-recovery sessions carry 10-20% of a normal day's turnover.
+    return 0.12 if day in DRILLS or day == diwali(day.year) else 1.0
 
 
 @cache

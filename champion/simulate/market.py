@@ -20,6 +20,7 @@ The random numbers of a session depend on the seed and its date alone.
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import date
+from itertools import groupby
 from types import SimpleNamespace
 from typing import Any
 
@@ -83,9 +84,7 @@ def walk(
     # The variance of each instrument's log return in a normal session, given the past.
     variance = (traits.beta * MARKET_VOLATILITY) ** 2 + equity * SECTOR_VOLATILITY**2 + traits.volatility**2
     first, last = np.array(events.first), np.array(events.last)
-    by_date: dict[date, list[Action]] = {}
-    for action in events.actions:
-        by_date.setdefault(action.ex_date, []).append(action)
+    by_date = {ex_date: list(actions) for ex_date, actions in groupby(events.actions, lambda one: one.ex_date)}
     price = np.array([one.level for one in universe])
     for action in events.actions:
         price[action.position] *= action.price_factor  # start high, so that prices are normal after the split
