@@ -55,7 +55,8 @@ def feature_correlation(frame: pl.DataFrame) -> Figure:
     ['1.00', '0.50', '1.00']
     """
     style.require_numeric(frame, "feature_correlation")
-    correlation = _rank_correlation(frame)
+    values = frame.select(unknown.known(pl.col(name).cast(pl.Float64)).alias(name) for name in frame.columns)
+    correlation = values.to_pandas().corr(method="spearman").to_numpy()  # of each pair, where both have a value
     cell = min(_CELL, _SIDE / frame.width)
     side = max(4.0, 1.6 + cell * frame.width)
     figure, (ax,) = style.panels((max(side + 1.2, _TITLED), side), grid="none")
@@ -130,30 +131,3 @@ def _bars(names: list[str], lengths: list[float], colors: list[str]) -> tuple[Fi
     ax.barh(names, lengths, color=colors, height=0.75, linewidth=0)
     ax.set_ylim(len(names) - 0.4, -0.6)
     return figure, ax
-
-
-def _rank_correlation(frame: pl.DataFrame) -> style.Values:
-    """Return Spearman's correlation of each pair; columns with nulls in the same rows are ranked together."""
-    values = frame.select(unknown.known(pl.col(name).cast(pl.Float64)).alias(name) for name in frame.columns)
-    known = np.column_stack([column.is_not_null().to_numpy() for column in values.iter_columns()])
-    patterns, member = np.unique(known, axis=1, return_inverse=True)
-    result = np.full((frame.width, frame.width), np.nan)
-    groups = [np.flatnonzero(member == number) for number in range(patterns.shape[1])]
-    for first, mine in enumerate(groups):
-        for second, others in enumerate(groups[: first + 1]):
-            rows = values.filter(pl.Series(patterns[:, first] & patterns[:, second]))
-            left, right = _unit_ranks(rows[:, mine.tolist()]), _unit_ranks(rows[:, others.tolist()])
-            result[np.ix_(mine, others)] = left.T @ right
-            result[np.ix_(others, mine)] = right.T @ left
-    return result
-
-
-def _unit_ranks(values: pl.DataFrame) -> style.Values:
-    """Return the centred ranks of each column with length 1; NaN for a constant column."""
-    ranks: style.Values = values.select(pl.all().rank()).to_numpy().astype(float)
-    if not len(ranks):
-        return np.full((1, values.width), np.nan)
-    centred: style.Values = ranks - ranks.mean(axis=0)
-    length = np.sqrt((centred**2).sum(axis=0))
-    centred /= np.where(length > 0, length, np.nan)
-    return centred

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from champion.base.counting import quantity
 from champion.plots import style
@@ -142,7 +142,7 @@ def _rupees(ax: Axes) -> None:
     low, high = ax.get_ylim()
     near = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10])
     ax.yaxis.set_major_locator(near if high / low < _NEAR else LogLocator(base=10, subs=(1, 2, 5), numticks=12))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda rupees, _: f"₹ {rupees:,.10g}"))
+    ax.yaxis.set_major_formatter(lambda rupees, _: f"₹ {rupees:,.10g}")
     ax.yaxis.set_minor_locator(NullLocator())
 
 

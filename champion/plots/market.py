@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from champion.base.counting import quantity
 from champion.contracts.datasets import BARS
@@ -36,7 +36,7 @@ def sessions_and_rows(sessions: pl.DataFrame) -> Figure:
     lower.set(ylabel="rejected", ylim=(0, max(1.0, sessions["rejected"].to_numpy().max() * 1.1)))
     for ax, ticks in ((upper, 6), (lower, 3)):
         ax.yaxis.set_major_locator(MaxNLocator(ticks, integer=True))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
+        ax.yaxis.set_major_formatter(lambda rows, _: f"{rows:,.0f}")
     return figure
 
 
@@ -90,7 +90,7 @@ def breadth(bars: pl.DataFrame) -> Figure:
     ax.set_title(f"Breadth: more advances than declines in {ahead:,} of {quantity(counts.height, 'session')}")
     ax.set_ylabel("instruments")
     ax.yaxis.set_major_locator(MaxNLocator(7, integer=True))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{abs(count):,.0f}"))
+    ax.yaxis.set_major_formatter(lambda count, _: f"{abs(count):,.0f}")
     style.legend_above(ax)
     return figure
 
@@ -120,7 +120,7 @@ def movers(bars: pl.DataFrame, n: int = 10) -> Figure:
     figure, (ax,) = style.panels((9.5, 1.4 + 0.26 * shown.height), grid="x")
     style.signed_bars(ax, shown["symbol"].to_list(), shown["change"].to_numpy(), losers.height)
     style.bar_labels(ax, [style.percent(value) for value in shown["change"]])
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.percent(value, 0)))
+    ax.xaxis.set_major_formatter(lambda value, _: style.percent(value, 0))
     ax.margins(x=0.12)
     ax.set(xlabel="change from the previous close", title=f"Movers: {gainers.height} gainers, {losers.height} losers")
     return figure

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from champion.base.counting import quantity
 from champion.indicators.numeric.variation import varies
@@ -126,7 +126,7 @@ def equity_curve(equity: pl.DataFrame) -> Figure:
     lower.fill_between(places, drawdown, color=style.VERMILION, alpha=0.35, linewidth=0)
     style.line(lower, places, drawdown, style.VERMILION, linewidth=1)
     lower.set_ylim(min(float(drawdown.min()) * 1.1, -0.01), 0)
-    lower.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.percent(value)))
+    lower.yaxis.set_major_formatter(lambda value, _: style.percent(value))
     up = style.percent((equity["net_return"] > 0).to_numpy().mean(), 0)
     gain, lost = style.percent(growth[-1] - 1), style.percent(drawdown.min())
     title = f"Long-short equity: {gain} after costs, maximum drawdown {lost}, {up} of periods up"

@@ -91,6 +91,5 @@ def _plain_figures(home: Path) -> dict[str, str]:
     writable = os.access(os.environ.get("HOME") or "/", os.W_OK)
     cache = {} if writable else {"MPLCONFIGDIR": str(home / "cache" / "matplotlib")}
     found = find_spec("matplotlib")
-    places = (found and found.submodule_search_locations) or ()
-    defaults = [Path(place) / "mpl-data" / "matplotlibrc" for place in places]
-    return cache | ({"MATPLOTLIBRC": str(defaults[0])} if defaults and defaults[0].is_file() else {})
+    defaults = Path(found.origin).parent / "mpl-data" / "matplotlibrc" if found and found.origin else None
+    return cache | ({"MATPLOTLIBRC": str(defaults)} if defaults and defaults.is_file() else {})

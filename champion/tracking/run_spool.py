@@ -256,9 +256,8 @@ def _parent(settings: Settings, parent: str | None) -> str | None:
 def _read(folder: Path) -> SpooledRun | None:
     try:
         content = clean(json.loads((folder / _BEGUN).read_bytes()))  # 0.2.0 accepted text that is not UTF-8
-        kept = parse_json(dict[str, Any], json.dumps(content)) | {"folder": str(folder)}
-        return parse_json(SpooledRun, json.dumps(kept))
-    except (OSError, ValueError, RecursionError):
+        return parse_json(SpooledRun, json.dumps({**content, "folder": str(folder)}))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None  # the process was killed before the run started
 
 

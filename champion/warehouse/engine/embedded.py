@@ -45,11 +45,11 @@ class _Open:
     """An open engine: the folder of the warehouse, whether it may be written, and the contexts to close with it."""
 
     path: Path
-    writable: bool
     client: Client
     version: str = ""
     session: tuple[str, ...] = ()
     stack: ExitStack = field(default_factory=ExitStack)
+    writable: bool = False
 
 
 _READING = (
@@ -138,7 +138,7 @@ def _writing(path: Path, wait: float) -> Iterator[Client]:
         if not os.access(path, os.W_OK):  # the engine would report a bad argument
             raise MachineError.of(PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)))
         with _engine(path, path) as client:
-            _used.append(_Open(path, writable=True, client=client))
+            _used.append(_Open(path, client, writable=True))
             try:
                 yield client
                 replaced = [Path(folder) for (folder,) in client.query(_INACTIVE_PARTS).result_rows]
@@ -154,7 +154,13 @@ def _reading(path: Path, wait: float, session: tuple[str, ...]) -> Iterator[Clie
     if _kept and (_kept[0].path, _kept[0].version, _kept[0].session) != (path, snapshot.version(path), session):
         _close()
     if not _kept:
-        _keep(path, wait, session)
+        with ExitStack() as stack:
+            copy = stack.enter_context(snapshot.copy_for_reader(path, wait))
+            if not (copy.folder / "metadata" / f"{DATABASE}.sql").exists():
+                raise WarehouseError(f"the warehouse {path} is empty; `champion warehouse migrate` creates it")
+            client = stack.enter_context(_engine(copy.folder, path, session))
+            _close_at_exit()
+            _kept.append(_Open(path, client, copy.version, session, stack.pop_all()))
     _used.append(_kept[0])
     try:
         yield _kept[0].client
@@ -165,17 +171,6 @@ def _reading(path: Path, wait: float, session: tuple[str, ...]) -> Iterator[Clie
         raise
     finally:
         _used.clear()
-
-
-def _keep(path: Path, wait: float, session: tuple[str, ...]) -> None:
-    with ExitStack() as stack:
-        copy = stack.enter_context(snapshot.copy_for_reader(path, wait))
-        if not (copy.folder / "metadata" / f"{DATABASE}.sql").exists():
-            raise WarehouseError(f"the warehouse {path} is empty; `champion warehouse migrate` creates it")
-        client = stack.enter_context(_engine(copy.folder, path, session))
-        _close_at_exit()
-        kept = _Open(path, writable=False, client=client, version=copy.version, session=session, stack=stack.pop_all())
-        _kept.append(kept)
 
 
 @cache
