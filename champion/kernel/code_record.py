@@ -198,8 +198,8 @@ class CodeRecord:
 
     def _is_own(self, name: str) -> bool:
         """Return whether code of this file name is a cell or one of the user's own modules."""
-        is_module = not name.startswith(("<", self._package)) and self._is_recorded(name)
-        return is_module or own_files.is_cell(name)
+        is_cell = f"{os.sep}ipykernel_" in name or name.startswith("<ipython-input")
+        return is_cell or (not name.startswith(("<", self._package)) and self._is_recorded(name))
 
     def _is_own_package(self, name: str) -> bool:
         folders = getattr(sys.modules.get(name.partition(".")[0]), "__path__", ())

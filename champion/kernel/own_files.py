@@ -89,11 +89,6 @@ def calling_file(frame: Any) -> str | None:
     return None
 
 
-def is_cell(name: str) -> bool:
-    """Return whether a code object of this file name is a notebook's cell."""
-    return f"{os.sep}ipykernel_" in name or name.startswith("<ipython-input")
-
-
 def file_names(code: CodeType) -> set[str]:
     """Return the texts in code that may name a file: absolute paths, and the last part of relative ones.
 

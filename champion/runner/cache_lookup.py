@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from champion import report
 from champion.runner import code_identity
@@ -141,15 +141,23 @@ def changes(now: Facts, before: Facts) -> list[str]:
     ['notebook train.ipynb changed', 'parameter horizon is 10, was 5']
     """
     found = [f"notebook {now.notebook}.ipynb changed"] if now.notebook_hash != before.notebook_hash else []
-    for name in dict.fromkeys([*now.parameters, *before.parameters]):
-        new, old = now.parameters.get(name, "not given"), before.parameters.get(name, "not given")
-        if new != old:
-            found.append(f"parameter {name} is {new}, was {old}")
-    for name in dict.fromkeys([*now.inputs, *before.inputs]):
-        if now.inputs.get(name) != before.inputs.get(name):
-            word = "changed" if name in now.inputs and name in before.inputs else "is new"
-            found.append(f"input {name} {word if name in now.inputs else 'is no longer read'}")
+    for name, values in pairs(now.parameters, before.parameters).items():
+        new, old = ("not given" if value is None else value for value in values)
+        found.append(f"parameter {name} is {new}, was {old}")
+    for name, (new, old) in pairs(now.inputs, before.inputs).items():
+        word = "is no longer read" if new is None else "is new" if old is None else "changed"
+        found.append(f"input {name} {word}")
     return found + (["the installed packages changed"] if now.environment != before.environment else [])
+
+
+def pairs(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return the differences of two mappings.
+
+    >>> pairs({"a": 1, "b": 2}, {"b": 3, "c": 4})
+    {'a': (1, None), 'b': (2, 3), 'c': (None, 4)}
+    """
+    names = dict.fromkeys([*first, *second])
+    return {name: (first.get(name), second.get(name)) for name in names if first.get(name) != second.get(name)}
 
 
 def sentence(found: list[str]) -> str:

@@ -76,9 +76,7 @@ def is_secret_name(name: str) -> bool:
         return True
     if len(words) > 1 and words[-1] in _LAST_WORDS and words[-2] not in _FILTERS:
         return True
-    if (len(words) == 1 and words[0] in {"pass", "auth"}) or any(
-        f"{one}{other}" in WORDS for one, other in pairwise(words)
-    ):
+    if words in (["pass"], ["auth"]) or any(f"{one}{other}" in WORDS for one, other in pairwise(words)):
         return True
     return any(word.endswith((*_JOINED, *_JOINED_KEYS)) and word not in _ORDINARY for word in words if word != "pass")
 

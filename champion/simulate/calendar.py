@@ -24,12 +24,7 @@ def sessions(start: date, end: date) -> tuple[date, ...]:
     ['2024-01-25', '2024-01-29', '2024-01-30']
     """
     days = (start + timedelta(offset) for offset in range((end - start).days + 1))
-    return tuple(day for day in days if is_session(day))
-
-
-def is_session(day: date) -> bool:
-    """Return whether the simulated exchange publishes a file for the date."""
-    return is_special(day) or (day.weekday() < SATURDAY and day not in holidays(day.year))
+    return tuple(day for day in days if is_special(day) or (day.weekday() < SATURDAY and day not in holidays(day.year)))
 
 
 def is_special(day: date) -> bool:

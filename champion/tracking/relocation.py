@@ -40,7 +40,7 @@ def relocate(home: Path, root: str, database: Path) -> int:
         return 0
     try:
         with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS, isolation_level=None)) as store:
-            if not _has_changes(store, home, root, database):
+            if next(_changes(store, home, root, database), None) is None:  # read without a lock
                 return 0
             store.execute("begin immediate")
             changes = list(_changes(store, home, root, database))
@@ -67,7 +67,7 @@ def is_due(home: Path, root: str, database: Path) -> bool:
     if not database.is_file():
         return False
     with read_only(database) as store:
-        return _has_changes(store, home, root, database)
+        return next(_changes(store, home, root, database), None) is not None
 
 
 def outside(home: Path, database: Path) -> list[str]:
@@ -104,11 +104,6 @@ def read_only(database: Path) -> Iterator[sqlite3.Connection]:
 def is_inside(home: Path, database: Path) -> bool:
     """Return whether a store is inside the workspace, so that no other workspace uses it."""
     return database.is_relative_to(home)
-
-
-def _has_changes(store: sqlite3.Connection, home: Path, root: str, database: Path) -> bool:
-    """Return, without a lock, whether a location may have to change."""
-    return next(_changes(store, home, root, database), None) is not None
 
 
 def _changes(store: sqlite3.Connection, home: Path, root: str, database: Path) -> Iterator[tuple[str, str, int, str]]:
