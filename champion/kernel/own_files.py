@@ -79,11 +79,8 @@ def calling_file(frame: Any) -> str | None:
         name = frame.f_code.co_filename
         if "importlib" in name and "resources" not in name:
             return None
-        if (
-            not name.startswith("<frozen")
-            and ("/site-packages/" in name or not name.startswith(_STANDARD))
-            and name != __file__
-        ):
+        is_standard = name.startswith(_STANDARD) and "/site-packages/" not in name
+        if not (is_standard or name.startswith("<frozen") or name == __file__):
             return str(name)
         frame = frame.f_back
     return None

@@ -10,7 +10,6 @@ from champion.indicators.numeric import unknown
 from champion.modeling.drift import MOVED, WATCH
 from champion.plots import style
 
-_SOURCE = "features"
 _LISTED = 40  # maximum number of bars
 _CELL, _SIDE = 0.36, 14.0  # inches of a heat map cell, and maximum inches of a row
 _ANNOTATED = 26  # columns up to which a correlation's number fits its cell
@@ -20,7 +19,7 @@ _ALIKE = 0.95  # absolute rank correlation from which two features are nearly eq
 _TITLED = 7.5  # inches that the title needs
 
 
-@style.plot("Feature coverage", source=_SOURCE)
+@style.plot("Feature coverage", source="features")
 def feature_coverage(frame: pl.DataFrame) -> Figure:
     """Draw the share of rows in which each column is not null, the 40 least complete columns at most.
 
@@ -40,7 +39,7 @@ def feature_coverage(frame: pl.DataFrame) -> Figure:
     return figure
 
 
-@style.plot("Feature correlation", source=_SOURCE)
+@style.plot("Feature correlation", source="features")
 def feature_correlation(frame: pl.DataFrame) -> Figure:
     """Draw the Spearman rank correlation of each pair of columns, over the rows where both have a value.
 
@@ -89,7 +88,7 @@ def feature_correlation(frame: pl.DataFrame) -> Figure:
     return figure
 
 
-@style.plot("Feature drift", "column", "psi", source=_SOURCE)
+@style.plot("Feature drift", "column", "psi", source="features")
 def feature_drift(drift: pl.DataFrame) -> Figure:
     """Draw the population stability index of each column, the largest 40 at most.
 

@@ -9,8 +9,6 @@ from champion.base.counting import quantity
 from champion.contracts.datasets import BARS
 from champion.plots import style
 
-_SOURCE = BARS
-
 
 @style.plot("Rows by session", "session", "normalized", "rejected", source="ingest")
 def sessions_and_rows(sessions: pl.DataFrame) -> Figure:
@@ -40,7 +38,7 @@ def sessions_and_rows(sessions: pl.DataFrame) -> Figure:
     return figure
 
 
-@style.plot("Turnover by session", "trade_date", "turnover", source=_SOURCE)
+@style.plot("Turnover by session", "trade_date", "turnover", source=BARS)
 def turnover_by_session(bars: pl.DataFrame) -> Figure:
     """Draw the turnover of each session in crore of rupees, from 40 sessions on with its median over 20.
 
@@ -65,7 +63,7 @@ def turnover_by_session(bars: pl.DataFrame) -> Figure:
     return figure
 
 
-@style.plot("Breadth", "trade_date", "close", "prev_close", source=_SOURCE)
+@style.plot("Breadth", "trade_date", "close", "prev_close", source=BARS)
 def breadth(bars: pl.DataFrame) -> Figure:
     """Draw the number of instruments that closed above (upwards) and below (downwards) their previous close.
 
@@ -95,7 +93,7 @@ def breadth(bars: pl.DataFrame) -> Figure:
     return figure
 
 
-@style.plot("Movers", "symbol", "close", "prev_close", source=_SOURCE)
+@style.plot("Movers", "symbol", "close", "prev_close", source=BARS)
 def movers(bars: pl.DataFrame, n: int = 10) -> Figure:
     """Draw the `n` largest gains and the `n` largest losses of one session, in per cent.
 

@@ -262,8 +262,8 @@ def _close_orphans(settings: Settings) -> list[str]:
 def _running_cell(path: Path) -> int | None:
     """Return the cell that was last saved as running, counted from 1."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"] if path.exists() else []
-    running = (n for n, c in enumerate(cells, start=1) if c["metadata"].get("papermill", {}).get("status") == "running")
-    return next(running, None)
+    status = [cell["metadata"].get("papermill", {}).get("status") for cell in cells]
+    return status.index("running") + 1 if "running" in status else None
 
 
 def executed_path(entry: SpooledRun) -> Path:

@@ -147,9 +147,8 @@ def register(
 
 def versions(settings: Settings) -> list[Version]:
     """Return all versions, newest first; empty if none is registered."""
-    client = store.prepare(settings)
     aliases = _aliases(settings)
-    found = [_read(one, aliases) for one in client.search_model_versions(f"name='{MODEL}'")]
+    found = [_read(one, aliases) for one in store.prepare(settings).search_model_versions(f"name='{MODEL}'")]
     return sorted(found, key=lambda one: one.number, reverse=True)
 
 

@@ -210,22 +210,21 @@ def _turn_of_thread(wait: float) -> Iterator[None]:
 def _writer_lock(path: Path, wait: float) -> Iterator[None]:
     make_folder(path.parent)
     owner = path.with_name(f"{path.name}.owner")
-    lock = Lock(snapshot.writer_lock(path))
     try:
-        lock.acquire(timeout=wait)
+        held = Lock(snapshot.writer_lock(path)).acquire(timeout=wait)
     except Timeout as error:
         raise WarehouseError(
             f"the warehouse {path} is still being written after {wait:g} s{_holder(owner)}; "
             "wait for it to end, or stop it, and try again"
         ) from error
-    try:
-        about = {"pid": os.getpid(), "command": " ".join(sys.argv)[:120], "since": clock.now().isoformat()}
-        write_bytes(owner, json.dumps(about).encode())
-        with snapshot.publish(path, wait):
-            yield
-    finally:
-        owner.unlink(missing_ok=True)
-        lock.release()
+    with held:
+        try:
+            about = {"pid": os.getpid(), "command": " ".join(sys.argv)[:120], "since": clock.now().isoformat()}
+            write_bytes(owner, json.dumps(about).encode())
+            with snapshot.publish(path, wait):
+                yield
+        finally:
+            owner.unlink(missing_ok=True)
 
 
 def _holder(owner: Path) -> str:
