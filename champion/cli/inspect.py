@@ -196,10 +196,8 @@ def sql(
     answer = run_statement(settings, query, bound) if query else queries.run(settings, str(name), bound)
     if as_json:  # Polars writes neither bytes nor maps
         special = any(name in str(dtype) for dtype in answer.dtypes for name in ("Binary", "Map", "Duration"))
-        text = (
-            json.dumps([_writable(row) for row in answer.to_dicts()], default=str) if special else answer.write_json()
-        )
-        console.out.print_json(text)
+        rows = [_writable(row) for row in answer.to_dicts()] if special else []
+        console.out.print_json(json.dumps(rows, default=str) if special else answer.write_json())
         return
     with pl.Config(tbl_rows=50, tbl_cols=30, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
         console.out.print(console.printable(str(answer)), soft_wrap=True)

@@ -276,10 +276,8 @@ class Settings(BaseSettings):
         parts = urlsplit(self.tracking_uri.get_secret_value() if self.tracking_uri else "")
         if parts.scheme not in _HTTP or not parts.username:
             return {}
-        return {
-            "MLFLOW_TRACKING_USERNAME": unquote(parts.username),
-            "MLFLOW_TRACKING_PASSWORD": unquote(parts.password or ""),
-        }
+        user, password = unquote(parts.username), unquote(parts.password or "")
+        return {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
 
     @property
     def mlflow_database(self) -> Path:

@@ -76,9 +76,9 @@ def parse_purpose(text: str) -> tuple[ParsedAction, ...]:
     """
     text = " ".join(text.split())
     found = tokens(text)
-    actions = [
-        action for segment in find_segments(found) for action in _READERS.get(segment.kind, _other)(segment, text)
-    ]
+    actions: list[ParsedAction] = []
+    for segment in find_segments(found):
+        actions += _READERS.get(segment.kind, _other)(segment, text)
     if any(token.concept == "negated" for token in found):
         actions = [_unclear(one.kind, text, "the text says cancelled, deferred or not") for one in actions]
     actions = actions or [_unclear("other", text, "no known word")]

@@ -144,9 +144,8 @@ def _by_ratio(priced: pl.DataFrame) -> pl.DataFrame:
     takes = pl.col("kind").is_in(_BY_RATIO) & (pl.col("verdict") == READ)
     moved = takes & first & ((pl.col("kind") == "demerger") | beyond)
     found = pl.when(moved).then(ratio).when(pl.col("basis") != "ex_date_ratio").then("price_factor")
-    return priced.with_columns(price_factor=found, gap=1 / ratio - 1).with_columns(
-        gap=pl.when(~moved.any().over(_EX)).then("gap")
-    )
+    unexplained = pl.when(~moved.any().over(_EX)).then("gap")
+    return priced.with_columns(price_factor=found, gap=1 / ratio - 1).with_columns(gap=unexplained)
 
 
 def _with_gaps(judged: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | None) -> pl.DataFrame:

@@ -300,11 +300,11 @@ def left_out(lake: Lake, frame: pl.DataFrame) -> dict[str, str | int]:
 
 def is_current(lake: Lake) -> bool:
     """Whether the lake's actions and factors follow the rules of this version of Champion."""
-    rules = (ACTIONS, "actions", VERSION), (FACTORS, "factors", FACTORS_VERSION)
-    last = (
-        (lake.manifest(name, day), part, version) for name, part, version in rules for day in lake.sessions(name)[-1:]
-    )
-    return all(manifest is None or manifest.current.inputs.get(part) == version for manifest, part, version in last)
+    for name, part, version in (ACTIONS, "actions", VERSION), (FACTORS, "factors", FACTORS_VERSION):
+        manifests = [lake.manifest(name, day) for day in lake.sessions(name)[-1:]]
+        if any(one is not None and one.current.inputs.get(part) != version for one in manifests):
+            return False
+    return True
 
 
 def unadjusted_gaps(lake: Lake, start: date, end: date, factors: pl.DataFrame | None = None) -> pl.DataFrame:

@@ -74,9 +74,8 @@ def split_rows(published: Published, origin: Staged, spec: DatasetSpec, history:
     if len(kept) + len(refused) != published.row_count or kept & refused or normalized.accepted.height != len(kept):
         lines = f"{quantity(published.row_count, 'line')}, but {len(kept)} kept and {len(refused)} rejected"
         raise ContractError(f"{origin.name}: {lines}; nothing was written")
-    return ParsedFile(
-        published.row_count, raw.accepted.drop(ROW), normalized.accepted.drop(ROW), quarantine, digest(names)
-    )
+    accepted = raw.accepted.drop(ROW), normalized.accepted.drop(ROW)
+    return ParsedFile(published.row_count, *accepted, quarantine, digest(names))
 
 
 def _quarantine(stage: str, rejected: pl.DataFrame, published: Published, origin: Staged) -> pl.DataFrame:

@@ -198,9 +198,8 @@ def _of_publication(layers: _Layers, spec: DatasetSpec) -> Iterator[Gap]:
         reason = "in the lake, but the published file is no longer in staging/"
         yield Gap(spec.raw, unstaged, reason, f"`champion backfill {_span(unstaged)}` fetches it again", lost=False)
     if waiting := layers.kept(spec.raw, staged - raw - normalized):
-        yield Gap(
-            spec.raw, waiting, "fetched, and not in the lake", f"`champion backfill {_span(waiting)}`", lost=False
-        )
+        reason, remedy_ = "fetched, and not in the lake", f"`champion backfill {_span(waiting)}`"
+        yield Gap(spec.raw, waiting, reason, remedy_, lost=False)
     sessions = sorted(raw & normalized)
     parts = (partitions.among(layers.lake.root, contracts.load(name), None, sessions) for name in spec.names)
     rows, refused, accepted = ({day: one.manifest.current.rows for day, one in each.items()} for each in parts)
