@@ -17,7 +17,7 @@ _LONGEST = 160  # characters of a statement in a table
 def audit(
     since: Annotated[str | None, typer.Option(help="First date in India; default: a week ago.")] = None,
     until: Annotated[str | None, typer.Option(help="Last date in India, included; default: today.")] = None,
-    user: Annotated[str | None, typer.Option(help="One user: of the machine, of MLflow or of ClickHouse.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only this user of the machine, MLflow or ClickHouse.")] = None,
     rows: Annotated[int, typer.Option(min=1, help="Maximum number of lines; --json prints all.")] = _SHOWN,
     *,
     as_json: AsJson = False,

@@ -17,7 +17,7 @@ from champion.cli.terminal.console import AsJson
 from champion.errors import UsageError
 
 Parameter = Annotated[
-    list[str] | None, typer.Option("--param", "-p", help="name=value for {name:Type} in the query; repeatable.")
+    list[str] | None, typer.Option("--param", "-p", help="name=value for {name:Type} in the query; may be repeated.")
 ]
 _RUN_COLUMNS = ("started (IST)", "run", "outcome", "seconds")
 
