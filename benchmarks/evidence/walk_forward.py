@@ -157,8 +157,8 @@ not included. So these figures measure ranking skill, not achievable returns.
 A share that is not traded when its label ends (suspended, delisted or illiquid) is valued at its last close since
 entry. A share that is not traded on entry has no label. The exchange's files do not contain the loss on delisting after
 the last trade. So each case also has a second result, for which every share that was not traded again (merged ones
-included) lost a further {-DELISTING:.0%}. This is the mean loss of failed shares on NYSE and AMEX (Shumway, Journal of
-Finance 52, 1997).
+included) lost a further {-DELISTING:.0%}. A loss of {-DELISTING:.0%} is the mean for failed shares on NYSE
+and AMEX (Shumway, Journal of Finance 52, 1997).
 
 Returns cover the whole test range. Turnover is the weight traded at each rebalance (2 is about the whole portfolio). It
 includes the drift of weights with the returns since the last rebalance. Drawdowns use the portfolio's values at

@@ -58,8 +58,9 @@ def proof(run: Run) -> Section:
                 f"{counted.filter(pl.col('by_text') & pl.col('by_ratio')).height} ex-date(s) are counted in both rows."
             ),
             (
-                f"The gaps were also computed from bars as traded and the factors: {(apart > _SAME).sum()} of "
-                f"{counted.height:,} differ by more than {_SAME}."
+                "The gaps were also computed in a second way, from bars as traded and the factors: "
+                f"{(apart > _SAME).sum()} of "
+                f"{counted.height:,} gaps differ by more than {_SAME}."
             ),
             f"### Beyond the band of {PRICE_BAND:.0%}",
             table(_misses(beyond)),

@@ -87,8 +87,7 @@ def missing(run: Run, source: Path) -> Section:
         absent = {day for day in run.fetched.absent if day.weekday() < _WEEKEND}
         unnamed = ", ".join(str(day) for day in sorted(absent - holidays.keys()))
         blocks.append(
-            f"{len(absent)} weekdays have no file. Of these, the following are not in the list of holidays: "
-            f"{unnamed or 'none'}."
+            f"{len(absent)} weekdays have no file. These weekdays are not in the list of holidays: {unnamed or 'none'}."
         )
     return Section("Missing sessions", blocks, {"broken_closes": broken})
 

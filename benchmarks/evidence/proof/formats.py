@@ -61,8 +61,8 @@ def agreement(run: Run, edges: Path) -> Section:
     blocks = [
         (
             f"These fields are compared if both formats have them: {', '.join(_FIELDS)}. The full report has no ISIN. "
-            "It has turnover in lakhs with two decimals, so turnovers that differ by up to 500 rupees count as equal. "
-            "Rows are matched by symbol and series."
+            "The full report has turnover in lakhs with two decimals, so turnovers that differ by up to 500 rupees "
+            "count as equal. Rows are matched by symbol and series."
         ),
         table(with_total(by_pair, "all"), none="No session has two formats."),
         "This is the result for the last day on which both UDiFF and legacy were published:",
