@@ -164,8 +164,8 @@ def _without_note(events: pl.DataFrame) -> str:
     bare = events.filter(pl.col("factors") == 0)
     wide = bare.filter(pl.col("gap").abs() > PRICE_BAND + _ROUNDED)
     return (
-        f"{bare.height:,} ex-dates have prices before and after, but no factor. The open of {wide.height} of them is "
-        "beyond the band"
+        f"{bare.height:,} ex-dates have prices before and after, but no factor. The open of {wide.height} of these "
+        "ex-dates is beyond the band"
         f"{': ' + ', '.join(f'{row[0]} {row[1]}' for row in wide.select('symbol', 'ex_date').rows()[:20]) or ''}. "
         "The table has all actions of the period without a factor, with the reason recorded in the lake:"
     )

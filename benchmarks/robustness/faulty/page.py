@@ -15,8 +15,8 @@ scores, report), the message to the user, and the result of a rerun. `benchmarks
 and describes the method. It runs real processes in a small workspace with a champion model ({instruments} simulated
 instruments, {sessions}), with a fresh copy of the workspace for each fault.
 
-**Equal** compares the workspace with one without a fault. After the fault, the remedy is applied if there is one, and
-the command is run once more. Then these conditions must hold:
+**Equal** compares the workspace with a workspace without a fault. After the fault, the remedy is applied if there is
+one, and the command is run once more. Then these conditions must hold:
 
 - Every file of lake and staging has the same SHA-256, including manifests and records. Champion's clock is frozen in
   these runs (`SOURCE_DATE_EPOCH`), so no field is excluded as volatile. Locks, the carried state of feature builds (a
