@@ -147,12 +147,12 @@ def page(found: list[dict[str, Any]], start: date, end: date) -> str:
     """Return docs/models.md."""
     intro = f"""# Models on real files
 
-Written by `benchmarks/evidence/walk_forward.py` from the exchange's files, {start} to {end}. The label is 1 if the
-return over {HORIZON} sessions from the next close is above the session's median. Validation is a purged walk-forward
-with {SPLITS} folds and an embargo of {HORIZON} sessions. All figures below are out of sample. The long-short portfolio
-trades at the next close, holds the best and worst fifth for {HORIZON} sessions and pays {COST_BPS:g} basis points of
-each trade's value. Many investors cannot sell shares short for several days, and borrowing costs and market impact are
-not included. So these figures measure ranking skill, not achievable returns.
+`benchmarks/evidence/walk_forward.py` writes this page from the exchange's files, {start} to {end}. The label is 1 if
+the return over {HORIZON} sessions from the next close is above the session's median. Validation is a purged
+walk-forward with {SPLITS} folds and an embargo of {HORIZON} sessions. All figures below are out of sample. The
+long-short portfolio trades at the next close, holds the best and worst fifth for {HORIZON} sessions and pays
+{COST_BPS:g} basis points of each trade's value. Many investors cannot sell shares short for several days, and
+borrowing costs and market impact are not included. So these figures measure ranking skill, not achievable returns.
 
 A share that is not traded when its label ends (suspended, delisted or illiquid) is valued at its last close since
 entry. A share that is not traded on entry has no label. The exchange's files do not contain the loss on delisting after

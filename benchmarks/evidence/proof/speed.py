@@ -22,6 +22,6 @@ def speed(run: Run) -> Section:
     summary = (
         f"From zip to normalized lake: **{a_minute:,.0f} sessions a minute and core** ({sessions:,} sessions, "
         f"{ingest.cpu:.0f} CPU seconds, {ingest.wall:.0f} wall seconds; aim {AIM}). With fetch, identity, lists, "
-        f"factors and quality gates, the rate is {whole:,.0f}."
+        f"factors and quality gates, the rate is {whole:,.0f} sessions a minute and core."
     )
     return Section("Cost", [summary, table(stages)])
