@@ -65,7 +65,7 @@ def agreement(run: Run, edges: Path) -> Section:
             "count as equal. Rows are matched by symbol and series."
         ),
         table(with_total(by_pair, "all"), none="No session has two formats."),
-        "This is the result for the last day on which both UDiFF and legacy were published:",
+        "This table has the last day on which both UDiFF and legacy were published:",
         table(one.drop("session"), none="It is not in this archive."),
     ]
     if cut:
