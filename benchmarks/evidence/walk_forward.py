@@ -209,8 +209,8 @@ def _labels(one: dict[str, Any]) -> list[str]:
             "that were not traded again"
         ),
         (
-            f"result with a further loss of {-DELISTING:.0%} on the {one['gone_tested']:,} of these labels in the "
-            f"test range: rank IC {lost['rank_ic']:.4f}, net return {lost['net']:+.1%}"
+            f"with a further loss of {-DELISTING:.0%} for the {one['gone_tested']:,} tested labels of shares that were "
+            f"not traded again: rank IC {lost['rank_ic']:.4f}, net return {lost['net']:+.1%}"
         ),
     ]
 
