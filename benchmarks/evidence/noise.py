@@ -213,10 +213,10 @@ def page(noise: list[Found], planted: list[Found], held: list[tuple[bool, str]])
 Does the gate accept models without predictive power, and does it promote models of a planted signal?
 `benchmarks/evidence/noise.py` writes this page. It simulates archives of {INSTRUMENTS} instruments, {START} to {END},
 processes them from zip to gate, and trains logistic models. Label and trade start at the next close and last {HORIZON}
-sessions. The planted IC is computed from the equations of the simulation, not from its archives. Labels overlap, so the
-gate uses every fifth session only. Score sets that stay the same have IC values that overlap like the labels, and the
-gate promotes them at its stated rate at most. Score sets that are drawn again each session have independent IC values,
-and the gate hardly ever promotes them.
+sessions. The planted IC is computed from the equations of the simulation, not from its archives. Labels overlap, so
+the gate uses every fifth session only. IC values of constant score sets overlap like the labels, and the gate promotes
+at most the stated share of these sets. IC values of score sets drawn again each session do not overlap, and the gate
+hardly ever promotes them.
 """
     lines = [intro, *(f"- {'holds' if yes else '**does not hold**'}: {text}" for yes, text in held), ""]
     for title, rows in (("No signal", noise), (f"Signal {PLANTED:g}", planted)):
