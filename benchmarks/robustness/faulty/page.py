@@ -27,8 +27,9 @@ one, and the command is run once more. Then these conditions must hold:
   the flow succeeded at least once. No run is marked as running, no record waits for delivery, and the champion is the
   same.
 
-**Kept** compares immediately after the fault, before any rerun. Every file that existed, and every table, must be as
-before the run or as after a run without a fault. MLflow's database must be intact, and no process may be left.
+**Kept** compares immediately after the fault, before any rerun. Every existing file and every table must have the state
+from before the run, or the state after a run without a fault. MLflow's database must be intact, and no process may be
+left.
 {count} cases, {equal} equal{others}.
 """
 
