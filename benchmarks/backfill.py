@@ -16,7 +16,7 @@ from champion.pipeline.ingest.fetch import fetch, staged
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.ingest.rename_instruments import rename_instruments
 from champion.settings import Settings
-from champion.sources.publications import Publication
+from champion.sources.table import Publication
 
 STAGES = ("fetch", "lists", "ingest", "identify", "actions", "quality", "features", "finished")
 

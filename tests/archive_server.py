@@ -22,8 +22,8 @@ from waiting import PATIENCE
 from champion.sources import udiff
 from champion.sources.download.archive import Archive, RetryPolicy, Staged
 from champion.sources.parse import parse
-from champion.sources.publications import BHAVCOPY, Publication, bhavcopy_paths
-from champion.sources.table import Published
+from champion.sources.publications import BHAVCOPY, bhavcopy_paths
+from champion.sources.table import Publication, Published
 
 SESSION = date(2024, 6, 25)
 UNLIMITED = RetryPolicy(

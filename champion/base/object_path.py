@@ -32,12 +32,16 @@ if TYPE_CHECKING:
 GUARDS: ContextVar[tuple[Callable[[], None], ...]] = ContextVar("GUARDS", default=())
 """Functions called before each write or removal; that of a writer that lost its lock raises."""
 
-SLOWEST = timedelta(seconds=25)  # one request with all its retries
+SLOWEST = timedelta(seconds=25)  # one request with all its retries, but for the upload of a data file
+_SECONDS = 8  # of one request
+_SMALL = 1_000_000  # bytes: manifests and locks, whose requests must not outlast a lock
 
 
 @contextmanager
-def _request(path: ObjectPath, *, changes: bool = False) -> Iterator[S3Store]:
+def _request(path: ObjectPath, *, changes: bool = False, size: int = 0) -> Iterator[S3Store]:
     """Yield the client for a request; the guards are called before a request that changes the store.
+
+    A request that uploads `size` bytes has more time, so that a slow connection can send a year of bars.
 
     Errors of the store become a LakeError of one line; a missing object is FileNotFoundError, as on disk.
     """
@@ -46,7 +50,8 @@ def _request(path: ObjectPath, *, changes: bool = False) -> Iterator[S3Store]:
     for guard in GUARDS.get() if changes else ():
         guard()
     try:
-        yield _client(path.bucket, tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))))
+        variables = tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
+        yield _client(path.bucket, variables, _SECONDS + _upload_seconds(size))
     except (FileNotFoundError, AlreadyExistsError, PreconditionError):
         raise
     except BaseError as error:
@@ -58,16 +63,23 @@ def _request(path: ObjectPath, *, changes: bool = False) -> Iterator[S3Store]:
 
 
 @lru_cache(maxsize=16)
-def _client(bucket: str, variables: tuple[tuple[str, str], ...]) -> S3Store:
+def _client(bucket: str, variables: tuple[tuple[str, str], ...], seconds: int) -> S3Store:
     """Return a client for the variables that obstore reads: a change of these needs a new one."""
     from obstore.store import S3Store  # noqa: PLC0415
 
     plain = dict(variables).get("AWS_ALLOW_HTTP", "").lower() in {"true", "1"}
     return S3Store(
         bucket,
-        client_options={"allow_http": plain, "timeout": timedelta(seconds=8), "connect_timeout": timedelta(seconds=4)},
-        retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=16)},
-    )
+        client_options={
+            "allow_http": plain, "timeout": timedelta(seconds=seconds), "connect_timeout": timedelta(seconds=4),
+        },
+        retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=2 * seconds)},
+    )  # fmt: skip
+
+
+def _upload_seconds(size: int) -> int:
+    """Return the seconds that `size` bytes take at 50 kB/s, as a power of two: few clients serve all sizes."""
+    return 1 << (size // 50_000).bit_length() if size >= _SMALL else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +178,7 @@ class ObjectPath(PurePosixPath):
 
     def put(self, file: Path, storage_class: str | None = None) -> None:
         """Upload a local file, in this storage class or else the store's default."""
-        with _request(self, changes=True) as store:
+        with _request(self, changes=True, size=file.stat().st_size) as store:
             if storage_class is None:
                 store.put(self.key, file)
             else:  # in one request, so that the object's tag is the MD5 of its content

@@ -1,16 +1,17 @@
 """Commands for data contracts."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from champion import contracts
+from champion import contracts, workspace
 from champion.base import package_data
 from champion.base.atomic_files import write_bytes
 from champion.cli.terminal import completion, console
 from champion.cli.terminal.console import AsJson
 from champion.contracts import compatibility, page, samples
-from champion.errors import ContractError
+from champion.errors import ContractError, UsageError
 from champion.lake import Lake
 
 app = typer.Typer(help="Data contracts.", no_args_is_help=True)
@@ -98,18 +99,32 @@ def sample(name: Annotated[str, typer.Argument(help="Contract.")], *, as_json: A
 
 @app.command()
 def draft(
-    version: Annotated[str, typer.Argument(help="Version of a feature set that champion.features declares.")],
+    name: Annotated[str, typer.Argument(help="Version of a feature set, or a dataset of daily files, as index_ohlc.")],
+    file: Annotated[Path | None, typer.Argument(help="A published file of the dataset.")] = None,
+    session: Annotated[str | None, typer.Argument(help="Session of the file, as 2024-12-31.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Write the missing contracts of a feature set's columns and carried state.
+    """Write the missing contracts, samples and migration that follow from a declaration.
 
-    Example: champion schema draft v1
+    Of a feature set: its contracts and table. Of a dataset: first the raw and quarantine contracts, for a review of
+    types, units and rules; when run again, samples and table.
+
+    Example: champion schema draft index_ohlc ind_close_all_03062024.csv 2024-06-03
     """
-    from champion import features  # noqa: PLC0415 - the other commands need none
-    from champion.pipeline.feature_store.contracts import declare  # noqa: PLC0415
+    from champion.pipeline.maintenance.draft_dataset import (  # noqa: PLC0415 - the other commands need none
+        draft_dataset,
+        draft_feature_set,
+    )
 
-    console.show({"written": [file.name for file in declare(features.find(version))]}, as_json=as_json)
+    day = workspace.as_date(session)
+    if file is None:
+        written = draft_feature_set(name)
+    elif day is None:
+        raise UsageError(f"the session of the file is missing: champion schema draft {name} {file} 2024-12-31")
+    else:
+        written = draft_dataset(name, file, day)
+    console.show({"written": [path.name for path in written]}, as_json=as_json)
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """The registry of datasets: their names, and facts derived from their contracts.
 
-A new dataset is a contract in `schemas/`, its sample, a migration if the warehouse has a table for it, and the module
-that writes it. Everything else is derived:
+A new dataset is a contract in `schemas/` and the module that writes it; `champion schema draft` writes its sample and
+the migration of its table. Everything else is derived:
 
 | Fact | Derived from | Function |
 |---|---|---|

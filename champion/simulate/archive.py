@@ -13,7 +13,8 @@ from champion.simulate.changes import Change
 from champion.simulate.events import Events, plan as plan_events
 from champion.simulate.marker import claim, digest, fingerprint, on_disk, seal, write
 from champion.simulate.universe import Instrument
-from champion.sources.publications import bhavcopy_paths, delivery_paths, index_paths
+from champion.sources.indices import index_paths
+from champion.sources.publications import bhavcopy_paths, delivery_paths
 
 START, END = date(2023, 1, 2), date(2024, 12, 31)
 _FIRST, _LAST = date(1990, 1, 1), date(2099, 12, 31)

@@ -7,11 +7,13 @@ older, never the requested one with day and month swapped.
 
 from dataclasses import replace
 from datetime import date
+from functools import partial
 
 import polars as pl
 
 from champion.sources import table
-from champion.sources.table import Format, Published
+from champion.sources.parse import read
+from champion.sources.table import Format, Publication, Published
 
 SOURCE = "nse_index_closes"
 _RAW_NAMES = {
@@ -48,3 +50,15 @@ def parse(lines: pl.Series, session: date) -> Published:
 
 
 FORMAT = Format(SOURCE, HEADERS, "Index_Date", parse)
+
+
+def index_paths(session: date) -> list[str]:
+    """Return the path of a session's index closes.
+
+    >>> index_paths(date(2024, 1, 15))
+    ['content/indices/ind_close_all_15012024.csv']
+    """
+    return [f"content/indices/ind_close_all_{session:%d%m%Y}.csv"]
+
+
+INDEX_CLOSES = Publication("index closes", index_paths, partial(read, formats=(FORMAT,)))

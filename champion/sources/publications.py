@@ -1,29 +1,11 @@
-"""The files that the exchanges publish once per session: their paths in the archive and their parsers."""
+"""The bhavcopies that the exchanges publish once per session: their paths in the archive and their parsers."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
-from champion.sources import full_bhavcopy, indices
+from champion.sources import full_bhavcopy
 from champion.sources.parse import parse, read
-from champion.sources.table import Published
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """One file per session. `paths` are its possible paths, the best format first; `read` parses it.
-
-    `read` takes a name, the bytes and the requested session, and raises FormatError if the whole file is invalid.
-    `answers_stale` is a prefix of file names: for a date without a session, the archive answers these with the file of
-    the session before, which counts as not published. Empty if there are none.
-    """
-
-    name: str
-    paths: Callable[[date], list[str]]
-    read: Callable[[str, bytes, date], Published]
-    answers_stale: str = ""
-    exchange: str = "NSE"
+from champion.sources.table import Publication
 
 
 def bhavcopy_paths(session: date) -> list[str]:
@@ -49,15 +31,6 @@ def delivery_paths(session: date) -> list[str]:
     return [f"products/content/sec_bhavdata_full_{session:%d%m%Y}.csv"]
 
 
-def index_paths(session: date) -> list[str]:
-    """Return the path of a session's index closes.
-
-    >>> index_paths(date(2024, 1, 15))
-    ['content/indices/ind_close_all_15012024.csv']
-    """
-    return [f"content/indices/ind_close_all_{session:%d%m%Y}.csv"]
-
-
 def bse_bhavcopy_paths(session: date) -> list[str]:
     """Return the path of BSE's bhavcopy of a session, in BSE's own archive (https://www.bseindia.com).
 
@@ -70,5 +43,4 @@ def bse_bhavcopy_paths(session: date) -> list[str]:
 _FULL_REPORT = "sec_bhavdata_full_"  # the archive answers holidays and Sundays with an old one
 BHAVCOPY = Publication("bhavcopy", bhavcopy_paths, partial(parse, exchange="NSE"), _FULL_REPORT)
 DELIVERY = Publication("delivery", delivery_paths, partial(read, formats=(full_bhavcopy.FORMAT,)), _FULL_REPORT)
-INDEX_CLOSES = Publication("index closes", index_paths, partial(read, formats=(indices.FORMAT,)))
 BSE_BHAVCOPY = Publication("BSE bhavcopy", bse_bhavcopy_paths, partial(parse, exchange="BSE"), exchange="BSE")

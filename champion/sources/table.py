@@ -42,6 +42,22 @@ class Format:
     parse: Callable[[pl.Series, date], Published]
 
 
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One file per session. `paths` are its possible paths, the best format first; `read` parses it.
+
+    `read` takes a name, the bytes and the requested session, and raises FormatError if the whole file is invalid.
+    `answers_stale` is a prefix of file names: for a date without a session, the archive answers these with the file of
+    the session before, which counts as not published. Empty if there are none.
+    """
+
+    name: str
+    paths: Callable[[date], list[str]]
+    read: Callable[[str, bytes, date], Published]
+    answers_stale: str = ""
+    exchange: str = "NSE"
+
+
 def read(source: str, lines: pl.Series, columns: Sequence[str], fields: int) -> Published:
     """Return the data lines as columns of strings without surrounding spaces; each line must have `fields` fields.
 

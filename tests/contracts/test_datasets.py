@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
-import shutil
-import subprocess
-import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -19,7 +15,6 @@ from champion.warehouse import migrations, retention
 
 ROOT = Path(__file__).resolve().parents[2]
 REGISTRY = ROOT / "champion/contracts/datasets.py"
-NEW = "normalized_block_deals"
 
 
 def test_every_constant_of_the_registry_names_a_contract() -> None:
@@ -62,26 +57,6 @@ def test_published_lists_are_lists_and_factors_are_derived() -> None:
 def test_publications_fill_datasets_with_contracts() -> None:
     assert {name for spec in DATASET_SPECS for name in spec.names} <= set(contracts.names())
     assert DATASET_SPECS[0].names == (datasets.RAW_BARS, datasets.QUARANTINED_BARS, datasets.BARS)
-
-
-def test_contract_and_migration_are_enough_for_a_new_dataset(tmp_path: Path) -> None:
-    record = json.loads((ROOT / f"schemas/{datasets.DELIVERY}_v1.avsc").read_text())
-    (tmp_path / f"{NEW}_v1.avsc").write_text(json.dumps(record | {"name": NEW, "dataset": "block_deals"}))
-    shutil.copytree(ROOT / "sql/migrations", tmp_path / "sql")
-    number = len(migrations.shipped()) + 1
-    (tmp_path / f"sql/{number:04d}_{NEW}.sql").write_text(f"create table if not exists champion_market.{NEW}\n(a Int8)")
-    code = f"""
-from pathlib import Path
-from champion import contracts
-from champion.settings import Settings
-from champion.warehouse import migrations, retention
-contracts.add_search_path(Path({str(tmp_path)!r}))
-tables = migrations.datasets(Path({str(tmp_path / "sql")!r}))
-years = retention.years_by_table(Settings(home="x", normalized_years=4), tables)
-print({NEW!r} in contracts.names(), {NEW!r} in tables, years[{NEW!r}])
-"""
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert shown.split() == ["True", "True", "4"]
 
 
 def test_a_name_that_several_modules_use_comes_from_the_registry() -> None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
+import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
 import polars as pl
 import pytest
@@ -227,6 +233,43 @@ def test_an_error_of_the_store_names_the_path_and_what_to_check(s3: dict[str, st
     assert s3
     with pytest.raises(LakeError, match=r"s3://absent/lake/.*NoSuchBucket.*Check that the bucket exists"):
         Lake(cast("Path", object_path.path("s3://absent/lake"))).sessions(NAME)
+
+
+@contextmanager
+def slow_uplink(url: str, bytes_per_second: int) -> Iterator[str]:
+    """Yield the URL of a proxy that passes on what clients send at this speed, and answers at once."""
+    host, port = urlsplit(url).hostname, urlsplit(url).port
+
+    class Proxy(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection((host, port)) as server:
+                threading.Thread(target=self.answer, args=(server,), daemon=True).start()
+                while block := self.request.recv(1 << 14):
+                    time.sleep(len(block) / bytes_per_second)
+                    server.sendall(block)
+
+        def answer(self, server: socket.socket) -> None:
+            with suppress(OSError):
+                while block := server.recv(1 << 16):
+                    self.request.sendall(block)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Proxy) as proxy:
+        proxy.daemon_threads = True
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{proxy.server_address[1]}"
+        proxy.shutdown()
+
+
+def test_a_slow_uplink_can_upload_a_large_file(
+    s3: dict[str, str], root: ObjectPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "year.parquet"
+    file.write_bytes(random.Random(1).randbytes(2_600_000))  # noqa: S311 - 13 seconds at this speed, for one request
+    with slow_uplink(s3["AWS_ENDPOINT_URL"], 200_000) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        (root / file.name).put(file, "STANDARD_IA")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3["AWS_ENDPOINT_URL"])
+    assert (root / file.name).read_bytes() == file.read_bytes()
 
 
 def test_operations_that_need_a_folder_raise_lake_error(root: ObjectPath) -> None:

@@ -14,7 +14,8 @@ from champion.pipeline.ingest.datasets import dataset_spec
 from champion.pipeline.ingest.parse_file import ParsedFile, parse_file
 from champion.sources import full_bhavcopy
 from champion.sources.download.staging_records import Staged
-from champion.sources.publications import BHAVCOPY, DELIVERY, Publication
+from champion.sources.publications import BHAVCOPY, DELIVERY
+from champion.sources.table import Publication
 
 SESSION = date(2022, 5, 4)
 # As the exchange writes them: an equity, a T-bill that is not delivered, one without a last price.

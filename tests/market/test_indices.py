@@ -14,7 +14,7 @@ from champion.pipeline.ingest.datasets import dataset_spec
 from champion.pipeline.ingest.parse_file import ParsedFile, parse_file
 from champion.sources import indices
 from champion.sources.download.staging_records import Staged
-from champion.sources.publications import INDEX_CLOSES
+from champion.sources.indices import INDEX_CLOSES
 
 SESSION = date(2024, 1, 15)
 NIFTY = "Nifty 50,15-01-2024,22053.15,22115.55,21963.55,22097.45,202.9,.93,289183513,26821.07,23.29,3.93,1.25"

@@ -15,7 +15,8 @@ from champion.errors import ArchiveUnavailable, FormatError, SessionNotPublished
 from champion.sources import Published, container
 from champion.sources.download.archive import Archive, RetryPolicy, find_staged
 from champion.sources.parse import parse
-from champion.sources.publications import Publication, bhavcopy_paths
+from champion.sources.publications import bhavcopy_paths
+from champion.sources.table import Publication
 
 
 @pytest.fixture

@@ -20,15 +20,10 @@ from champion.pipeline.ingest.ingest import DATASETS, IngestResult, ingest
 from champion.pipeline.maintenance.load_warehouse import load
 from champion.settings import Settings
 from champion.sources import Published, full_bhavcopy, indices, udiff
+from champion.sources.indices import INDEX_CLOSES
 from champion.sources.masters import HEADER
-from champion.sources.publications import (
-    BHAVCOPY,
-    BSE_BHAVCOPY,
-    DELIVERY,
-    INDEX_CLOSES,
-    Publication,
-    bhavcopy_paths,
-)
+from champion.sources.publications import BHAVCOPY, BSE_BHAVCOPY, DELIVERY, bhavcopy_paths
+from champion.sources.table import Publication
 
 SESSION, NEXT = date(2022, 5, 4), date(2022, 5, 5)
 SIMULATED = (BHAVCOPY, DELIVERY, INDEX_CLOSES)

@@ -12,8 +12,8 @@ from champion.errors import FormatError, WrongSession
 from champion.market.equity_bars import instrument_id
 from champion.sources import full_bhavcopy, indices, legacy, parse, udiff
 from champion.sources.parse import BHAVCOPIES, read
-from champion.sources.publications import BHAVCOPY, BSE_BHAVCOPY, DELIVERY, Publication, bhavcopy_paths
-from champion.sources.table import Format
+from champion.sources.publications import BHAVCOPY, BSE_BHAVCOPY, DELIVERY, bhavcopy_paths
+from champion.sources.table import Format, Publication
 
 SESSION = date(2024, 1, 15)
 ROW = (

@@ -7,6 +7,7 @@ from typing import Any
 from champion import contracts, features
 from champion.base import package_data
 from champion.base.atomic_files import write_bytes
+from champion.contracts import draft
 from champion.errors import UsageError
 from champion.features import FeatureSet
 from champion.lake import Lake, backend
@@ -31,7 +32,7 @@ def declare(feature_set: FeatureSet, schemas: Path | None = None) -> list[Path]:
             _require_same_features(file, record)
     missing = [file for file in files if not file.exists()]
     for file in missing:
-        write_bytes(file, _text(files[file]).encode(), shared=True)
+        write_bytes(file, draft.text(files[file]).encode(), shared=True)
     return missing
 
 
@@ -70,10 +71,3 @@ def _require_same_features(file: Path, record: dict[str, Any]) -> None:
 
 def _columns(record: dict[str, Any]) -> list[tuple[str, str, str | None, str | None]]:
     return [(f["name"], json.dumps(f["type"]), f.get("group"), f.get("unit")) for f in record["fields"]]
-
-
-def _text(record: dict[str, Any]) -> str:
-    """Return a record in the layout of contract files, with one field per line."""
-    head = json.dumps({name: value for name, value in record.items() if name != "fields"}, indent=2)
-    fields = ",\n".join(f"    {json.dumps(field, ensure_ascii=False)}" for field in record["fields"])
-    return f'{head[:-2]},\n  "fields": [\n{fields}\n  ]\n}}\n'

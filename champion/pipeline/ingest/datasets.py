@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from champion.market import delivery, equity_bars, index_bars
-from champion.sources.publications import BHAVCOPY, BSE_BHAVCOPY, DELIVERY, INDEX_CLOSES, Publication
+from champion.sources.indices import INDEX_CLOSES
+from champion.sources.publications import BHAVCOPY, BSE_BHAVCOPY, DELIVERY
+from champion.sources.table import Publication
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from champion.errors import ArchiveError, ArchiveUnavailable, SessionNotPublishe
 from champion.pipeline.ingest.datasets import PUBLICATIONS
 from champion.settings import Settings
 from champion.sources.download.archive import Archive, RetryPolicy, Staged, find_staged
-from champion.sources.publications import Publication
+from champion.sources.table import Publication
 
 _MAX_UNANSWERED = 3  # dates in a row
 

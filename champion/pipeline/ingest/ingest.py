@@ -24,7 +24,7 @@ from champion.pipeline.ingest.parse_file import split_rows
 from champion.pipeline.ingest.symbol_changes import NO_NAMES, SYMBOL_ROWS, names_by_session, symbol_history
 from champion.sources import Published
 from champion.sources.download.archive import set_aside
-from champion.sources.publications import Publication
+from champion.sources.table import Publication
 
 DATASETS = tuple(name for publication in PUBLICATIONS for name in dataset_spec(publication).names)
 _THREADS = 2

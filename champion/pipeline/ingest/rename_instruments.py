@@ -11,7 +11,7 @@ from champion.pipeline.ingest.fetch import FetchedFile, staged
 from champion.pipeline.ingest.ingest import IngestResult, ingest
 from champion.pipeline.ingest.symbol_changes import NO_NAMES, names_by_session, symbol_history
 from champion.settings import Settings
-from champion.sources.publications import Publication
+from champion.sources.table import Publication
 
 
 def rename_instruments(settings: Settings, progress: Progress = silent) -> IngestResult:

@@ -1,1 +1,1 @@
-"""Maintenance of a workspace: warehouse loads and retention."""
+"""Warehouse loads, retention, and the files that a new dataset needs."""

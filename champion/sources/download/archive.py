@@ -19,7 +19,8 @@ from champion.sources.download.negative_cache import NegativeCache
 from champion.sources.download.retry_policy import RetryPolicy
 from champion.sources.download.staging import Staging, find_staged, set_aside
 from champion.sources.download.staging_records import Staged
-from champion.sources.publications import BHAVCOPY, Publication
+from champion.sources.publications import BHAVCOPY
+from champion.sources.table import Publication
 
 __all__ = ["Archive", "RetryPolicy", "Staged", "find_staged", "set_aside"]
 

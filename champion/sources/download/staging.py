@@ -24,7 +24,8 @@ from champion.errors import ArchiveError, UsageError
 from champion.sources.download import staging_records
 from champion.sources.download.staging_records import Kept, Staged, locked
 from champion.sources.download.transport import canonical
-from champion.sources.publications import BHAVCOPY, Publication
+from champion.sources.publications import BHAVCOPY
+from champion.sources.table import Publication
 
 
 def find_staged(staging: Path, session: date, publication: Publication = BHAVCOPY) -> Staged | None:
