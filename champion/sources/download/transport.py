@@ -31,8 +31,7 @@ _HEADERS = {  # the exchange answers browsers only
     "Accept-Encoding": "identity",  # published files are packed already
 }
 _PORTS = {"http": 80, "https": 443}
-_GZIP, _DEFLATE = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS
-_CODINGS = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _DEFLATE}
+_CODINGS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
 def connect(base: str, patience: RetryPolicy, max_bytes: int) -> "Folder | Web":
