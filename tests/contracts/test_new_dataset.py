@@ -13,7 +13,9 @@ import pytest
 
 from champion import contracts, warehouse
 from champion.contracts import datasets, draft
+from champion.errors import UsageError
 from champion.pipeline.ingest.datasets import DATASET_SPECS
+from champion.pipeline.maintenance.draft_dataset import draft_feature_set
 from champion.settings import Settings
 from champion.sources import full_bhavcopy, indices
 from champion.warehouse import migrations, table_draft
@@ -130,6 +132,11 @@ def test_commands_write_what_follows_from_the_declaration(checkout: Path, tmp_pa
     assert second == [*samples, f"{number:04d}_normalized_block_deals.sql"]
     assert third == []
     assert python("-c", RUN).splitlines() == ["[('INFY', 500, 1600.0), ('TCS', 1000, 3456.5)]"] * 2
+
+
+def test_a_dataset_without_a_file_is_an_error() -> None:
+    with pytest.raises(UsageError, match="needs a published file: champion schema draft index_ohlc FILE SESSION"):
+        draft_feature_set("index_ohlc")
 
 
 def test_drafted_raw_contract_has_the_types_that_reviewers_chose() -> None:

@@ -25,8 +25,10 @@ def draft_feature_set(version: str) -> list[Path]:
     """Write the missing contracts and the missing migration of a feature set; return the files written.
 
     Raises:
-        UsageError: there is no such feature set, or its contract has other features.
+        UsageError: there is no such feature set, or its contract has other features; or it is the name of a dataset.
     """
+    if any(spec.dataset == version for spec in DATASET_SPECS):
+        raise UsageError(f"dataset {version} needs a published file: champion schema draft {version} FILE SESSION")
     chosen = features.find(version)
     return [*declare(chosen), *_write(_migration(chosen.contract))]
 
