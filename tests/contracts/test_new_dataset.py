@@ -115,16 +115,20 @@ def test_commands_write_what_follows_from_the_declaration(checkout: Path, tmp_pa
     bars.write_text("\n".join([*full_bhavcopy.HEADERS, BAR, ""]))
     surroundings = {"CHAMPION_HOME": str(tmp_path / "home"), "CHAMPION_ARCHIVE": str(tmp_path / "archive")}
 
-    def python(*arguments: str) -> str:
+    def python(*arguments: str, code: int = 0) -> str:
         ran = subprocess.run(
             [sys.executable, "-P", *arguments],
             capture_output=True, text=True, cwd=tmp_path, check=False,
             env={"PYTHONPATH": str(checkout), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **surroundings},
         )  # fmt: skip
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-        return ran.stdout
+        assert ran.returncode == code, ran.stdout + ran.stderr
+        return ran.stdout + ran.stderr * bool(code)
 
     command = ("-m", "champion", "schema", "draft", "block_deals", str(file), "2022-05-04", "--json")
+    contract = checkout / "schemas/normalized_block_deals_v1.avsc"
+    contract.rename(tmp_path / contract.name)
+    assert "write schemas/normalized_block_deals_v1.avsc first" in python(*command, code=2)
+    (tmp_path / contract.name).rename(contract)
     first, second, third = (json.loads(python(*command))["written"] for _ in range(3))
     assert first == ["raw_block_deals_v1.avsc", "quarantine_block_deals_v1.avsc"]
     samples = [f"{layer}_block_deals_v1.0.0.json" for layer in ("raw", "normalized", "quarantine")]
