@@ -1,0 +1,1 @@
+"""What scores would have earned: charges, settlement, fills and an account under the exchange's rules. Pure."""
