@@ -24,15 +24,19 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from champion.errors import UsageError
 
 Segment: TypeAlias = Literal["equity_delivery", "equity_intraday", "futures", "options", "options_exercised"]
 Side: TypeAlias = Literal["buy", "sell"]
+Floats: TypeAlias = NDArray[np.float64]
 COMPONENTS = ("brokerage", "stt", "exchange", "ipft", "sebi", "stamp", "tax", "depository")
 """The columns of charges, in rupees."""
 SEGMENTS = ("equity_delivery", "equity_intraday", "futures", "options", "options_exercised")
+_DELIVERY = "equity_delivery"
 _TABLE = Path(__file__).with_name("charges.csv")
 _WITHIN = {"equity_delivery": ("equity",), "equity_intraday": ("equity",)}  # further names a rate may be listed under
 _NOT_CHARGED = {"options_exercised": {"exchange", "ipft", "stamp"}}
@@ -205,15 +209,49 @@ def contract_notes(charged: pl.DataFrame) -> pl.DataFrame:
     (91.0, 6.32, 132.45)
     """
     sums = charged.group_by("trade_date").agg(pl.col(*COMPONENTS, "charges").sum()).sort("trade_date")
-    billed = sums.with_columns(
-        *(_half_up(pl.col(name), 0) for name in ("stt", "stamp")),
-        *(_half_up(pl.col(name), 2) for name in ("brokerage", "sebi", "depository")),
-        _half_up(pl.col("exchange") + pl.col("ipft"), 2) - _half_up(pl.col("ipft"), 2).alias("exchange"),
-        _half_up(pl.col("ipft"), 2),
-        tax=_half_up(pl.col("tax") / 2, 2) * 2,
-    )
-    total = billed.with_columns(exact=pl.col("charges"), charges=_half_up(pl.sum_horizontal(COMPONENTS), 2))
+    notes = sums.select("trade_date", *_BILLED, exact="charges")
+    total = notes.with_columns(charges=pl.sum_horizontal(COMPONENTS).round(2))
     return total.with_columns(rounding=pl.col("charges") - pl.col("exact")).drop("exact")
+
+
+def billed(day: date, plan: Plan, bought: Floats, sold: Floats, *, rounded: bool = True) -> dict[str, float]:
+    """Return what the contract note of a day bills for delivery, by component, with `charges` and `rounding`.
+
+    `bought` and `sold` are the values of the day's orders in rupees, one sale for each instrument. It equals
+    `contract_notes(charges(...))` of these orders; without `rounded`, the sum of `charges`.
+
+    >>> note = billed(date(2024, 12, 31), PLANS["discount"], np.array([50_000.0]), np.array([30_000.0]))
+    >>> note["stt"], note["depository"], note["charges"]
+    (80.0, 15.34, 106.34)
+    """
+    exact = dict.fromkeys(COMPONENTS, 0.0)
+    for side, values in (("buy", bought), ("sell", sold)):
+        if not values.size:
+            continue
+        of_day, value = rates(day, _DELIVERY, side), float(values.sum())
+        share, least, most = plan.brokerage[_DELIVERY]
+        brokerage = float(np.clip(values * share, least, most).sum())
+        exchange, ipft, sebi = value * of_day.exchange, value * of_day.ipft, value * of_day.sebi
+        fee = plan.depository_fee(day) * values.size * (side == "sell")
+        parts = {
+            "brokerage": brokerage, "stt": value * of_day.stt, "exchange": exchange, "ipft": ipft, "sebi": sebi,
+            "stamp": value * of_day.stamp,
+            "tax": (brokerage + exchange + ipft + sebi * of_day.taxed_sebi) * of_day.tax,
+            "depository": fee * (1 + of_day.tax),
+        }  # fmt: skip
+        exact = {name: exact[name] + part for name, part in parts.items()}
+    total = sum(exact.values())
+    if not rounded:
+        return exact | {"charges": total, "rounding": 0.0}
+    note = pl.DataFrame([exact]).select(_BILLED).row(0, named=True)
+    charged = round(sum(note.values()), 2)
+    return note | {"charges": charged, "rounding": charged - total}
+
+
+@cache
+def _rows() -> tuple[dict[str, str], ...]:
+    with _TABLE.open(encoding="utf-8", newline="") as stream:
+        return tuple(csv.DictReader(stream))
 
 
 def _half_up(amount: pl.Expr, places: int) -> pl.Expr:
@@ -222,7 +260,14 @@ def _half_up(amount: pl.Expr, places: int) -> pl.Expr:
     return ((amount * scale + 0.5 + 1e-7).floor() / scale).alias(amount.meta.output_name())
 
 
-@cache
-def _rows() -> tuple[dict[str, str], ...]:
-    with _TABLE.open(encoding="utf-8", newline="") as stream:
-        return tuple(csv.DictReader(stream))
+_BILLED = [
+    _half_up(pl.col("brokerage"), 2),
+    _half_up(pl.col("stt"), 0),
+    # The note shows exchange charge and IPFT in one line, rounded together.
+    (_half_up(pl.col("exchange") + pl.col("ipft"), 2) - _half_up(pl.col("ipft"), 2)).alias("exchange"),
+    _half_up(pl.col("ipft"), 2),
+    _half_up(pl.col("sebi"), 2),
+    _half_up(pl.col("stamp"), 0),
+    (_half_up(pl.col("tax") / 2, 2) * 2).alias("tax"),
+    _half_up(pl.col("depository"), 2),
+]
