@@ -1,8 +1,8 @@
 """Champion: a notebook-centric research workbench for quants on daily equities.
 
 `import champion as ch` gives a notebook `ch.scan`, `ch.scan_adjusted`, `ch.share_moves`, `ch.sql`, `ch.query` and
-`ch.publish`, and the modules `ch.features`, `ch.labels`, `ch.metrics`, `ch.pipeline`, `ch.plots`, `ch.training`,
-`ch.workspace` and the rest.
+`ch.publish`, and the modules `ch.features`, `ch.labels`, `ch.metrics`, `ch.pipeline`, `ch.plots`, `ch.portfolio`,
+`ch.training`, `ch.workspace` and the rest.
 Each is imported when first used, so that importing Champion costs nothing. `%load_ext champion` gives it `%%sql`.
 """
 
@@ -28,6 +28,7 @@ _MODELING = (
 )  # fmt: skip
 _MODULES = {
     "data_summary": "champion.market.data_summary",
+    "portfolio": "champion.pipeline.models.portfolio",
     **{name: f"champion.{name}" for name in _PACKAGES},
     **{name: f"champion.modeling.{name}" for name in _MODELING},
 }

@@ -16,6 +16,7 @@ from champion.cli import (
     lineage,
     models,
     notebook,
+    portfolio,
     quality,
     run,
     schema,
@@ -49,7 +50,7 @@ def _options(
 
 
 for _command in (
-    *(run.demo, run.simulate, run.daily, run.backfill, run.features, run.train, run.score),
+    *(run.demo, run.simulate, run.daily, run.backfill, run.features, run.train, run.score, portfolio.portfolio),
     *(inspect.status, inspect.report, inspect.doctor, inspect.sql, audit.audit),
     *(services.serve, services.deploy, services.lab, services.ui, services.stop),
 ):

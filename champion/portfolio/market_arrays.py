@@ -27,8 +27,8 @@ class MarketArrays:
 
     `fill` is the price of a small order. `locked_up` and `locked_down` mark bars in which nothing could be bought or
     sold. `volatility` is the standard deviation of the 20 returns up to the session before. On an ex-date each share
-    becomes `ratio` shares and pays `dividend` and `entitlement` in rupees: rights and demerged shares are sold at once,
-    at the value that the factor of the price gives them.
+    becomes `ratio` shares and pays `dividend` and `entitlement` in rupees: rights and demerged shares are sold on that
+    day, at the value that the factor of the price gives them. `undecided` marks the ex-dates whose effect is not known.
     """
 
     sessions: tuple[date, ...]
@@ -44,6 +44,7 @@ class MarketArrays:
     ratio: Floats
     dividend: Floats
     entitlement: Floats
+    undecided: Flags
 
     def wide(self, frame: pl.DataFrame, column: str) -> Floats:
         """Return a column of a frame with trade_date and instrument_id in the shape of the market, NaN where unknown.
@@ -55,7 +56,11 @@ class MarketArrays:
 
 
 def market_arrays(
-    bars: pl.DataFrame, factors: pl.DataFrame | None = None, *, fill: FillPrice = "average"
+    bars: pl.DataFrame,
+    factors: pl.DataFrame | None = None,
+    undecided: pl.DataFrame | None = None,
+    *,
+    fill: FillPrice = "average",
 ) -> MarketArrays:
     """Return bars as traded (never adjusted ones) as arrays.
 
@@ -64,9 +69,11 @@ def market_arrays(
             if known, also average_price, and upper_band and lower_band, the prices that the session's band allows.
             Where no band is known, a bar whose only price differs from the previous close counts as locked.
         factors: instrument_id, ex_date, kind, price_factor and volume_factor, as `normalized_adjustment_factors`. A
-            null factor raises UsageError: the value of the holding would be unknown.
+            null factor raises UsageError.
+        undecided: instrument_id and session of the ex-dates whose effect on price and shares is not known: a holding
+            is closed there at the last close before, without profit, because its value cannot be followed.
         fill: the price of a small order: `average` is average_price, or else turnover over volume, between low and
-            high. Nobody can know open or close when the order is sent, so these are sensitivities only.
+            high. An order cannot be filled whole at open or close, so these are sensitivities only.
 
     Raises:
         UsageError: a column is missing, or an instrument has two bars in a session.
@@ -105,6 +112,7 @@ def market_arrays(
         sessions, instruments, wide("fill"), wide("low"), wide("high"), close, np.nan_to_num(wide("volume")),
         np.nan_to_num(wide("locked_up")) > 0, np.nan_to_num(wide("locked_down")) > 0,
         np.nan_to_num(wide("volatility")), *_entitlements(sessions, instruments, close, factors),
+        _undecided(sessions, instruments, undecided),
     )  # fmt: skip
 
 
@@ -122,6 +130,24 @@ def _wide(sessions: Sequence[date], instruments: Sequence[str], frame: pl.DataFr
     return wide
 
 
+def _undecided(sessions: Sequence[date], instruments: Sequence[str], undecided: pl.DataFrame | None) -> Flags:
+    marked = np.zeros((len(sessions), len(instruments)), bool)
+    if undecided is not None and not undecided.is_empty():
+        held = undecided.filter(pl.col("instrument_id").is_in(list(instruments)))
+        for name, row in (
+            _on_sessions(held.rename({"session": "ex_date"}), sessions).select("instrument_id", "row").rows()
+        ):
+            marked[row, instruments.index(name)] = True
+    return marked
+
+
+def _on_sessions(actions: pl.DataFrame, sessions: Sequence[date]) -> pl.DataFrame:
+    """Add `row`, the place of the first session from the ex-date on; ex-dates up to the first session are left out."""
+    inside = actions.filter(pl.col("ex_date").is_between(sessions[0], sessions[-1], closed="right")).sort("ex_date")
+    days = pl.DataFrame({"session": list(sessions), "row": range(len(sessions))})
+    return inside.join_asof(days, left_on="ex_date", right_on="session", strategy="forward")
+
+
 def _places(names: Sequence[Any]) -> dict[Any, int]:
     return {name: place for place, name in enumerate(names)}
 
@@ -137,16 +163,13 @@ def _entitlements(
     ratio, dividend, entitlement = np.ones(shape), np.zeros(shape), np.zeros(shape)
     if factors is None or factors.is_empty():
         return ratio, dividend, entitlement
-    held = factors.filter(pl.col("instrument_id").is_in(list(instruments)))
-    inside = held.filter(pl.col("ex_date").is_between(sessions[0], sessions[-1], closed="right"))
-    if not (unknown := inside.filter(pl.col("price_factor").is_null())).is_empty():
+    placed = _on_sessions(factors.filter(pl.col("instrument_id").is_in(list(instruments))), sessions)
+    if not (unknown := placed.filter(pl.col("price_factor").is_null())).is_empty():
         first = unknown.row(0, named=True)
         raise UsageError(
             f"{unknown.height} corporate actions have no factor, first {first['kind']} of {first['instrument_id']} on "
-            f"{first['ex_date']}: decide them (champion actions), or leave the instruments out"
+            f"{first['ex_date']}: decide them, or give their ex-dates as undecided"
         )
-    days = pl.DataFrame({"session": list(sessions), "row": range(len(sessions))})
-    placed = inside.sort("ex_date").join_asof(days, left_on="ex_date", right_on="session", strategy="forward")
     names = _places(instruments)
     last = pl.DataFrame(close).fill_nan(None).fill_null(strategy="forward").to_numpy()
     for row in placed.iter_rows(named=True):

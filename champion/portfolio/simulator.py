@@ -3,7 +3,7 @@
 Weights are decided after the close of a session and are traded from the next one on. In each session, in this order:
 
 1. On ex-dates holdings are multiplied by splits and bonuses. Fractions of a share, dividends and other entitlements are
-   paid in cash.
+   paid in cash. Before an action whose effect is not known, a holding is closed at its last close.
 2. Holdings without a bar for `delisted_after` sessions are written off at their last close less `haircut`.
 3. Sales, then purchases. Nothing trades without a bar, buys at a locked upper band or sells at a locked lower one, and
    no order exceeds `participation` of the session's volume. The rest is tried again until the next decision.
@@ -29,7 +29,7 @@ from champion.portfolio.charges import COMPONENTS, Plan, billed, find_plan
 from champion.portfolio.market_arrays import Floats, MarketArrays
 from champion.portfolio.settlement import settlement_rows
 
-REASONS = ("no_bar", "locked_band", "volume", "cash")
+REASONS = ("no_bar", "locked_band", "volume", "cash", "undecided_action")
 """Why an order was not filled whole."""
 _PAISE = 100.0
 _DELIVERY = "equity_delivery"
@@ -120,7 +120,8 @@ class Simulation:
 
     `trades` has a row per fill: trade_date, instrument_id, segment, side, quantity, reference and price in rupees.
     `cuts` has a row per order that was not filled whole: trade_date, instrument_id, side, reason, wanted and filled in
-    shares. `holdings` has instrument_id, quantity and value in rupees after the last session.
+    shares; and one per holding that was closed because of an undecided action. `holdings` has instrument_id, quantity
+    and value in rupees after the last session.
     """
 
     account: pl.DataFrame
@@ -185,6 +186,7 @@ class _Account:
         before = float(self.held @ self.close)
         dividends, entitlements = self._receive_entitlements(row)
         written_off, lost = self._write_off()
+        closed = self._close_undecided(row)
         while self.unsettled and self.unsettled[0][0] <= row:
             self.unsettled.popleft()
         kept = self.held.copy()
@@ -205,7 +207,7 @@ class _Account:
             "unsettled": sum(amount for _, amount in self.unsettled),
             "bought": bought.sum(), "sold": sold.sum(), **note, "impact": impact, "dividends": dividends,
             "entitlements": entitlements, "write_offs": lost,
-            "holding_profit": kept @ self.close - (before - written_off),
+            "holding_profit": kept @ self.close - (before - written_off - closed),
             "trading_profit": (fills.bought - fills.sold) @ (self.close - fills.reference),
         }  # fmt: skip
         rupees = {name: float(amount) / _PAISE for name, amount in amounts.items()}
@@ -243,6 +245,18 @@ class _Account:
         self.held = whole
         self.cash += dividends + entitlements
         return dividends, entitlements
+
+    def _close_undecided(self, row: int) -> float:
+        """Turn holdings with an action of unknown effect into cash at their last close; return their value."""
+        closed = self.market.undecided[row] & (self.held > 0)
+        if not closed.any():
+            return 0.0
+        value = float(self.held[closed] @ self.close[closed])
+        wanted, why = np.where(closed, self.held, 0.0), np.full(len(closed), REASONS.index("undecided_action"))
+        self._log(row, "sell", wanted, np.zeros_like(wanted), (self.close, self.close), why)
+        self.held, self.wanted = (np.where(closed, 0.0, each) for each in (self.held, self.wanted))
+        self.cash += value
+        return value
 
     def _write_off(self) -> tuple[float, float]:
         """Write off holdings that have long had no bar; return their value before, and the loss."""

@@ -78,7 +78,7 @@ def computed(row: dict[str, str]) -> dict[str, float]:
         frame = frame.with_columns(tax=taxed * 0.18)
     frame = frame.with_columns(charges=pl.sum_horizontal(COMPONENTS))
     if number in WHOLE_RUPEES:
-        tax = frame["tax"].sum()
+        tax = float(frame["tax"].sum())
         frame = contract_notes(frame)
         if row["kind"] == "broker calculator":  # it shows the tax in one line, a note shows two halves
             whole = round(tax, 2)

@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 from champion.errors import UsageError
 from champion.portfolio.charges import COMPONENTS, PLANS, charges, contract_notes
 from champion.portfolio.market_arrays import MarketArrays, market_arrays
-from champion.portfolio.simulator import MarketRules, Simulation, simulate
+from champion.portfolio.simulator import REASONS, MarketRules, Simulation, simulate
 
 NAMES = ("A", "B", "C", "D")
 RULES = MarketRules(capital=1e6, delisted_after=3)
@@ -84,7 +84,10 @@ def random_weights(market: MarketArrays, seed: int) -> pl.DataFrame:
 
 
 def run(seed: int, rules: MarketRules = RULES) -> tuple[MarketArrays, pl.DataFrame, Simulation]:
-    market = market_arrays(random_bars(seed), random_factors(seed))
+    random = np.random.default_rng([seed, 3])
+    days = [(str(random.choice(NAMES)), day) for day in sessions(15) if random.random() < 0.1]
+    undecided = pl.DataFrame(days, schema={"instrument_id": pl.String, "session": pl.Date}, orient="row")
+    market = market_arrays(random_bars(seed), random_factors(seed), undecided)
     weights = random_weights(market, seed)
     return market, weights, simulate(market, weights, rules)
 
@@ -139,7 +142,7 @@ def test_no_fill_breaks_a_rule_of_the_market(seed: int) -> None:
     sign = pl.when(pl.col("side") == "buy").then(1).otherwise(-1)
     assert trades.filter(sign * (pl.col("price") - pl.col("reference")) < 0).is_empty(), "impact never helps"
     assert trades.select(pl.struct("trade_date", "instrument_id").is_duplicated().any()).item() in {False, None}
-    assert set(found.cuts["reason"]) <= {"no_bar", "locked_band", "volume", "cash"}
+    assert set(found.cuts["reason"]) <= set(REASONS)
     assert (found.cuts["filled"] < found.cuts["wanted"]).all()
     assert market.sessions[0] not in set(found.trades["trade_date"]), "weights of a session trade after it"
 
@@ -273,6 +276,17 @@ def test_a_corporate_action_alone_changes_no_equity(
     assert found.holdings["quantity"].to_list() == [shares]
     if column:
         assert found.account[column].sum() == 100_000.0
+
+
+def test_a_holding_is_closed_before_an_action_of_unknown_effect() -> None:
+    bars = bars_of([100.0, 100.0, 110.0, 40.0, 45.0])
+    undecided = pl.DataFrame({"instrument_id": ["A"], "session": [bars["trade_date"][3]]})
+    weights = pl.DataFrame({"trade_date": [bars["trade_date"][0]], "instrument_id": ["A"], "weight": [0.5]})
+    rules = replace(RULES, charged=False, impact=0.0)
+    found = simulate(market_arrays(bars, undecided=undecided), weights, rules)
+    assert found.account["equity"].to_list() == [1e6, 1e6, 1_050_000.0, 1_050_000.0, 1_050_000.0]
+    assert found.holdings.is_empty()
+    assert found.cuts.select("reason", "wanted", "filled").rows() == [("undecided_action", 5000.0, 0.0)]
 
 
 def test_a_fraction_of_a_share_is_paid_in_cash() -> None:
