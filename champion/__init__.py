@@ -22,13 +22,12 @@ _FUNCTIONS = {
     "share_moves": "champion.pipeline.ingest.share_moves",
     "sql": "champion.workspace",
 }
-_PACKAGES = ("contracts", "features", "indicators", "pipeline", "plots", "workspace")
+_PACKAGES = ("contracts", "features", "indicators", "pipeline", "plots", "portfolio", "workspace")
 _MODELING = (
     "drift", "estimators", "labels", "leakage_checks", "metrics", "model_inputs", "splits", "training", "universe",
 )  # fmt: skip
 _MODULES = {
     "data_summary": "champion.market.data_summary",
-    "portfolio": "champion.pipeline.models.portfolio",
     **{name: f"champion.{name}" for name in _PACKAGES},
     **{name: f"champion.modeling.{name}" for name in _MODELING},
 }

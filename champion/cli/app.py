@@ -16,7 +16,6 @@ from champion.cli import (
     lineage,
     models,
     notebook,
-    portfolio,
     quality,
     run,
     schema,
@@ -50,7 +49,7 @@ def _options(
 
 
 for _command in (
-    *(run.demo, run.simulate, run.daily, run.backfill, run.features, run.train, run.score, portfolio.portfolio),
+    *(run.demo, run.simulate, run.daily, run.backfill, run.features, run.train, run.score, models.portfolio),
     *(inspect.status, inspect.report, inspect.doctor, inspect.sql, audit.audit),
     *(services.serve, services.deploy, services.lab, services.ui, services.stop),
 ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from champion.modeling import metrics
-from champion.portfolio.charges import COMPONENTS
+from champion.portfolio.contract_note import COMPONENTS
 from champion.portfolio.simulator import Simulation
 
 _SESSIONS_A_YEAR = 252
@@ -21,6 +21,17 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
     benchmark, `active_return` is net_return less its net_return, and `tracking_error` the deviation a year.
 
     Sessions before the first trade are left out. All figures are NaN if there is no trade.
+
+    >>> from datetime import date
+    >>> from champion.portfolio.arrays import market_arrays
+    >>> from champion.portfolio.simulator import MarketRules, simulate
+    >>> names = ("open", "high", "low", "close", "prev_close")
+    >>> bar = {"instrument_id": "A", **dict.fromkeys(names, 100.0), "volume": 10_000, "turnover": 1_000_000.0}
+    >>> bars = pl.DataFrame([bar | {"trade_date": date(2024, 1, day)} for day in (1, 2, 3)])
+    >>> weights = pl.DataFrame({"trade_date": [date(2024, 1, 1)], "instrument_id": ["A"], "weight": [0.4]})
+    >>> found = simulate(market_arrays(bars), weights, MarketRules(capital=100_000))
+    >>> {name: round(value, 2) for name, value in summary(found).items() if name in {"charges_bps", "cash_share"}}
+    {'cash_share': 0.6, 'charges_bps': 600.2}
     """
     account = found.account
     first = (account["bought"] > 0).arg_max() if (account["bought"] > 0).any() else None

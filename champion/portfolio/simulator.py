@@ -25,8 +25,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from champion.errors import UsageError
-from champion.portfolio.charges import COMPONENTS, Plan, billed, find_plan
-from champion.portfolio.market_arrays import Floats, MarketArrays
+from champion.portfolio.arrays import Floats, MarketArrays
+from champion.portfolio.contract_note import COMPONENTS, Plan, billed, find_plan
 from champion.portfolio.settlement import settlement_rows
 
 REASONS = ("no_bar", "locked_band", "volume", "cash", "undecided_action")
@@ -122,6 +122,10 @@ class Simulation:
     `cuts` has a row per order that was not filled whole: trade_date, instrument_id, side, reason, wanted and filled in
     shares; and one per holding that was closed because of an undecided action. `holdings` has instrument_id, quantity
     and value in rupees after the last session.
+
+    >>> empty = pl.DataFrame()
+    >>> Simulation(empty, empty, empty, empty).trades.height
+    0
     """
 
     account: pl.DataFrame
@@ -142,6 +146,18 @@ def simulate(market: MarketArrays, weights: pl.DataFrame, rules: MarketRules | N
     Raises:
         UsageError: a weight is negative, not finite or of an instrument without bars, or a day's weights sum to more
             than 1. A short leg needs stock futures, whose prices and lots are in no dataset yet.
+
+    >>> from datetime import date
+    >>> from champion.portfolio.arrays import market_arrays
+    >>> names = ("open", "high", "low", "close", "prev_close")
+    >>> bar = {"instrument_id": "A", **dict.fromkeys(names, 100.0), "volume": 10_000, "turnover": 1_000_000.0}
+    >>> bars = pl.DataFrame([bar | {"trade_date": date(2024, 1, day)} for day in (1, 2, 3)])
+    >>> weights = pl.DataFrame({"trade_date": [date(2024, 1, 1)], "instrument_id": ["A"], "weight": [0.4]})
+    >>> found = simulate(market_arrays(bars), weights, MarketRules(capital=100_000))
+    >>> isinstance(found, Simulation), found.trades.select("quantity", "price").rows()
+    (True, [(400.0, 100.0)])
+    >>> found.account["equity"].to_list()  # charges of 47.62 rupees
+    [100000.0, 99952.38, 99952.38]
     """
     decisions = _decisions(market, weights)
     account = _Account(market, rules or MarketRules())

@@ -14,8 +14,9 @@ from champion.errors import UsageError
 from champion.lake import Lake
 from champion.pipeline.models import portfolio
 from champion.pipeline.models.evaluate import out_of_sample
-from champion.portfolio.charges import COMPONENTS
 from champion.portfolio.construction import Rule, target_weights
+from champion.portfolio.contract_note import COMPONENTS
+from champion.portfolio.simulator import MarketRules
 from champion.settings import Settings
 from champion.tracking import registry
 
@@ -40,14 +41,14 @@ def test_scores_become_an_account_and_a_benchmark(modelled: Settings, scores: pl
     assert summary["gross_return"] > summary["net_return"]
     assert summary["charges_bps"] == pytest.approx(sum(summary[f"{name}_bps"] for name in COMPONENTS))
     assert benchmark["charges"].sum() == benchmark["impact"].sum() == 0
-    free = portfolio.simulate(scores, RULE, portfolio.MarketRules(charged=False, impact=0.0), lake=lake)
+    free = portfolio.simulate(scores, RULE, MarketRules(charged=False, impact=0.0), lake=lake)
     assert free.summary["charges_bps"] == free.summary["impact_bps"] == 0
     assert free.summary["net_return"] == pytest.approx(free.summary["gross_return"])
 
 
 def test_more_capital_pays_more_impact(modelled: Settings, scores: pl.DataFrame) -> None:
     lake = Lake(modelled.lake)
-    rules = [portfolio.MarketRules(capital=capital) for capital in (1e6, 1e9)]
+    rules = [MarketRules(capital=capital) for capital in (1e6, 1e9)]
     small, large = (portfolio.simulate(scores, RULE, each, lake=lake) for each in rules)
     cost = pl.col("impact").sum() / (pl.col("bought") + pl.col("sold")).sum()
     costs = [each.account.account.select(cost).item() for each in (small, large)]

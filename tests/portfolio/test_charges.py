@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from champion.errors import UsageError
-from champion.portfolio.charges import COMPONENTS, PLANS, SEGMENTS, Plan, charges, contract_notes, rates
+from champion.portfolio.contract_note import COMPONENTS, PLANS, SEGMENTS, Plan, charges, contract_notes, rates
 
 EXAMPLES = "facts/charges_examples.csv"
 PRINTED = ("brokerage", "stt", "exchange", "sebi", "stamp", "gst", "dp", "total")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from champion.errors import UsageError
-from champion.portfolio.charges import COMPONENTS, PLANS, charges, contract_notes
-from champion.portfolio.market_arrays import MarketArrays, market_arrays
+from champion.portfolio.arrays import MarketArrays, market_arrays
+from champion.portfolio.contract_note import COMPONENTS, PLANS, charges, contract_notes
 from champion.portfolio.simulator import REASONS, MarketRules, Simulation, simulate
 
 NAMES = ("A", "B", "C", "D")

@@ -15,16 +15,10 @@ from champion.market.actions.action_questions import label_gaps
 from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.ingest.corporate_actions import known_factors
 from champion.portfolio import report, simulator
-from champion.portfolio.charges import PLANS, Plan, charges, contract_notes
+from champion.portfolio.arrays import FillPrice, MarketArrays, market_arrays
 from champion.portfolio.construction import Rule, target_weights
-from champion.portfolio.market_arrays import FillPrice, MarketArrays, market_arrays
 from champion.portfolio.simulator import MarketRules, Simulation
 
-__all__ = [
-    "PLANS", "FillPrice", "MarketRules", "Plan", "Portfolio", "Rule", "Simulation", "charges", "contract_notes",
-    "market", "simulate",
-]  # fmt: skip
-__dir__ = __all__.copy
 _COLUMNS = ("trade_date", "instrument_id", "open", "high", "low", "close", "prev_close", "volume", "turnover")
 
 
@@ -34,6 +28,11 @@ class Portfolio:
 
     The benchmark is decided on the same days and filled at the same prices. `summary` has the figures of
     `portfolio.report.summary`.
+
+    >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
+    >>> found = simulate(scores, Rule(top=1))
+    >>> isinstance(found, Portfolio), found.benchmark.account["charges"].to_list()
+    (True, [0.0, 0.0])
     """
 
     account: Simulation
@@ -61,6 +60,10 @@ def simulate(
 
     Raises:
         UsageError: there are no scores, or no bars for them.
+
+    >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
+    >>> simulate(scores, Rule(top=1)).account.account["positions"].to_list()
+    [0, 1]
     """
     rule, rules = rule or Rule(), rules or MarketRules()
     known = scores.drop_nulls(["trade_date", "instrument_id", "score"])
@@ -83,6 +86,10 @@ def market(lake: Lake, scores: pl.DataFrame, *, after: int, fill: FillPrice = "a
 
     Raises:
         UsageError: the lake has no bars of these instruments and sessions.
+
+    >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"]})
+    >>> market(workspace.lake(), scores, after=5).instruments
+    ('NSE:ACME',)
     """
     start: date = scores["trade_date"].min()  # type: ignore[assignment]
     last: date = scores["trade_date"].max()  # type: ignore[assignment]

@@ -29,6 +29,16 @@ class MarketArrays:
     sold. `volatility` is the standard deviation of the 20 returns up to the session before. On an ex-date each share
     becomes `ratio` shares and pays `dividend` and `entitlement` in rupees: rights and demerged shares are sold on that
     day, at the value that the factor of the price gives them. `undecided` marks the ex-dates whose effect is not known.
+
+    >>> from datetime import date
+    >>> names = ("open", "high", "low", "close", "prev_close")
+    >>> bar = {"instrument_id": "A", **dict.fromkeys(names, 100.0), "volume": 1000, "turnover": 100_000.0}
+    >>> bars = pl.DataFrame([bar | {"trade_date": date(2024, 1, day)} for day in (1, 2)])
+    >>> market = market_arrays(bars)
+    >>> isinstance(market, MarketArrays), market.close.shape
+    (True, (2, 1))
+    >>> market.wide(bars.head(1), "close").tolist()
+    [[100.0], [nan]]
     """
 
     sessions: tuple[date, ...]
@@ -77,6 +87,13 @@ def market_arrays(
 
     Raises:
         UsageError: a column is missing, or an instrument has two bars in a session.
+
+    >>> from datetime import date
+    >>> names = ("open", "high", "low", "close", "prev_close")
+    >>> bar = {"instrument_id": "A", **dict.fromkeys(names, 100.0), "volume": 1000, "turnover": 99_990.0}
+    >>> market = market_arrays(pl.DataFrame([bar | {"trade_date": date(2024, 1, day)} for day in (1, 2)]))
+    >>> market.sessions[0].isoformat(), market.instruments, market.fill[0, 0].item()
+    ('2024-01-01', ('A',), 100.0)
     """
     if missing := [name for name in _REQUIRED if name not in bars.columns]:
         raise UsageError(f"the bars lack {', '.join(missing)}; they need {', '.join(_REQUIRED)}")

@@ -1,14 +1,12 @@
 """Charges of a trade at the NSE by component, from a dated table with a source for each rate.
 
-| Component | Charged on | For |
-|---|---|---|
-| `brokerage` | value or order, by the plan | the broker |
-| `stt` | value, premium or intrinsic value | securities transaction tax |
-| `exchange`, `ipft` | value or premium | the exchange, and its investor protection fund |
-| `sebi` | value or premium | the regulator |
-| `stamp` | value or premium, of purchases since 2020-07-01 | the state |
-| `tax` | brokerage, exchange, ipft, and sebi since 2022-07-18 | GST, before 2017-07-01 service tax |
-| `depository` | each sale of an instrument from the demat account, a day | the depository, with tax |
+- `brokerage` of the value or the order, by the plan;
+- `stt`, securities transaction tax, of the value, premium or intrinsic value;
+- `exchange` and `ipft`, for the exchange and its investor protection fund;
+- `sebi`, for the regulator;
+- `stamp` duty of the state, on purchases since 2020-07-01;
+- `tax` of brokerage, exchange, ipft, and since 2022-07-18 sebi: GST, before 2017-07-01 service tax;
+- `depository`, a fee with tax for each instrument that leaves the demat account on a day.
 
 A contract note bills STT and stamp duty of the whole day in rupees, the others in paise, and the two halves of GST
 apart. `charges.csv` has the rates; a day that it does not cover is refused.
@@ -61,6 +59,10 @@ class Plan:
     `brokerage` gives for a segment the share of the value, the least and the most rupees of an order. `depository` is
     the fee without tax for each instrument sold on a day, from its first day. `sale_credit` is the share of a sale that
     can pay for purchases before it is settled.
+
+    >>> fund = Plan("fund", "0.02% of every order.", dict.fromkeys(SEGMENTS, (0.0002, 0.0, float("inf"))))
+    >>> fund.sale_credit, fund.depository_fee(date(2024, 12, 31))
+    (1.0, 0.0)
     """
 
     name: str
