@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
 from datetime import date
+from pathlib import Path
 
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from champion.cli.app import app
-from champion.errors import UsageError
+from champion.errors import NotebookError, UsageError
 from champion.lake import Lake
 from champion.pipeline.models import portfolio
 from champion.pipeline.models.evaluate import out_of_sample
 from champion.portfolio.construction import Rule, target_weights
 from champion.portfolio.contract_note import COMPONENTS
 from champion.portfolio.simulator import MarketRules
+from champion.runner import NotebookRequest, Outcome, run_notebook
 from champion.settings import Settings
-from champion.tracking import registry
+from champion.tracking import registry, runs
 
 RULE = Rule(top=5, cap=0.25)
 
@@ -72,6 +76,24 @@ def test_the_command_prints_the_account(modelled: Settings, monkeypatch: pytest.
         "stt_bps",
         "cuts",
     } <= shown.keys()
+
+
+def test_the_notebook_records_account_and_costs(modelled: Settings, tmp_path: Path) -> None:
+    own = modelled.model_copy(update={"home": tmp_path / "home"})
+    shutil.copytree(modelled.home, own.home)
+    version = registry.find(own, "champion").number
+    ran = run_notebook(own, NotebookRequest("portfolio", {"version": version, "top": 5}))
+    assert ran.outcome is Outcome.SUCCEEDED
+    assert ran.values["version"] == version
+    assert {"net_return", "gross_return", "charges_bps", "active_return"} <= ran.metrics.keys()
+    table = runs.read_file(own, ran.run_id, "result/tables/account.parquet")
+    assert table is not None
+    assert pl.read_parquet(io.BytesIO(table))["equity"][-1] == ran.values["equity"]
+
+
+def test_the_notebook_says_what_is_missing_in_an_empty_workspace(tmp_path: Path) -> None:
+    with pytest.raises(NotebookError, match="has no version 1; registered: none, run `champion train` first"):
+        run_notebook(Settings(home=tmp_path / "home"), NotebookRequest("portfolio", {"version": 1}))
 
 
 def test_no_scores_are_refused(modelled: Settings, scores: pl.DataFrame) -> None:
