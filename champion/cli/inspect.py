@@ -1,8 +1,9 @@
-"""Commands that read the workspace: status, report, doctor and sql."""
+"""Commands that read the workspace: status, report, doctor, audit and sql."""
 
 import json
 import math
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import polars as pl
 import typer
 from rich.text import Text
 
+from champion.base import clock
 from champion.base.counting import quantity
 from champion.base.file_modes import user_umask
 from champion.cli.terminal import completion, console
@@ -20,6 +22,8 @@ Parameter = Annotated[
     list[str] | None, typer.Option("--param", "-p", help="name=value for {name:Type} in the query; repeatable.")
 ]
 _RUN_COLUMNS = ("started (IST)", "run", "outcome", "seconds")
+_AUDIT_DAYS = 7
+_LONGEST = 160  # characters of a statement in a table
 
 
 def status(*, as_json: AsJson = False) -> None:
@@ -34,7 +38,7 @@ def status(*, as_json: AsJson = False) -> None:
     chosen = console.settings()
     found = read_status(chosen)
     if as_json:
-        console.show(found.as_dict(), as_json=True)
+        console.show(asdict(found), as_json=True)
         return
     console.out.print(Text.assemble(("Champion", "bold"), f" workspace {found.home}"))
     rows = [[d.name, d.sessions, d.first, d.last, d.rows] for d in found.datasets if d.sessions]
@@ -123,6 +127,40 @@ def doctor(*, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+def audit(
+    since: Annotated[str | None, typer.Option(help="First date in India; default: a week ago.")] = None,
+    until: Annotated[str | None, typer.Option(help="Last date in India, included; default: today.")] = None,
+    user: Annotated[str | None, typer.Option(help="One user: of the machine, of MLflow or of ClickHouse.")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Maximum number of lines; --json prints all.")] = 100,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show who ran what, when and on which data: runs, flows, promotions and the warehouse's statements, newest first.
+
+    Example: champion audit --since 2024-12-01 --until 2024-12-31 --user asha
+    """
+    from champion.pipeline.operations.activity import activity  # noqa: PLC0415
+    from champion.services import prefect  # noqa: PLC0415
+
+    chosen = console.settings()
+    last = console.day(until) if until else clock.today()
+    first = console.day(since) if since else last - timedelta(days=_AUDIT_DAYS)
+    server = prefect.running(chosen)
+    api = chosen.prefect_api_url or (server.api if server else None)
+    found = activity(chosen, first, last, user=user, prefect_api=api)
+    if as_json:
+        console.show({"events": found.events.to_dicts(), "not_asked": dict(found.gaps)}, as_json=True)
+        return
+    columns = ["at (IST)", "source", "user", "what", "outcome", "data"]
+    lines = [
+        [f"{row['at'].astimezone(clock.INDIA):%F %T}", *((row[name] or "")[:_LONGEST] for name in columns[1:])]
+        for row in found.events.head(rows).iter_rows(named=True)
+    ]
+    console.table(f"{first} to {last}, {quantity(found.events.height, 'event')}", columns, lines)
+    for source, reason in found.gaps.items():
+        console.out.print(f"not asked: {source}: {reason}", markup=False, soft_wrap=True)
+
+
 def sql(
     query: Annotated[str | None, typer.Argument(help="A read-only statement.")] = None,
     name: Annotated[
@@ -137,23 +175,29 @@ def sql(
 
     Example: champion sql --name movers -p rows=10
     """
-    from champion.warehouse import queries  # noqa: PLC0415
-    from champion.warehouse.engine import query as free  # noqa: PLC0415
+    from champion.warehouse import queries, sql as run_statement  # noqa: PLC0415
 
     if listing:
-        _list_queries(as_json=as_json)
+        known = [queries.load(each) for each in queries.names()]
+        if as_json:
+            shown = {q.name: {"answers": q.answers, "parameters": [asdict(p) for p in q.parameters]} for q in known}
+            console.show(shown, as_json=True)
+            return
+        for each in known:
+            console.out.print(Text.assemble((each.name, "bold"), f"  {each.answers}"), soft_wrap=True)
+            for p in each.parameters:
+                default = "required" if p.default is None else f"default {p.default}"
+                console.out.print(f"    {p.name} ({p.type}, {default}): {p.meaning}", soft_wrap=True)
         return
     if (query is None) == (name is None):
         raise UsageError(f"give a query, or --name one of: {', '.join(queries.names())}; --list describes them")
     bound = console.assigned(param or [])
     settings = console.settings()
-    answer = free.sql(settings, query, bound) if query else queries.run(settings, str(name), bound)
+    answer = run_statement(settings, query, bound) if query else queries.run(settings, str(name), bound)
     if as_json:  # Polars writes neither bytes nor maps
         special = any(name in str(dtype) for dtype in answer.dtypes for name in ("Binary", "Map", "Duration"))
-        text = (
-            json.dumps([_writable(row) for row in answer.to_dicts()], default=str) if special else answer.write_json()
-        )
-        console.out.print_json(text)
+        rows = [_writable(row) for row in answer.to_dicts()] if special else []
+        console.out.print_json(json.dumps(rows, default=str) if special else answer.write_json())
         return
     with pl.Config(tbl_rows=50, tbl_cols=30, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
         console.out.print(console.printable(str(answer)), soft_wrap=True)
@@ -173,18 +217,3 @@ def _writable(value: Any) -> Any:
             return [_writable(each) for each in value]
         case _:
             return value
-
-
-def _list_queries(*, as_json: bool) -> None:
-    from champion.warehouse import queries  # noqa: PLC0415
-
-    known = [queries.load(name) for name in queries.names()]
-    if as_json:
-        shown = {q.name: {"answers": q.answers, "parameters": [asdict(p) for p in q.parameters]} for q in known}
-        console.show(shown, as_json=True)
-        return
-    for query in known:
-        console.out.print(Text.assemble((query.name, "bold"), f"  {query.answers}"), soft_wrap=True)
-        for p in query.parameters:
-            default = "required" if p.default is None else f"default {p.default}"
-            console.out.print(f"    {p.name} ({p.type}, {default}): {p.meaning}", soft_wrap=True)

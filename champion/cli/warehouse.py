@@ -18,10 +18,9 @@ def migrate(*, as_json: AsJson = False) -> None:
 
     Example: champion warehouse migrate
     """
-    from champion.warehouse import migrations  # noqa: PLC0415
-    from champion.warehouse.engine import client  # noqa: PLC0415
+    from champion.warehouse import migrations, writer  # noqa: PLC0415
 
-    with client.writer(console.settings()) as engine:
+    with writer(console.settings()) as engine:
         done = [f"{migration.number:04d}_{migration.name}" for migration in migrations.migrate(engine)]
     console.show({"applied": done}, as_json=as_json)
 
@@ -81,10 +80,9 @@ def access(
     """
     from pydantic import SecretStr  # noqa: PLC0415
 
-    from champion.warehouse import roles as rights  # noqa: PLC0415
-    from champion.warehouse.engine import client  # noqa: PLC0415
+    from champion.warehouse import roles as rights, writer  # noqa: PLC0415
 
-    with client.writer(console.settings()) as engine:
+    with writer(console.settings()) as engine:
         rights.apply_access(engine)
         if user is not None:
             password = os.environ.get("CHAMPION_USER_PASSWORD") or typer.prompt(f"Password of {user}", hide_input=True)
@@ -103,10 +101,9 @@ def audit(
 
     Example: champion warehouse audit --days 7 --json
     """
-    from champion.warehouse import roles as rights  # noqa: PLC0415
-    from champion.warehouse.engine import client  # noqa: PLC0415
+    from champion.warehouse import reader, roles as rights  # noqa: PLC0415
 
-    with client.reader(console.settings()) as engine:
+    with reader(console.settings()) as engine:
         found = rights.audit(engine, days, rows)
     if as_json:
         console.out.print_json(found.write_json())

@@ -5,8 +5,6 @@ directory, defaults. An address from `champion.toml` receives no credential from
 All files are below `home`, so two workspaces share no files.
 """
 
-from __future__ import annotations
-
 import os
 from datetime import date
 from importlib.resources.abc import Traversable
@@ -15,13 +13,7 @@ from typing import Annotated, Any, cast
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, sources
 from typing_extensions import override
 
 from champion.base import object_path
@@ -36,7 +28,7 @@ _HTTP = frozenset({"http", "https"})
 _MLFLOW_DRIVER, _PREFECT_DRIVER = "psycopg", "asyncpg"  # for PostgreSQL
 
 
-def read() -> Settings:
+def read() -> "Settings":
     """Return the settings of this process.
 
     Raises:
@@ -49,7 +41,7 @@ def read() -> Settings:
         raise UsageError(f"settings: {wrong}") from error
 
 
-class _Toml(TomlConfigSettingsSource):
+class _Toml(sources.TomlConfigSettingsSource):
     """The settings in `champion.toml`."""
 
     @override
@@ -217,11 +209,11 @@ class Settings(BaseSettings):
     def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        init_settings: sources.PydanticBaseSettingsSource,
+        env_settings: sources.PydanticBaseSettingsSource,
+        dotenv_settings: sources.PydanticBaseSettingsSource,
+        file_secret_settings: sources.PydanticBaseSettingsSource,
+    ) -> tuple[sources.PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, file_secret_settings, _Toml(settings_cls)
 
     @classmethod
@@ -284,10 +276,8 @@ class Settings(BaseSettings):
         parts = urlsplit(self.tracking_uri.get_secret_value() if self.tracking_uri else "")
         if parts.scheme not in _HTTP or not parts.username:
             return {}
-        return {
-            "MLFLOW_TRACKING_USERNAME": unquote(parts.username),
-            "MLFLOW_TRACKING_PASSWORD": unquote(parts.password or ""),
-        }
+        user, password = unquote(parts.username), unquote(parts.password or "")
+        return {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
 
     @property
     def mlflow_database(self) -> Path:

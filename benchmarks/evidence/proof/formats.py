@@ -16,7 +16,8 @@ from benchmarks.evidence.proof.page import Section, table, with_total
 from benchmarks.evidence.proof.stages import Run
 from champion.errors import ChampionError
 from champion.pipeline.ingest.fetch import dates
-from champion.pipeline.ingest.parse_file import FileOrigin, ParsedFile, parse_file
+from champion.pipeline.ingest.parse_file import ParsedFile, parse_file
+from champion.sources.download.staging_records import Staged
 from champion.sources.publications import BHAVCOPY
 
 _DATES: tuple[tuple[str, Callable[[str], date]], ...] = (
@@ -91,7 +92,7 @@ def _parse(path: Path, session: date, *, cut_off: bool = False) -> ParsedFile:
     content = path.read_bytes()
     if cut_off:
         content = content[: content.rindex(b"\n") + 1]
-    origin = FileOrigin(session, path.name, sha256(content).hexdigest(), datetime.now(UTC))
+    origin = Staged(path, session, sha256(content).hexdigest(), datetime.now(UTC), path.name)
     return parse_file(content, origin)
 
 

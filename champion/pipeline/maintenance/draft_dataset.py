@@ -15,8 +15,9 @@ from champion.contracts import draft, samples
 from champion.errors import UsageError
 from champion.pipeline.feature_store.contracts import declare
 from champion.pipeline.ingest.datasets import DATASET_SPECS, DatasetSpec
-from champion.pipeline.ingest.parse_file import FileOrigin, parse_file
+from champion.pipeline.ingest.parse_file import parse_file
 from champion.sources import Published
+from champion.sources.download.staging_records import Staged
 from champion.warehouse import migrations, table_draft
 
 
@@ -50,7 +51,7 @@ def draft_dataset(name: str, file: Path, session: date) -> list[Path]:
     published = spec.publication.read(file.name, content, session)
     if written := _write(_contracts(spec, published, session)):
         return written
-    origin = FileOrigin(session, file.name, hashlib.sha256(content).hexdigest(), clock.now())
+    origin = Staged(file, session, hashlib.sha256(content).hexdigest(), clock.now(), file.name)
     return _write(_samples(spec, content, published, origin) | _migration(spec.normalized))
 
 
@@ -61,12 +62,12 @@ def _contracts(spec: DatasetSpec, published: Published, session: date) -> dict[P
     return {package_data.folder("schemas") / f"{record['name']}_v1.avsc": draft.text(record) for record in records}
 
 
-def _samples(spec: DatasetSpec, content: bytes, published: Published, origin: FileOrigin) -> dict[Path, str]:
+def _samples(spec: DatasetSpec, content: bytes, published: Published, origin: Staged) -> dict[Path, str]:
     whole = parse_file(content, origin, spec)
     # One field too many: the line is refused, and so becomes the sample of the quarantine.
     lines = published.lines.str.strip_chars_end("\r").to_list()
     lines[1] += ","
-    refused = parse_file("\n".join(lines).encode(), replace(origin, name=origin.name.removesuffix(".zip")), spec)
+    refused = parse_file("\n".join(lines).encode(), replace(origin, origin=origin.name.removesuffix(".zip")), spec)
     frames = {spec.raw: whole.raw, spec.normalized: whole.normalized, spec.quarantine: refused.quarantine}
     return {_sample(name): _text(name, rows) for name, rows in frames.items()}
 
