@@ -19,7 +19,7 @@ from champion.cli.terminal.console import AsJson
 from champion.errors import UsageError
 
 Parameter = Annotated[
-    list[str] | None, typer.Option("--param", "-p", help="name=value for {name:Type} in the query; repeatable.")
+    list[str] | None, typer.Option("--param", "-p", help="name=value for {name:Type} in the query; may be repeated.")
 ]
 _RUN_COLUMNS = ("started (IST)", "run", "outcome", "seconds")
 _AUDIT_DAYS = 7
@@ -130,7 +130,7 @@ def doctor(*, as_json: AsJson = False) -> None:
 def audit(
     since: Annotated[str | None, typer.Option(help="First date in India; default: a week ago.")] = None,
     until: Annotated[str | None, typer.Option(help="Last date in India, included; default: today.")] = None,
-    user: Annotated[str | None, typer.Option(help="One user: of the machine, of MLflow or of ClickHouse.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only this user of the machine, MLflow or ClickHouse.")] = None,
     rows: Annotated[int, typer.Option(min=1, help="Maximum number of lines; --json prints all.")] = 100,
     *,
     as_json: AsJson = False,

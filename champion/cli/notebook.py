@@ -28,7 +28,7 @@ _SHORT = 8  # characters of a run id that are printed
 
 @app.command("list")
 def list_runs(
-    name: Annotated[str | None, typer.Argument(help="Only runs of this notebook or flow, as features.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Only runs of this notebook or flow, such as features.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Number of runs, newest first.")] = 20,
     *,
     as_json: AsJson = False,
@@ -64,12 +64,14 @@ def list_runs(
 
 @app.command("run")
 def run_one(
-    name: Annotated[str, typer.Argument(autocompletion=completion.notebooks, help="Notebook, as ingest, or a path.")],
+    name: Annotated[
+        str, typer.Argument(autocompletion=completion.notebooks, help="Notebook, such as ingest, or a path.")
+    ],
     param: Parameter = None,
     reads: Reads = None,
     writes: Writes = None,
-    timeout: Annotated[int | None, typer.Option(min=1, help="Seconds the whole notebook may take.")] = None,
-    memory: Annotated[int | None, typer.Option(min=1, help="MiB of memory for its kernel.")] = None,
+    timeout: Annotated[int | None, typer.Option(min=1, help="Time limit of the whole notebook, in seconds.")] = None,
+    memory: Annotated[int | None, typer.Option(min=1, help="Memory limit of the kernel, in MiB.")] = None,
     *,
     force: Force = False,
     as_json: AsJson = False,

@@ -46,7 +46,9 @@ def load(start: Start, end: End, *, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def backup(place: Annotated[str, typer.Argument(help="New folder; on a server as Disk('backups', 'monday').")]) -> None:
+def backup(
+    place: Annotated[str, typer.Argument(help="New folder; on a server, for example Disk('backups', 'monday').")],
+) -> None:
     """Back up the last committed state of the warehouse; loads and queries may run meanwhile.
 
     Example: champion warehouse backup backups/2024-06-28
