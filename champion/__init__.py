@@ -1,8 +1,8 @@
 """Champion: a notebook-centric research workbench for quants on daily equities.
 
 `import champion as ch` gives a notebook `ch.scan`, `ch.scan_adjusted`, `ch.share_moves`, `ch.sql`, `ch.query` and
-`ch.publish`, and the modules `ch.features`, `ch.labels`, `ch.metrics`, `ch.pipeline`, `ch.plots`, `ch.training`,
-`ch.workspace` and the rest.
+`ch.publish`, and the modules `ch.features`, `ch.labels`, `ch.metrics`, `ch.pipeline`, `ch.plots`, `ch.portfolio`,
+`ch.training`, `ch.workspace` and the rest.
 Each is imported when first used, so that importing Champion costs nothing. `%load_ext champion` gives it `%%sql`.
 """
 
@@ -22,7 +22,7 @@ _FUNCTIONS = {
     "share_moves": "champion.pipeline.ingest.share_moves",
     "sql": "champion.workspace",
 }
-_PACKAGES = ("contracts", "features", "indicators", "pipeline", "plots", "workspace")
+_PACKAGES = ("contracts", "features", "indicators", "pipeline", "plots", "portfolio", "workspace")
 _MODELING = (
     "drift", "estimators", "labels", "leakage_checks", "metrics", "model_inputs", "splits", "training", "universe",
 )  # fmt: skip

@@ -203,6 +203,11 @@ EVERY: dict[str, tuple[Callable[[pl.DataFrame], Figure], pl.DataFrame]] = {
     "delivered": (plots.delivered, candles(45)),
     "market_map": (plots.market_map, bars(1)),
     "index_map": (plots.index_map, INDICES),
+    "account_equity": (
+        plots.account_equity,
+        series(45).select("trade_date", net=1 + pl.col("ic"), gross=1.1, benchmark=1.0),
+    ),
+    "trading_costs": (plots.trading_costs, pl.DataFrame({"component": ["stt", "tax"], "basis_points": [80.0, 2.5]})),
     "runs": (plots.runs, RUNS),
     "champions": (plots.champions, DECISIONS),
 }

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from champion.cli import inspect, run, services
+from champion.cli import inspect, models, run, services
 from champion.cli.terminal import console
 from champion.errors import ChampionError, MachineError
 
@@ -35,7 +35,7 @@ def _options(
 
 
 for _command in (
-    *(run.demo, run.simulate, run.daily, run.backfill, run.features, run.train, run.score),
+    *(run.demo, run.simulate, run.daily, run.backfill, run.features, run.train, run.score, models.portfolio),
     *(inspect.status, inspect.report, inspect.doctor, inspect.sql, inspect.audit),
     *(services.serve, services.deploy, services.lab, services.ui, services.stop),
 ):

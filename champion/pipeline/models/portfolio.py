@@ -1,0 +1,109 @@
+"""What scores would have earned: the simulator with bars and corporate actions of a lake, and a benchmark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+
+import polars as pl
+
+from champion import workspace
+from champion.contracts.datasets import BARS, DELIVERY
+from champion.errors import UsageError
+from champion.lake import Lake
+from champion.market.actions.action_questions import label_gaps
+from champion.pipeline.ingest.bars import equity_bars
+from champion.pipeline.ingest.corporate_actions import known_factors
+from champion.portfolio import report, simulator
+from champion.portfolio.arrays import FillPrice, MarketArrays, market_arrays
+from champion.portfolio.construction import Rule, target_weights
+from champion.portfolio.simulator import MarketRules, Simulation
+
+_COLUMNS = ("trade_date", "instrument_id", "open", "high", "low", "close", "prev_close", "volume", "turnover")
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """A simulated account with its benchmark: all scored instruments, equally weighted, without costs.
+
+    The benchmark is decided on the same days and filled at the same prices. `summary` has the figures of
+    `portfolio.report.summary`.
+
+    >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
+    >>> found = simulate(scores, Rule(top=1))
+    >>> isinstance(found, Portfolio), found.benchmark.account["charges"].to_list()
+    (True, [0.0, 0.0])
+    """
+
+    account: Simulation
+    benchmark: Simulation
+    summary: dict[str, float]
+
+
+def simulate(
+    scores: pl.DataFrame,
+    rule: Rule | None = None,
+    rules: MarketRules | None = None,
+    *,
+    fill: FillPrice = "average",
+    lake: Lake | None = None,
+) -> Portfolio:
+    """Return what a long-only portfolio that follows scores would have earned after charges and impact.
+
+    Args:
+        scores: trade_date, instrument_id and score, as known after the close of trade_date, such as the out-of-sample
+            scores of a model. Scores that a model was trained on show no skill.
+        rule: which instruments, how much and how often; by default the best 50, equally weighted, every 5 sessions.
+        rules: capital, brokerage plan and market rules; by default 10 million rupees at a discount broker.
+        fill: `average` fills at the next session's average price; `open` and `close` are sensitivities.
+        lake: by default that of this workspace.
+
+    Raises:
+        UsageError: there are no scores, or no bars for them.
+
+    >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
+    >>> simulate(scores, Rule(top=1)).account.account["positions"].to_list()
+    [0, 1]
+    """
+    rule, rules = rule or Rule(), rules or MarketRules()
+    known = scores.drop_nulls(["trade_date", "instrument_id", "score"])
+    if known.is_empty():
+        raise UsageError("there are no scores to simulate; give trade_date, instrument_id and score")
+    arrays = market(lake or workspace.lake(), known, after=rule.every, fill=fill)
+    inside = known.join(_cells(arrays), on=["trade_date", "instrument_id"], how="semi")
+    account = simulator.simulate(arrays, target_weights(inside, rule), rules)
+    everything = Rule(top=inside["instrument_id"].n_unique(), cap=1.0, invested=rule.invested, every=rule.every)
+    weights = target_weights(inside, everything).with_columns(weight=rule.invested / pl.len().over("trade_date"))
+    benchmark = simulator.simulate(arrays, weights, replace(rules, charged=False, impact=0.0))
+    return Portfolio(account, benchmark, report.summary(account, benchmark))
+
+
+def market(lake: Lake, scores: pl.DataFrame, *, after: int, fill: FillPrice = "average") -> MarketArrays:
+    """Return the market of all scored instruments from the first score to `after` sessions after the last one.
+
+    Average prices are those of the full report, where the lake has them. Corporate actions are the ones known today:
+    each was announced before its ex-date.
+
+    Raises:
+        UsageError: the lake has no bars of these instruments and sessions.
+
+    >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"]})
+    >>> market(workspace.lake(), scores, after=5).instruments
+    ('NSE:ACME',)
+    """
+    start: date = scores["trade_date"].min()  # type: ignore[assignment]
+    last: date = scores["trade_date"].max()  # type: ignore[assignment]
+    end = [last, *[day for day in lake.sessions(BARS, start) if day > last][:after]][-1]
+    instruments = scores["instrument_id"].unique()
+    bars = equity_bars(lake, start, end).filter(pl.col("instrument_id").is_in(instruments.implode())).select(_COLUMNS)
+    average = lake.scan(DELIVERY, start, end).select("trade_date", "instrument_id", "average_price")
+    held = bars.join(average, on=["trade_date", "instrument_id"], how="left").collect()
+    if held.is_empty():
+        raise UsageError(f"the lake has no bars of the {len(instruments)} scored instruments from {start} on")
+    factors = known_factors(lake)
+    return market_arrays(held, factors.filter(pl.col("price_factor").is_not_null()), label_gaps(factors), fill=fill)
+
+
+def _cells(arrays: MarketArrays) -> pl.DataFrame:
+    days, names = pl.DataFrame({"trade_date": arrays.sessions}), pl.DataFrame({"instrument_id": arrays.instruments})
+    return days.join(names, how="cross")

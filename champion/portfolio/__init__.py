@@ -1,0 +1,30 @@
+"""What scores would have earned: charges, settlement, fills and an account under the exchange's rules.
+
+A notebook uses it as `ch.portfolio`. All modules here are pure; `simulate` and `market` read bars and corporate actions
+from the workspace's lake.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_PURE = {
+    **dict.fromkeys(("PLANS", "Plan", "charges", "contract_notes"), "contract_note"),
+    **dict.fromkeys(("Rule", "target_weights"), "construction"),
+    **dict.fromkeys(("MarketRules", "Simulation"), "simulator"),
+    "market_arrays": "arrays",
+}
+_OF_THE_WORKSPACE = ("Portfolio", "market", "simulate")
+__all__ = sorted([*_PURE, *_OF_THE_WORKSPACE])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use."""
+    if name in _PURE:
+        return getattr(import_module(f"champion.portfolio.{_PURE[name]}"), name)
+    if name in _OF_THE_WORKSPACE:
+        return getattr(import_module("champion.pipeline.models.portfolio"), name)
+    raise AttributeError(f"champion.portfolio has no {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,199 @@
+"""Bars and corporate actions as arrays of sessions and instruments, for the loop of the simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from champion.errors import UsageError
+
+Floats: TypeAlias = NDArray[np.float64]
+Flags: TypeAlias = NDArray[np.bool_]
+FillPrice: TypeAlias = Literal["average", "open", "close"]
+_REQUIRED = ("trade_date", "instrument_id", "open", "high", "low", "close", "prev_close", "volume", "turnover")
+_OPTIONAL = ("average_price", "upper_band", "lower_band")
+_SESSIONS_OF_VOLATILITY = 20
+
+
+@dataclass(frozen=True, slots=True)
+class MarketArrays:
+    """One row per session, one column per instrument; prices are in rupees, NaN where there is no bar.
+
+    `fill` is the price of a small order. `locked_up` and `locked_down` mark bars in which nothing could be bought or
+    sold. `volatility` is the standard deviation of the 20 returns up to the session before. On an ex-date each share
+    becomes `ratio` shares and pays `dividend` and `entitlement` in rupees: rights and demerged shares are sold on that
+    day, at the value that the factor of the price gives them. `undecided` marks the ex-dates whose effect is not known.
+
+    >>> from datetime import date
+    >>> names = ("open", "high", "low", "close", "prev_close")
+    >>> bar = {"instrument_id": "A", **dict.fromkeys(names, 100.0), "volume": 1000, "turnover": 100_000.0}
+    >>> bars = pl.DataFrame([bar | {"trade_date": date(2024, 1, day)} for day in (1, 2)])
+    >>> market = market_arrays(bars)
+    >>> isinstance(market, MarketArrays), market.close.shape
+    (True, (2, 1))
+    >>> market.wide(bars.head(1), "close").tolist()
+    [[100.0], [nan]]
+    """
+
+    sessions: tuple[date, ...]
+    instruments: tuple[str, ...]
+    fill: Floats
+    low: Floats
+    high: Floats
+    close: Floats
+    volume: Floats
+    locked_up: Flags
+    locked_down: Flags
+    volatility: Floats
+    ratio: Floats
+    dividend: Floats
+    entitlement: Floats
+    undecided: Flags
+
+    def wide(self, frame: pl.DataFrame, column: str) -> Floats:
+        """Return a column of a frame with trade_date and instrument_id in the shape of the market, NaN where unknown.
+
+        Raises:
+            UsageError: a row is of another session or instrument.
+        """
+        return _wide(self.sessions, self.instruments, frame, column)
+
+
+def market_arrays(
+    bars: pl.DataFrame,
+    factors: pl.DataFrame | None = None,
+    undecided: pl.DataFrame | None = None,
+    *,
+    fill: FillPrice = "average",
+) -> MarketArrays:
+    """Return bars as traded (never adjusted ones) as arrays.
+
+    Args:
+        bars: trade_date, instrument_id, volume (shares), and in rupees turnover, open, high, low, close and prev_close;
+            if known, also average_price, and upper_band and lower_band, the prices that the session's band allows.
+            Where no band is known, a bar whose only price differs from the previous close counts as locked.
+        factors: instrument_id, ex_date, kind, price_factor and volume_factor, as `normalized_adjustment_factors`. A
+            null factor raises UsageError.
+        undecided: instrument_id and session of the ex-dates whose effect on price and shares is not known: a holding
+            is closed there at the last close before, without profit, because its value cannot be followed.
+        fill: the price of a small order: `average` is average_price, or else turnover over volume, between low and
+            high. An order cannot be filled whole at open or close, so these are sensitivities only.
+
+    Raises:
+        UsageError: a column is missing, or an instrument has two bars in a session.
+
+    >>> from datetime import date
+    >>> names = ("open", "high", "low", "close", "prev_close")
+    >>> bar = {"instrument_id": "A", **dict.fromkeys(names, 100.0), "volume": 1000, "turnover": 99_990.0}
+    >>> market = market_arrays(pl.DataFrame([bar | {"trade_date": date(2024, 1, day)} for day in (1, 2)]))
+    >>> market.sessions[0].isoformat(), market.instruments, market.fill[0, 0].item()
+    ('2024-01-01', ('A',), 100.0)
+    """
+    if missing := [name for name in _REQUIRED if name not in bars.columns]:
+        raise UsageError(f"the bars lack {', '.join(missing)}; they need {', '.join(_REQUIRED)}")
+    if bars.select(pl.struct("trade_date", "instrument_id").is_duplicated().any()).item():
+        raise UsageError("an instrument has two bars in one session")
+    absent = [pl.lit(None, pl.Float64).alias(name) for name in _OPTIONAL if name not in bars.columns]
+    known = bars.select(*_REQUIRED, *(name for name in _OPTIONAL if name in bars.columns), *absent)
+    known = known.sort("trade_date", "instrument_id")
+    reference = (
+        pl.coalesce("average_price", pl.col("turnover") / pl.col("volume")) if fill == "average" else pl.col(fill)
+    )
+    only = pl.min_horizontal("low", "close") == pl.max_horizontal("high", "close")
+    up, down = pl.col("close") > pl.col("prev_close"), pl.col("close") < pl.col("prev_close")
+    prepared = known.with_columns(
+        fill=pl.when(pl.col("volume") > 0).then(reference.clip("low", "high")),
+        locked_up=pl.when(pl.col("upper_band").is_null())
+        .then(only & up)
+        .otherwise(pl.col("close") >= pl.col("upper_band")),
+        locked_down=pl.when(pl.col("lower_band").is_null())
+        .then(only & down)
+        .otherwise(pl.col("close") <= pl.col("lower_band")),
+        move=(pl.col("close") / pl.col("prev_close")).log(),
+    ).with_columns(
+        volatility=pl.col("move").rolling_std(_SESSIONS_OF_VOLATILITY, min_samples=2).shift(1).over("instrument_id")
+    )
+    sessions, instruments = (tuple(known[name].unique().sort()) for name in ("trade_date", "instrument_id"))
+
+    def wide(name: str) -> Floats:
+        return _wide(sessions, instruments, prepared, name)
+
+    close = wide("close")
+    return MarketArrays(
+        sessions, instruments, wide("fill"), wide("low"), wide("high"), close, np.nan_to_num(wide("volume")),
+        np.nan_to_num(wide("locked_up")) > 0, np.nan_to_num(wide("locked_down")) > 0,
+        np.nan_to_num(wide("volatility")), *_entitlements(sessions, instruments, close, factors),
+        _undecided(sessions, instruments, undecided),
+    )  # fmt: skip
+
+
+def _wide(sessions: Sequence[date], instruments: Sequence[str], frame: pl.DataFrame, column: str) -> Floats:
+    rows = frame["trade_date"].replace_strict(_places(sessions), default=None, return_dtype=pl.Int64)
+    places = frame["instrument_id"].replace_strict(_places(instruments), default=None, return_dtype=pl.Int64)
+    if unknown := int((rows.is_null() | places.is_null()).sum()):
+        first = frame.filter(rows.is_null() | places.is_null()).row(0, named=True)
+        raise UsageError(
+            f"{unknown} rows are outside the bars, first {first['instrument_id']} on {first['trade_date']}; give the "
+            "bars of every session and instrument that has a weight"
+        )
+    wide = np.full((len(sessions), len(instruments)), np.nan)
+    wide[rows.to_numpy(), places.to_numpy()] = frame[column].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    return wide
+
+
+def _undecided(sessions: Sequence[date], instruments: Sequence[str], undecided: pl.DataFrame | None) -> Flags:
+    marked = np.zeros((len(sessions), len(instruments)), bool)
+    if undecided is not None and not undecided.is_empty():
+        held = undecided.filter(pl.col("instrument_id").is_in(list(instruments)))
+        for name, row in (
+            _on_sessions(held.rename({"session": "ex_date"}), sessions).select("instrument_id", "row").rows()
+        ):
+            marked[row, instruments.index(name)] = True
+    return marked
+
+
+def _on_sessions(actions: pl.DataFrame, sessions: Sequence[date]) -> pl.DataFrame:
+    """Add `row`, the place of the first session from the ex-date on; ex-dates up to the first session are left out."""
+    inside = actions.filter(pl.col("ex_date").is_between(sessions[0], sessions[-1], closed="right")).sort("ex_date")
+    days = pl.DataFrame({"session": list(sessions), "row": range(len(sessions))})
+    return inside.join_asof(days, left_on="ex_date", right_on="session", strategy="forward")
+
+
+def _places(names: Sequence[Any]) -> dict[Any, int]:
+    return {name: place for place, name in enumerate(names)}
+
+
+def _entitlements(
+    sessions: Sequence[date], instruments: Sequence[str], close: Floats, factors: pl.DataFrame | None
+) -> tuple[Floats, Floats, Floats]:
+    """Return shares per share, and rupees of dividends and of other entitlements per share, on each ex-date.
+
+    An ex-date without a session counts on the next one.
+    """
+    shape = close.shape
+    ratio, dividend, entitlement = np.ones(shape), np.zeros(shape), np.zeros(shape)
+    if factors is None or factors.is_empty():
+        return ratio, dividend, entitlement
+    placed = _on_sessions(factors.filter(pl.col("instrument_id").is_in(list(instruments))), sessions)
+    if not (unknown := placed.filter(pl.col("price_factor").is_null())).is_empty():
+        first = unknown.row(0, named=True)
+        raise UsageError(
+            f"{unknown.height} corporate actions have no factor, first {first['kind']} of {first['instrument_id']} on "
+            f"{first['ex_date']}: decide them, or give their ex-dates as undecided"
+        )
+    names = _places(instruments)
+    last = pl.DataFrame(close).fill_nan(None).fill_null(strategy="forward").to_numpy()
+    for row in placed.iter_rows(named=True):
+        day, place = row["row"], names[row["instrument_id"]]
+        shares = row["volume_factor"] or 1.0
+        value = last[day - 1, place] * (1 - shares / row["price_factor"])  # of one share before the ex-date
+        ratio[day, place] *= shares
+        if np.isfinite(value) and abs(value) > 1e-9 * last[day - 1, place]:
+            (dividend if row["kind"] == "dividend" else entitlement)[day, place] += value
+    return ratio, dividend, entitlement

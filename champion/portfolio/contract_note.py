@@ -1,0 +1,275 @@
+"""Charges of a trade at the NSE by component, from a dated table with a source for each rate.
+
+- `brokerage` of the value or the order, by the plan;
+- `stt`, securities transaction tax, of the value, premium or intrinsic value;
+- `exchange` and `ipft`, for the exchange and its investor protection fund;
+- `sebi`, for the regulator;
+- `stamp` duty of the state, on purchases since 2020-07-01;
+- `tax` of brokerage, exchange, ipft, and since 2022-07-18 sebi: GST, before 2017-07-01 service tax;
+- `depository`, a fee with tax for each instrument that leaves the demat account on a day.
+
+A contract note bills STT and stamp duty of the whole day in rupees, the others in paise, and the two halves of GST
+apart. `charges.csv` has the rates; a day that it does not cover is refused.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from champion.errors import UsageError
+
+Segment: TypeAlias = Literal["equity_delivery", "equity_intraday", "futures", "options", "options_exercised"]
+Side: TypeAlias = Literal["buy", "sell"]
+Floats: TypeAlias = NDArray[np.float64]
+COMPONENTS = ("brokerage", "stt", "exchange", "ipft", "sebi", "stamp", "tax", "depository")
+"""The columns of charges, in rupees."""
+SEGMENTS = ("equity_delivery", "equity_intraday", "futures", "options", "options_exercised")
+_DELIVERY = "equity_delivery"
+_TABLE = Path(__file__).with_name("charges.csv")
+_WITHIN = {"equity_delivery": ("equity",), "equity_intraday": ("equity",)}  # further names a rate may be listed under
+_NOT_CHARGED = {"options_exercised": {"exchange", "ipft", "stamp"}}
+
+
+class Rates(NamedTuple):
+    """The rates of one day, segment and side, as fractions: of the value, `tax` of what is taxed."""
+
+    stt: float
+    exchange: float
+    ipft: float
+    sebi: float
+    stamp: float
+    tax: float
+    taxed_sebi: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a broker charges.
+
+    `brokerage` gives for a segment the share of the value, the least and the most rupees of an order. `depository` is
+    the fee without tax for each instrument sold on a day, from its first day. `sale_credit` is the share of a sale that
+    can pay for purchases before it is settled.
+
+    >>> fund = Plan("fund", "0.02% of every order.", dict.fromkeys(SEGMENTS, (0.0002, 0.0, float("inf"))))
+    >>> fund.sale_credit, fund.depository_fee(date(2024, 12, 31))
+    (1.0, 0.0)
+    """
+
+    name: str
+    doc: str
+    brokerage: Mapping[str, tuple[float, float, float]]
+    depository: tuple[tuple[date, float], ...] = ()
+    sale_credit: float = 1.0
+
+    def depository_fee(self, day: date) -> float:
+        """Return the fee of the day in rupees, without tax.
+
+        >>> PLANS["discount"].depository_fee(date(2024, 9, 16)), PLANS["discount"].depository_fee(date(2024, 9, 17))
+        (13.5, 13.0)
+        """
+        return next((fee for first, fee in reversed(self.depository) if first <= day), 0.0)
+
+
+_FREE, _AT_MOST_20, _EACH_20 = (0.0, 0.0, 0.0), (0.0003, 0.0, 20.0), (0.0, 20.0, 20.0)
+PLANS: dict[str, Plan] = {
+    plan.name: plan
+    for plan in (
+        Plan(
+            "discount",
+            "A discount broker's plan for individuals: delivery is free, other orders cost up to 20 rupees.",
+            dict(zip(SEGMENTS, (_FREE, _AT_MOST_20, _AT_MOST_20, _EACH_20, _EACH_20), strict=True)),
+            depository=((date(2016, 10, 9), 13.5), (date(2024, 9, 17), 13.0)),
+            sale_credit=0.8,
+        ),
+        Plan(
+            "institution",
+            "An assumed plan of an institution: 0.05% of the value of every order.",
+            dict.fromkeys(SEGMENTS, (0.0005, 0.0, float("inf"))),
+        ),
+        Plan("none", "Only what exchange and state charge.", dict.fromkeys(SEGMENTS, _FREE)),
+    )
+}
+"""Brokerage plans by name."""
+
+
+def find_plan(plan: str | Plan) -> Plan:
+    """Return a plan by its name; a plan is returned unchanged.
+
+    Raises:
+        UsageError: there is no such plan.
+
+    >>> find_plan("discount").sale_credit
+    0.8
+    """
+    if isinstance(plan, Plan):
+        return plan
+    if plan not in PLANS:
+        raise UsageError(f"no brokerage plan {plan!r}; the plans are {', '.join(PLANS)}")
+    return PLANS[plan]
+
+
+@cache
+def rates(day: date, segment: str, side: str) -> Rates:
+    """Return the rates of one day.
+
+    Raises:
+        UsageError: the segment or side is unknown, or the table has no rate of a component on the day.
+
+    >>> today = rates(date(2024, 12, 31), "equity_delivery", "buy")
+    >>> today.stt, today.stamp, today.tax
+    (0.001, 0.00015, 0.18)
+    >>> rates(date(2024, 12, 31), "equity_intraday", "buy").stt
+    0.0
+    """
+    listed = [row for row in _rows() if row["segment"] in {segment, "all", *_WITHIN.get(segment, ())}]
+    if side not in {"buy", "sell"} or segment not in SEGMENTS:
+        allowed = f"sides are buy and sell, segments {', '.join(SEGMENTS)}"
+        raise UsageError(f"no charges of side {side!r} in segment {segment!r}; {allowed}")
+    found = {}
+    for component in Rates._fields:
+        if component in _NOT_CHARGED.get(segment, ()):
+            found[component] = 0.0
+            continue
+        of_days = [row for row in listed if row["component"] == component]
+        of_day = [row for row in of_days if row["first"] <= day.isoformat() <= (row["last"] or "9999")]
+        if not of_day:
+            ranges = ", ".join(f"{row['first']} to {row['last'] or 'now'}" for row in of_days)
+            raise UsageError(f"no rate of {component} for {segment} on {day}; it is known for {ranges or 'no day'}")
+        of_side = [row for row in of_day if row["side"] in {side, "both"}]
+        found[component] = float(of_side[0]["percent"]) / 100 if of_side else 0.0
+    return Rates(**found)
+
+
+def charges(trades: pl.DataFrame, plan: str | Plan = "discount") -> pl.DataFrame:
+    """Return `trades` with a column for each of `COMPONENTS` and their sum `charges`, in rupees, not rounded.
+
+    Each row is one order: trade_date, instrument_id, segment, side, quantity, and price in rupees (a premium for
+    options, the intrinsic value for `options_exercised`). The depository fee is divided among the sales of an
+    instrument on a day.
+
+    Raises:
+        UsageError: an unknown plan, segment or side, or a day that the table of rates does not cover.
+
+    >>> order = {"trade_date": date(2024, 12, 31), "instrument_id": "NSE:TCS", "segment": "equity_delivery"}
+    >>> sale = pl.DataFrame([order | {"side": "sell", "quantity": 100, "price": 1000.0}])
+    >>> {name: round(value, 2) for name, value in charges(sale).select(COMPONENTS).row(0, named=True).items()}
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'brokerage': 0.0, 'stt': 100.0, 'exchange': 2.97, 'ipft': 0.1, 'sebi': 0.1, 'stamp': 0.0, 'tax': 0.57,
+     'depository': 15.34}
+    """
+    chosen = find_plan(plan)
+    kinds = trades.select("trade_date", "segment", "side").unique()
+    terms = pl.DataFrame(
+        [
+            {
+                "trade_date": day, "segment": segment, "side": side,
+                **rates(day, segment, side)._asdict(),
+                **dict(zip(("share", "least", "most"), chosen.brokerage[segment], strict=True)),
+                "fee": chosen.depository_fee(day) if (segment, side) == ("equity_delivery", "sell") else 0.0,
+            }
+            for day, segment, side in kinds.iter_rows()
+        ],
+        schema={
+            **kinds.schema, **dict.fromkeys((*Rates._fields, "share", "least", "most", "fee"), pl.Float64()),
+        },
+    )  # fmt: skip
+    # The names of rates and charges coincide, so the rates get a prefix.
+    terms = terms.rename({name: f"_{name}" for name in terms.columns[3:]})
+    value = pl.col("quantity") * pl.col("price")
+    sold = pl.when(pl.col("_fee") > 0).then(
+        pl.lit(1.0) / pl.len().over("trade_date", "instrument_id", "segment", "side")
+    )
+    charged = trades.join(terms, on=["trade_date", "segment", "side"], how="left", maintain_order="left").with_columns(
+        brokerage=(value * pl.col("_share")).clip("_least", "_most"),
+        **{name: value * pl.col(f"_{name}") for name in ("stt", "exchange", "ipft", "sebi", "stamp")},
+        depository=(sold * pl.col("_fee") * (1 + pl.col("_tax"))).fill_null(0.0),
+    )
+    taxed = pl.col("brokerage") + pl.col("exchange") + pl.col("ipft") + pl.col("sebi") * pl.col("_taxed_sebi")
+    total = charged.with_columns(tax=taxed * pl.col("_tax")).with_columns(charges=pl.sum_horizontal(COMPONENTS))
+    return total.select(*trades.columns, *COMPONENTS, "charges")
+
+
+def contract_notes(charged: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per trade_date with what a contract note bills, from the result of `charges`.
+
+    STT and stamp duty are in whole rupees, the halves of tax and all others in paise, each half up. `rounding` is the
+    billed sum, `charges`, less the sum that is not rounded.
+
+    >>> order = {"trade_date": date(2024, 6, 25), "instrument_id": "NFO:BANKNIFTY", "segment": "futures"}
+    >>> sale = pl.DataFrame([order | {"side": "sell", "quantity": 15, "price": 48_480.0}])
+    >>> contract_notes(charges(sale)).select("stt", "tax", "charges").row(0)
+    (91.0, 6.32, 132.45)
+    """
+    sums = charged.group_by("trade_date").agg(pl.col(*COMPONENTS, "charges").sum()).sort("trade_date")
+    notes = sums.select("trade_date", *_BILLED, exact="charges")
+    total = notes.with_columns(charges=pl.sum_horizontal(COMPONENTS).round(2))
+    return total.with_columns(rounding=pl.col("charges") - pl.col("exact")).drop("exact")
+
+
+def billed(day: date, plan: Plan, bought: Floats, sold: Floats, *, rounded: bool = True) -> dict[str, float]:
+    """Return what the contract note of a day bills for delivery, by component, with `charges` and `rounding`.
+
+    `bought` and `sold` are the values of the day's orders in rupees, one sale for each instrument. It equals
+    `contract_notes(charges(...))` of these orders; without `rounded`, the sum of `charges`.
+
+    >>> note = billed(date(2024, 12, 31), PLANS["discount"], np.array([50_000.0]), np.array([30_000.0]))
+    >>> note["stt"], note["depository"], note["charges"]
+    (80.0, 15.34, 106.34)
+    """
+    exact = dict.fromkeys(COMPONENTS, 0.0)
+    for side, values in (("buy", bought), ("sell", sold)):
+        if not values.size:
+            continue
+        of_day, value = rates(day, _DELIVERY, side), float(values.sum())
+        share, least, most = plan.brokerage[_DELIVERY]
+        brokerage = float(np.clip(values * share, least, most).sum())
+        exchange, ipft, sebi = value * of_day.exchange, value * of_day.ipft, value * of_day.sebi
+        fee = plan.depository_fee(day) * values.size * (side == "sell")
+        parts = {
+            "brokerage": brokerage, "stt": value * of_day.stt, "exchange": exchange, "ipft": ipft, "sebi": sebi,
+            "stamp": value * of_day.stamp,
+            "tax": (brokerage + exchange + ipft + sebi * of_day.taxed_sebi) * of_day.tax,
+            "depository": fee * (1 + of_day.tax),
+        }  # fmt: skip
+        exact = {name: exact[name] + part for name, part in parts.items()}
+    total = sum(exact.values())
+    if not rounded:
+        return exact | {"charges": total, "rounding": 0.0}
+    note = pl.DataFrame([exact]).select(_BILLED).row(0, named=True)
+    charged = round(sum(note.values()), 2)
+    return note | {"charges": charged, "rounding": charged - total}
+
+
+@cache
+def _rows() -> tuple[dict[str, str], ...]:
+    with _TABLE.open(encoding="utf-8", newline="") as stream:
+        return tuple(csv.DictReader(stream))
+
+
+def _half_up(amount: pl.Expr, places: int) -> pl.Expr:
+    """Round an amount that is not negative; a half that doubles hold a little too low still goes up."""
+    scale = 10.0**places
+    return ((amount * scale + 0.5 + 1e-7).floor() / scale).alias(amount.meta.output_name())
+
+
+_BILLED = [
+    _half_up(pl.col("brokerage"), 2),
+    _half_up(pl.col("stt"), 0),
+    # The note shows exchange charge and IPFT in one line, rounded together.
+    (_half_up(pl.col("exchange") + pl.col("ipft"), 2) - _half_up(pl.col("ipft"), 2)).alias("exchange"),
+    _half_up(pl.col("ipft"), 2),
+    _half_up(pl.col("sebi"), 2),
+    _half_up(pl.col("stamp"), 0),
+    (_half_up(pl.col("tax") / 2, 2) * 2).alias("tax"),
+    _half_up(pl.col("depository"), 2),
+]

@@ -1,0 +1,394 @@
+"""Simulate a cash account at the NSE, session by session, over arrays of all instruments.
+
+Weights are decided after the close of a session and are traded from the next one on. In each session, in this order:
+
+1. On ex-dates holdings are multiplied by splits and bonuses. Fractions of a share, dividends and other entitlements are
+   paid in cash. Before an action whose effect is not known, a holding is closed at its last close.
+2. Holdings without a bar for `delisted_after` sessions are written off at their last close less `haircut`.
+3. Sales, then purchases. Nothing trades without a bar, buys at a locked upper band or sells at a locked lower one, and
+   no order exceeds `participation` of the session's volume. The rest is tried again until the next decision.
+4. Purchases are paid from settled money and from `sale_credit` of unsettled sales; if it does not suffice, all are cut
+   in proportion. Shares that are not held cannot be sold.
+5. The contract note is paid, and the account is valued at the close, or at the last close known.
+
+Money is counted in paise, exactly: cash plus holdings is equity in every session.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from champion.errors import UsageError
+from champion.portfolio.arrays import Floats, MarketArrays
+from champion.portfolio.contract_note import COMPONENTS, Plan, billed, find_plan
+from champion.portfolio.settlement import settlement_rows
+
+REASONS = ("no_bar", "locked_band", "volume", "cash", "undecided_action")
+"""Why an order was not filled whole."""
+_PAISE = 100.0
+_DELIVERY = "equity_delivery"
+_NOTHING = 1e-9  # shares: a rest of this size is an error of rounding
+_NO_TRADES = pl.DataFrame(
+    schema={
+        "trade_date": pl.Date, "instrument_id": pl.String, "segment": pl.String, "side": pl.String,
+        "quantity": pl.Float64, "reference": pl.Float64, "price": pl.Float64,
+    }
+)  # fmt: skip
+_NO_CUTS = pl.DataFrame(
+    schema={
+        "trade_date": pl.Date, "instrument_id": pl.String, "side": pl.String, "reason": pl.String,
+        "wanted": pl.Float64, "filled": pl.Float64,
+    }
+)  # fmt: skip
+_MOST_ROUNDING = 200.0  # paise that the rounding of a contract note can add to the exact charges
+
+
+@dataclass(frozen=True, slots=True)
+class MarketRules:
+    """The rules an account trades under.
+
+    Args:
+        capital: rupees at the start.
+        plan: brokerage plan, by its name or itself.
+        participation: largest share of a session's volume that an order takes.
+        impact: coefficient of the square-root law: an order of the share x of the volume moves its price by impact
+            times daily volatility times the root of x, within the session's low and high. Measured values are near 1
+            (Toth et al. 2011, Anomalous price impact, Physical Review X 1, 021006).
+        bands: whether locked bars refuse orders.
+        settlement: whether only `sale_credit` of a sale can be spent before it is settled.
+        charged: whether charges are paid.
+        borrows: whether purchases may exceed the money there is.
+        whole_shares: whether quantities are whole numbers and prices are in paise.
+        delisted_after: sessions without a bar after which a holding is written off.
+        haircut: share of the last close that is lost then.
+    """
+
+    capital: float = 1e7
+    plan: str | Plan = "discount"
+    participation: float = 0.05
+    impact: float = 1.0
+    bands: bool = True
+    settlement: bool = True
+    charged: bool = True
+    borrows: bool = False
+    whole_shares: bool = True
+    delisted_after: int = 60
+    haircut: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse values that no account can have."""
+        find_plan(self.plan)
+        allowed = {
+            "capital": self.capital > 0,
+            "participation": 0 < self.participation <= 1,
+            "impact": self.impact >= 0,
+            "haircut": 0 <= self.haircut <= 1,
+            "delisted_after": self.delisted_after > 0,
+        }
+        if wrong := [f"{name} {getattr(self, name)}" for name, holds in allowed.items() if not holds]:
+            raise UsageError(
+                f"no account can have {', '.join(wrong)}: capital and delisted_after are above 0, participation is "
+                "above 0 and at most 1, impact at least 0, haircut from 0 to 1"
+            )
+
+    def without_frictions(self) -> MarketRules:
+        """Return rules under which each order is filled whole, at the reference price and free of charge.
+
+        >>> MarketRules().without_frictions().charged
+        False
+        """
+        return replace(
+            self, participation=1.0, impact=0.0, bands=False, settlement=False, charged=False, borrows=True,
+            whole_shares=False,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """The result of a simulation.
+
+    `account` has a row per session, in rupees: trade_date, equity, cash, holdings and unsettled at the close; bought,
+    sold; charges with their components and rounding; impact, dividends, entitlements, write_offs, holding_profit,
+    trading_profit; and positions. Equity changes by holding_profit + trading_profit + dividends + entitlements - impact
+    - write_offs - charges.
+
+    `trades` has a row per fill: trade_date, instrument_id, segment, side, quantity, reference and price in rupees.
+    `cuts` has a row per order that was not filled whole: trade_date, instrument_id, side, reason, wanted and filled in
+    shares; and one per holding that was closed because of an undecided action. `holdings` has instrument_id, quantity
+    and value in rupees after the last session.
+
+    >>> empty = pl.DataFrame()
+    >>> Simulation(empty, empty, empty, empty).trades.height
+    0
+    """
+
+    account: pl.DataFrame
+    trades: pl.DataFrame
+    cuts: pl.DataFrame
+    holdings: pl.DataFrame
+
+
+def simulate(market: MarketArrays, weights: pl.DataFrame, rules: MarketRules | None = None) -> Simulation:
+    """Trade target weights under the market's rules.
+
+    Args:
+        market: the bars of every session, from `market_arrays`.
+        weights: trade_date, instrument_id and weight, a share of the equity. They are decided after the close of
+            trade_date for the whole account: instruments without a row are sold. A day's weights sum to at most 1.
+        rules: the market's rules; by default those of a small account at a discount broker.
+
+    Raises:
+        UsageError: a weight is negative, not finite or of an instrument without bars, or a day's weights sum to more
+            than 1. A short leg needs stock futures, whose prices and lots are in no dataset yet.
+
+    >>> from datetime import date
+    >>> from champion.portfolio.arrays import market_arrays
+    >>> names = ("open", "high", "low", "close", "prev_close")
+    >>> bar = {"instrument_id": "A", **dict.fromkeys(names, 100.0), "volume": 10_000, "turnover": 1_000_000.0}
+    >>> bars = pl.DataFrame([bar | {"trade_date": date(2024, 1, day)} for day in (1, 2, 3)])
+    >>> weights = pl.DataFrame({"trade_date": [date(2024, 1, 1)], "instrument_id": ["A"], "weight": [0.4]})
+    >>> found = simulate(market_arrays(bars), weights, MarketRules(capital=100_000))
+    >>> isinstance(found, Simulation), found.trades.select("quantity", "price").rows()
+    (True, [(400.0, 100.0)])
+    >>> found.account["equity"].to_list()  # charges of 47.62 rupees
+    [100000.0, 99952.38, 99952.38]
+    """
+    decisions = _decisions(market, weights)
+    account = _Account(market, rules or MarketRules())
+    for row in range(len(market.sessions)):
+        account.trade_session(row)
+        if row in decisions:
+            account.decide(decisions[row])
+    return account.result()
+
+
+class _Fills(NamedTuple):
+    """Quantities sold and bought, with reference and price in paise, by instrument."""
+
+    sold: Floats
+    bought: Floats
+    reference: Floats
+    sale_price: Floats
+    purchase_price: Floats
+
+
+class _Account:
+    """Cash, holdings and history of one account; amounts are in paise."""
+
+    def __init__(self, market: MarketArrays, rules: MarketRules) -> None:
+        self.market, self.rules, self.plan = market, rules, find_plan(rules.plan)
+        count = len(market.instruments)
+        self.cash = self.equity = rules.capital * _PAISE
+        self.held, self.wanted, self.missing = np.zeros(count), np.zeros(count), np.zeros(count)
+        self.close = np.zeros(count)  # the last known one, in the scale of the present shares
+        self.unsettled = deque[tuple[int, float]]()
+        self.settles = settlement_rows(market.sessions)
+        self.account, self.trades, self.cuts = list[dict[str, Any]](), list[pl.DataFrame](), list[pl.DataFrame]()
+
+    def decide(self, weights: Floats) -> None:
+        """Turn target weights into wanted quantities, at the close."""
+        value = weights * self.equity
+        wanted = np.divide(value, self.close, out=np.zeros_like(value), where=self.close > 0)
+        self.wanted = np.floor(wanted) if self.rules.whole_shares else wanted
+
+    def trade_session(self, row: int) -> None:
+        """Carry the account through one session."""
+        before = float(self.held @ self.close)
+        dividends, entitlements = self._receive_entitlements(row)
+        written_off, lost = self._write_off()
+        closed = self._close_undecided(row)
+        while self.unsettled and self.unsettled[0][0] <= row:
+            self.unsettled.popleft()
+        kept = self.held.copy()
+        fills = self._fill(row)
+        sold, bought = fills.sold * fills.sale_price, fills.bought * fills.purchase_price
+        note = self._note(row, sold, bought)
+        self.cash -= note["charges"]
+        has_bar = ~np.isnan(self.market.close[row])
+        self.close = np.where(has_bar, self._paise(self.market.close[row]), self.close)
+        self.missing = np.where(has_bar, 0.0, self.missing + 1)
+        holdings = float(self.held @ self.close)
+        self.equity = self.cash + holdings
+        impact = fills.sold @ (fills.reference - fills.sale_price) + fills.bought @ (
+            fills.purchase_price - fills.reference
+        )
+        amounts = {
+            "equity": self.equity, "cash": self.cash, "holdings": holdings,
+            "unsettled": sum(amount for _, amount in self.unsettled),
+            "bought": bought.sum(), "sold": sold.sum(), **note, "impact": impact, "dividends": dividends,
+            "entitlements": entitlements, "write_offs": lost,
+            "holding_profit": kept @ self.close - (before - written_off - closed),
+            "trading_profit": (fills.bought - fills.sold) @ (self.close - fills.reference),
+        }  # fmt: skip
+        rupees = {name: float(amount) / _PAISE for name, amount in amounts.items()}
+        positions = int(np.count_nonzero(self.held))
+        self.account.append({"trade_date": self.market.sessions[row], **rupees, "positions": positions})
+
+    def result(self) -> Simulation:
+        """Return the history of the account."""
+        held = np.flatnonzero(self.held)
+        instruments = [self.market.instruments[place] for place in held]
+        value = self.held[held] * self.close[held] / _PAISE
+        holdings = pl.DataFrame({"instrument_id": instruments, "quantity": self.held[held], "value": value})
+        trades, cuts = pl.concat([_NO_TRADES, *self.trades]), pl.concat([_NO_CUTS, *self.cuts])
+        return Simulation(pl.DataFrame(self.account), trades, cuts, holdings)
+
+    def _paise(self, rupees: Floats) -> Floats:
+        paise = np.nan_to_num(rupees) * _PAISE
+        return np.rint(paise) if self.rules.whole_shares else paise
+
+    def _receive_entitlements(self, row: int) -> tuple[float, float]:
+        """Apply the corporate actions of the session; return what dividends and other entitlements paid."""
+        ratio = self.market.ratio[row]
+        dividend, entitlement = (self._paise(each[row]) for each in (self.market.dividend, self.market.entitlement))
+        changed = (ratio != 1) | (dividend != 0) | (entitlement != 0)
+        if not changed.any():
+            return 0.0, 0.0
+        dividends, entitlements = float(self.held @ dividend), float(self.held @ entitlement)
+        shares = np.where(changed, self.held * ratio, self.held)
+        self.close = np.where(changed, self._paise((self.close - dividend - entitlement) / ratio / _PAISE), self.close)
+        whole = np.floor(shares + 1e-9) if self.rules.whole_shares else shares  # 1e-9: ratios such as 3.3 are inexact
+        fractions = (shares - whole).clip(0) @ self.close
+        entitlements += float(np.rint(fractions) if self.rules.whole_shares else fractions)
+        self.wanted = np.where(changed, self.wanted * ratio, self.wanted)
+        self.wanted = np.floor(self.wanted + 1e-9) if self.rules.whole_shares else self.wanted
+        self.held = whole
+        self.cash += dividends + entitlements
+        return dividends, entitlements
+
+    def _close_undecided(self, row: int) -> float:
+        """Turn holdings with an action of unknown effect into cash at their last close; return their value."""
+        closed = self.market.undecided[row] & (self.held > 0)
+        if not closed.any():
+            return 0.0
+        value = float(self.held[closed] @ self.close[closed])
+        wanted, why = np.where(closed, self.held, 0.0), np.full(len(closed), REASONS.index("undecided_action"))
+        self._log(row, "sell", wanted, np.zeros_like(wanted), (self.close, self.close), why)
+        self.held, self.wanted = (np.where(closed, 0.0, each) for each in (self.held, self.wanted))
+        self.cash += value
+        return value
+
+    def _write_off(self) -> tuple[float, float]:
+        """Write off holdings that have long had no bar; return their value before, and the loss."""
+        gone = (self.missing >= self.rules.delisted_after) & (self.held > 0)
+        if not gone.any():
+            return 0.0, 0.0
+        value = float(self.held[gone] @ self.close[gone])
+        proceeds = float(np.rint(value * (1 - self.rules.haircut)))
+        self.held, self.cash = np.where(gone, 0.0, self.held), self.cash + proceeds
+        return value, value - proceeds
+
+    def _fill(self, row: int) -> _Fills:
+        """Fill the orders of the session, sales first, and log fills and cuts."""
+        market, rules = self.market, self.rules
+        sales, purchases = (self.held - self.wanted).clip(0), (self.wanted - self.held).clip(0)
+        reference, volume = self._paise(market.fill[row]), market.volume[row]
+        has_bar = (reference > 0) & (volume > 0)
+        most = rules.participation * volume if rules.participation < 1 or rules.whole_shares else np.inf
+        most = np.where(has_bar, np.floor(most) if rules.whole_shares else most, 0.0)
+        locked_up, locked_down = (flags[row] & rules.bands for flags in (market.locked_up, market.locked_down))
+        sold = np.minimum(sales, np.where(locked_down, 0.0, most))
+        sale_price = self._price(row, reference, sold, -1)
+        proceeds = float(sold @ sale_price)
+        self.cash += proceeds
+        if proceeds and rules.settlement:
+            self.unsettled.append((self.settles[row], proceeds))
+        affordable = np.minimum(purchases, np.where(locked_up, 0.0, most))
+        bought = self._afford(row, sold * sale_price, affordable, reference)
+        purchase_price = self._price(row, reference, bought, 1)
+        self.cash -= float(bought @ purchase_price)
+        self.held = self.held - sold + bought
+        fills = _Fills(sold, bought, reference, sale_price, purchase_price)
+        for side, wanted, filled, price, locked, possible in (
+            ("sell", sales, sold, sale_price, locked_down, sold),
+            ("buy", purchases, bought, purchase_price, locked_up, affordable),
+        ):
+            short_of_cash = np.where(filled < possible, REASONS.index("cash"), REASONS.index("volume"))
+            why = np.where(locked, REASONS.index("locked_band"), short_of_cash)
+            self._log(row, side, wanted, filled, (reference, price), np.where(has_bar, why, REASONS.index("no_bar")))
+        return fills
+
+    def _price(self, row: int, reference: Floats, quantity: Floats, sign: int) -> Floats:
+        """Return the price of an order with its impact, within the session's low and high."""
+        if not self.rules.impact:
+            return reference
+        volume = self.market.volume[row]
+        share = np.divide(quantity, volume, out=np.zeros_like(quantity), where=volume > 0)
+        moved = reference * (1 + sign * self.rules.impact * self.market.volatility[row] * np.sqrt(share)) / _PAISE
+        low, high = np.nan_to_num(self.market.low[row]), np.nan_to_num(self.market.high[row])
+        return self._paise(np.where(quantity > 0, np.clip(moved, low, high), reference / _PAISE))
+
+    def _afford(self, row: int, sold: Floats, wanted: Floats, reference: Floats) -> Floats:
+        """Return the purchases that the money there is can pay, cut in proportion."""
+        if self.rules.borrows or not wanted.any():
+            return wanted
+        blocked = (1 - self.plan.sale_credit) * sum(amount for _, amount in self.unsettled)
+        fee = self._note(row, sold, np.zeros_like(sold))["charges"]
+        money = self.cash - blocked - fee - _MOST_ROUNDING * self.rules.charged
+        cut = wanted
+        for _ in range(20):  # the price of a smaller order is lower: a few steps suffice, and each only cuts
+            cost = cut * self._price(row, reference, cut, 1)
+            total = float(cost.sum()) + self._note(row, np.zeros_like(sold), cost)["charges"]
+            if total <= max(money, 0.0):
+                return cut
+            share = max(money, 0.0) / total
+            cut = np.floor(cut * share) if self.rules.whole_shares else cut * share * (1 - 1e-12)
+        return np.zeros_like(wanted)
+
+    def _note(self, row: int, sold: Floats, bought: Floats) -> dict[str, float]:
+        """Return what the contract note of the session bills, in paise, by component."""
+        if not self.rules.charged:
+            return dict.fromkeys((*COMPONENTS, "charges", "rounding"), 0.0)
+        values = (each[each > 0] / _PAISE for each in (bought, sold))
+        note = billed(self.market.sessions[row], self.plan, *values, rounded=self.rules.whole_shares)
+        paise = {name: amount * _PAISE for name, amount in note.items()}
+        return paise | {"charges": round(paise["charges"])} if self.rules.whole_shares else paise
+
+    def _log(
+        self, row: int, side: str, wanted: Floats, fills: Floats, prices: tuple[Floats, Floats], why: NDArray[np.intp]
+    ) -> None:
+        """Record the fills of one side, and the orders that were not filled whole with their reason."""
+        names, day = np.asarray(self.market.instruments), self.market.sessions[row]
+        if (at := np.flatnonzero(fills)).size:
+            reference, price = (each[at] / _PAISE for each in prices)
+            self.trades.append(
+                pl.DataFrame(
+                    {"instrument_id": names[at], "quantity": fills[at], "reference": reference, "price": price}
+                )
+                .with_columns(trade_date=pl.lit(day), segment=pl.lit(_DELIVERY), side=pl.lit(side))
+                .select(_NO_TRADES.columns)
+            )
+        if (at := np.flatnonzero(wanted - fills > _NOTHING)).size:
+            reasons = np.asarray(REASONS)[why[at]]
+            columns = {"instrument_id": names[at], "reason": reasons, "wanted": wanted[at], "filled": fills[at]}
+            constant = {"trade_date": pl.lit(day), "side": pl.lit(side)}
+            self.cuts.append(pl.DataFrame(columns).with_columns(**constant).select(_NO_CUTS.columns))
+
+
+def _decisions(market: MarketArrays, weights: pl.DataFrame) -> dict[int, Floats]:
+    """Return the weights of each decision by row of its session.
+
+    Raises:
+        UsageError: see `simulate`.
+    """
+    wrong = weights.filter((pl.col("weight") < 0) | ~pl.col("weight").is_finite() | pl.col("weight").is_null())
+    if not wrong.is_empty():
+        first = wrong.row(0, named=True)
+        raise UsageError(
+            f"the weight of {first['instrument_id']} on {first['trade_date']} is {first['weight']}; weights are shares "
+            "of the equity, 0 or more. A short position needs stock futures: cash shares cannot be held short over "
+            "night, and the prices and lots of futures are in no dataset yet"
+        )
+    sums = weights.group_by("trade_date").agg(pl.col("weight").sum()).filter(pl.col("weight") > 1 + 1e-9)
+    if not sums.is_empty():
+        day, total = sums.sort("trade_date").row(0)
+        raise UsageError(f"the weights of {day} sum to {total:.4f}; a cash account holds at most 1")
+    wide = market.wide(weights, "weight")
+    days = set(weights["trade_date"])
+    return {row: np.nan_to_num(wide[row]) for row, day in enumerate(market.sessions) if day in days}

@@ -1,0 +1,128 @@
+"""Scores of a workspace's model become a simulated account, in a notebook and by a command."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from champion.cli.app import app
+from champion.errors import NotebookError, UsageError
+from champion.lake import Lake
+from champion.pipeline.models import portfolio
+from champion.pipeline.models.evaluate import out_of_sample
+from champion.portfolio.construction import Rule, target_weights
+from champion.portfolio.contract_note import COMPONENTS
+from champion.portfolio.simulator import MarketRules
+from champion.runner import NotebookRequest, Outcome, run_notebook
+from champion.settings import Settings
+from champion.tracking import registry, runs
+
+RULE = Rule(top=5, cap=0.25)
+
+
+@pytest.fixture(scope="module")
+def scores(modelled: Settings) -> pl.DataFrame:
+    return out_of_sample(modelled, registry.find(modelled, "champion"))
+
+
+def test_scores_become_an_account_and_a_benchmark(modelled: Settings, scores: pl.DataFrame) -> None:
+    lake = Lake(modelled.lake)
+    found = portfolio.simulate(scores, RULE, lake=lake)
+    account, benchmark = found.account.account, found.benchmark.account
+    assert account["trade_date"].equals(benchmark["trade_date"])
+    assert account["trade_date"][0] == scores["trade_date"].min()
+    assert ((account["cash"] + account["holdings"] - account["equity"]).abs() < 1e-6).all()
+    assert found.account.trades["instrument_id"].is_in(scores["instrument_id"].unique().to_list()).all()
+    assert (account["positions"] <= RULE.top * 2).all()
+    summary = found.summary
+    assert summary["gross_return"] > summary["net_return"]
+    assert summary["charges_bps"] == pytest.approx(sum(summary[f"{name}_bps"] for name in COMPONENTS))
+    assert benchmark["charges"].sum() == benchmark["impact"].sum() == 0
+    free = portfolio.simulate(scores, RULE, MarketRules(charged=False, impact=0.0), lake=lake)
+    assert free.summary["charges_bps"] == free.summary["impact_bps"] == 0
+    assert free.summary["net_return"] == pytest.approx(free.summary["gross_return"])
+
+
+def test_more_capital_pays_more_impact(modelled: Settings, scores: pl.DataFrame) -> None:
+    lake = Lake(modelled.lake)
+    rules = [MarketRules(capital=capital) for capital in (1e6, 1e9)]
+    small, large = (portfolio.simulate(scores, RULE, each, lake=lake) for each in rules)
+    cost = pl.col("impact").sum() / (pl.col("bought") + pl.col("sold")).sum()
+    costs = [each.account.account.select(cost).item() for each in (small, large)]
+    assert costs[0] < costs[1]
+    cuts = [each.account.cuts.filter(reason="volume").height for each in (small, large)]
+    assert cuts[0] < cuts[1]
+
+
+def test_the_command_prints_the_account(modelled: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAMPION_HOME", str(modelled.home))
+    ran = CliRunner().invoke(app, ["portfolio", "champion", "--top", "5", "--json"])
+    assert ran.exit_code == 0, ran.output
+    shown = json.loads(ran.output)
+    assert shown["version"] == registry.find(modelled, "champion").number
+    assert {
+        "equity",
+        "benchmark_equity",
+        "net_return",
+        "gross_return",
+        "charges_bps",
+        "stt_bps",
+        "cuts",
+    } <= shown.keys()
+
+
+def test_the_notebook_records_account_and_costs(modelled: Settings, tmp_path: Path) -> None:
+    own = modelled.model_copy(update={"home": tmp_path / "home"})
+    shutil.copytree(modelled.home, own.home)
+    version = registry.find(own, "champion").number
+    ran = run_notebook(own, NotebookRequest("portfolio", {"version": version, "top": 5}))
+    assert ran.outcome is Outcome.SUCCEEDED
+    assert ran.values["version"] == version
+    assert {"net_return", "gross_return", "charges_bps", "active_return"} <= ran.metrics.keys()
+    table = runs.read_file(own, ran.run_id, "result/tables/account.parquet")
+    assert table is not None
+    assert pl.read_parquet(io.BytesIO(table))["equity"][-1] == ran.values["equity"]
+
+
+def test_the_notebook_says_what_is_missing_in_an_empty_workspace(tmp_path: Path) -> None:
+    with pytest.raises(NotebookError, match="has no version 1; registered: none, run `champion train` first"):
+        run_notebook(Settings(home=tmp_path / "home"), NotebookRequest("portfolio", {"version": 1}))
+
+
+def test_no_scores_are_refused(modelled: Settings, scores: pl.DataFrame) -> None:
+    with pytest.raises(UsageError, match="there are no scores to simulate"):
+        portfolio.simulate(scores.clear(), lake=Lake(modelled.lake))
+    unknown = scores.head(1).with_columns(instrument_id=pl.lit("NSE:NOBODY"))
+    with pytest.raises(UsageError, match="the lake has no bars of the 1 scored instruments"):
+        portfolio.simulate(unknown, lake=Lake(modelled.lake))
+
+
+def test_rules_of_construction() -> None:
+    by_day = {date(2024, 1, 1): (4, 3, 2, 1), date(2024, 1, 2): (2, 3, 4, 1), date(2024, 1, 3): (1, 2, 4, 3)}
+    rows = [(day, name, float(score)) for day, each in by_day.items() for name, score in zip("ABCD", each, strict=True)]
+    scores = pl.DataFrame(rows, schema=["trade_date", "instrument_id", "score"], orient="row")
+
+    def held(rule: Rule) -> list[str]:
+        weights = target_weights(scores, rule)
+        return ["".join(day["instrument_id"].sort()) for day in weights.partition_by("trade_date")]
+
+    assert held(Rule(top=2, buffer=0.0, every=1)) == ["AB", "BC", "CD"]
+    assert held(Rule(top=2, buffer=0.5, every=1)) == ["AB", "AB", "BC"], "A stays as third, and goes as fourth"
+    assert held(Rule(top=2, buffer=0.0, every=2)) == ["AB", "CD"]
+    equal = target_weights(scores, Rule(top=8, cap=1.0, invested=1.0, every=1))
+    assert equal["weight"].unique().to_list() == [1 / 8], "with fewer instruments than top, the rest stays in cash"
+    ranked = target_weights(scores, Rule(top=2, buffer=0.0, weighting="score", cap=1.0, invested=1.0, every=3))
+    assert dict(ranked.select("instrument_id", "weight").iter_rows()) == pytest.approx({"A": 4 / 7, "B": 3 / 7})
+    with pytest.raises(UsageError, match="the scores lack volatility"):
+        target_weights(scores, Rule(weighting="inverse_volatility"))
+    with pytest.raises(UsageError, match="no portfolio can have top 0"):
+        Rule(top=0)
+    with pytest.raises(UsageError, match="name an instrument twice"):
+        target_weights(pl.concat([scores, scores]), Rule())

@@ -1,0 +1,371 @@
+"""Laws of a simulated account, under random markets, orders and corporate actions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from champion.errors import UsageError
+from champion.portfolio.arrays import MarketArrays, market_arrays
+from champion.portfolio.contract_note import COMPONENTS, PLANS, charges, contract_notes
+from champion.portfolio.simulator import REASONS, MarketRules, Simulation, simulate
+
+NAMES = ("A", "B", "C", "D")
+RULES = MarketRules(capital=1e6, delisted_after=3)
+
+
+def sessions(count: int, start: date = date(2023, 1, 16)) -> list[date]:
+    days = (start + timedelta(offset) for offset in range(2 * count))
+    return [day for day in days if day.weekday() < 5][:count]
+
+
+def random_bars(seed: int, count: int = 15) -> pl.DataFrame:
+    """Return bars with gaps, bars of one price, and volumes down to 0."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for name in NAMES:
+        close = float(random.uniform(5, 500))
+        for number, day in enumerate(sessions(count)):
+            previous = close
+            close = round(max(previous * float(np.exp(random.normal(0, 0.03))), 0.05), 2)
+            if random.random() < 0.1 or (name == "D" and number > 8):  # suspended; D is never traded again
+                continue
+            is_locked = random.random() < 0.15
+            low, high = (
+                (close, close)
+                if is_locked
+                else (round(min(previous, close) * 0.99, 2), round(max(previous, close) * 1.01, 2))
+            )
+            volume = int(random.choice([0, 50, 5_000, 500_000]))
+            average = round(float(random.uniform(low, high)), 4)
+            rows.append((day, name, previous, high, low, close, previous, volume, volume * average))
+    columns = ["trade_date", "instrument_id", "open", "high", "low", "close", "prev_close", "volume", "turnover"]
+    return pl.DataFrame(rows, schema=columns, orient="row").with_columns(pl.col("volume").cast(pl.Int64))
+
+
+def random_factors(seed: int, count: int = 15) -> pl.DataFrame:
+    random = np.random.default_rng([seed, 1])
+    kinds = {
+        "split": (5.0, 5.0),
+        "bonus": (1.5, 1.5),
+        "consolidation": (0.1, 0.1),
+        "dividend": (1.02, 1.0),
+        "rights": (1.1, 1.0),
+    }
+    rows = [
+        (str(random.choice(NAMES)), day, kind, *kinds[kind])
+        for day in sessions(count)[1:]
+        if random.random() < 0.3
+        for kind in [str(random.choice(list(kinds)))]
+    ]
+    schema = ["instrument_id", "ex_date", "kind", "price_factor", "volume_factor"]
+    return (
+        pl.DataFrame(rows, schema=schema, orient="row")
+        if rows
+        else pl.DataFrame(schema=dict.fromkeys(schema, pl.String))
+    )
+
+
+def random_weights(market: MarketArrays, seed: int) -> pl.DataFrame:
+    random = np.random.default_rng([seed, 2])
+    rows = []
+    for day in market.sessions:
+        if random.random() < 0.5:
+            shares = random.dirichlet(np.ones(len(market.instruments) + 1))[:-1]
+            rows += [(day, name, float(share)) for name, share in zip(market.instruments, shares, strict=True)]
+    return pl.DataFrame(
+        rows, schema={"trade_date": pl.Date, "instrument_id": pl.String, "weight": pl.Float64}, orient="row"
+    )
+
+
+def run(seed: int, rules: MarketRules = RULES) -> tuple[MarketArrays, pl.DataFrame, Simulation]:
+    random = np.random.default_rng([seed, 3])
+    days = [(str(random.choice(NAMES)), day) for day in sessions(15) if random.random() < 0.1]
+    undecided = pl.DataFrame(days, schema={"instrument_id": pl.String, "session": pl.Date}, orient="row")
+    market = market_arrays(random_bars(seed), random_factors(seed), undecided)
+    weights = random_weights(market, seed)
+    return market, weights, simulate(market, weights, rules)
+
+
+SEEDS = st.integers(0, 10**9)
+PLAN_NAMES = st.sampled_from(sorted(PLANS))
+
+
+@settings(max_examples=60)
+@given(SEEDS, PLAN_NAMES, st.booleans())
+def test_cash_and_holdings_are_the_equity_to_the_paisa(seed: int, plan: str, settles: bool) -> None:
+    _, _, found = run(seed, replace(RULES, plan=plan, settlement=settles))
+    account = found.account
+    paise = {
+        name: (account[name] * 100).round(6) for name in ("cash", "holdings", "equity", "charges", "bought", "sold")
+    }
+    assert all((column == column.round(0)).all() for column in paise.values()), "amounts are whole paise"
+    assert (paise["cash"] + paise["holdings"] == paise["equity"]).all()
+    assert (account["cash"] >= 0).all()
+    held = found.holdings
+    assert (held["quantity"] == held["quantity"].floor()).all()
+    assert (held["quantity"] > 0).all()
+    assert held["value"].sum() == pytest.approx(account["holdings"][-1], abs=1e-9)
+
+
+@settings(max_examples=60)
+@given(SEEDS, st.booleans())
+def test_attribution_sums_to_the_change_of_equity(seed: int, whole: bool) -> None:
+    _, _, found = run(seed, replace(RULES, whole_shares=whole))
+    account = found.account
+    parts = ("holding_profit", "trading_profit", "dividends", "entitlements")
+    gained = account.select(pl.sum_horizontal(parts) - pl.col("impact") - pl.col("write_offs") - pl.col("charges"))
+    changed = account["equity"] - account["equity"].shift(1, fill_value=RULES.capital)
+    assert (gained.to_series() - changed).abs().max() < 1e-6  # type: ignore[operator]
+    assert account.select((pl.sum_horizontal(COMPONENTS) - pl.col("charges")).abs().max()).item() < 1e-6
+    assert (account["impact"] > -1e-9).all()
+
+
+@settings(max_examples=60)
+@given(SEEDS)
+def test_no_fill_breaks_a_rule_of_the_market(seed: int) -> None:
+    market, _, found = run(seed)
+    bars = random_bars(seed)
+    trades = found.trades.join(bars, on=["trade_date", "instrument_id"], how="left")
+    assert trades["close"].null_count() == 0, "a share without a bar traded"
+    assert trades.filter(pl.col("quantity") > RULES.participation * pl.col("volume")).is_empty()
+    assert trades.filter((pl.col("price") > pl.col("high")) | (pl.col("price") < pl.col("low"))).is_empty()
+    only = pl.col("low") == pl.col("high")
+    up, down = pl.col("close") > pl.col("prev_close"), pl.col("close") < pl.col("prev_close")
+    assert trades.filter(only & up & (pl.col("side") == "buy")).is_empty()
+    assert trades.filter(only & down & (pl.col("side") == "sell")).is_empty()
+    sign = pl.when(pl.col("side") == "buy").then(1).otherwise(-1)
+    assert trades.filter(sign * (pl.col("price") - pl.col("reference")) < 0).is_empty(), "impact never helps"
+    assert trades.select(pl.struct("trade_date", "instrument_id").is_duplicated().any()).item() in {False, None}
+    assert set(found.cuts["reason"]) <= set(REASONS)
+    assert (found.cuts["filled"] < found.cuts["wanted"]).all()
+    assert market.sessions[0] not in set(found.trades["trade_date"]), "weights of a session trade after it"
+
+
+@settings(max_examples=40)
+@given(SEEDS)
+def test_a_later_bar_changes_nothing_before_it(seed: int) -> None:
+    bars, factors = random_bars(seed), random_factors(seed)
+    market = market_arrays(bars, factors)
+    weights = random_weights(market, seed)
+    day = market.sessions[9]
+    known = market_arrays(
+        bars.filter(pl.col("trade_date") <= day), factors.filter(pl.col("ex_date").cast(pl.Date) <= day)
+    )
+    early = simulate(
+        known, weights.filter(pl.col("trade_date") <= day, pl.col("instrument_id").is_in(known.instruments)), RULES
+    )
+    late = simulate(market, weights, RULES)
+    assert early.account.equals(late.account.filter(pl.col("trade_date") <= day))
+    assert early.trades.equals(late.trades.filter(pl.col("trade_date") <= day))
+
+
+@settings(max_examples=40)
+@given(SEEDS, PLAN_NAMES)
+def test_charges_of_the_account_are_those_of_its_contract_notes(seed: int, plan: str) -> None:
+    _, _, found = run(seed, replace(RULES, plan=plan))
+    notes = contract_notes(charges(found.trades, plan)) if found.trades.height else None
+    paid = found.account.filter(pl.col("charges") > 0)
+    assert (notes is None) == paid.is_empty()
+    if notes is not None:
+        billed = notes.filter(pl.col("charges") > 0).select("trade_date", *COMPONENTS, "charges")
+        assert paid.select(billed.columns).equals(
+            billed.with_columns(pl.col(billed.columns[1:]).round(2)), null_equal=True
+        ) or (
+            (paid.select(billed.columns[1:]).to_numpy() - billed.select(billed.columns[1:]).to_numpy()).__abs__().max()
+            < 1e-6
+        )
+
+
+@settings(max_examples=40)
+@given(SEEDS)
+def test_equity_falls_by_exactly_the_extra_charges_of_the_same_fills(seed: int) -> None:
+    """Without a limit on money the fills are the same until the next decision, which is made from the equity."""
+    market = market_arrays(random_bars(seed))
+    weights = random_weights(market, seed)
+    once = weights.filter(pl.col("trade_date") == weights["trade_date"].min())
+    rules = replace(RULES, borrows=True)
+    free, paying = (simulate(market, once, replace(rules, charged=charged)) for charged in (False, True))
+    assert free.trades.equals(paying.trades)
+    paid = paying.account["charges"].sum()
+    assert free.account["equity"][-1] - paying.account["equity"][-1] == pytest.approx(paid, abs=1e-6)
+
+
+@settings(max_examples=40)
+@given(SEEDS)
+def test_without_frictions_it_equals_a_plain_loop(seed: int) -> None:
+    bars = random_bars(seed)
+    market = market_arrays(bars)
+    weights = random_weights(market, seed)
+    found = simulate(market, weights, replace(RULES, delisted_after=10**6).without_frictions())
+    decided = {
+        day: dict(rows.select("instrument_id", "weight").iter_rows()) for (day,), rows in weights.group_by("trade_date")
+    }
+    cash, held, wanted, close = (
+        RULES.capital,
+        dict.fromkeys(NAMES, 0.0),
+        dict.fromkeys(NAMES, 0.0),
+        dict.fromkeys(NAMES, 0.0),
+    )
+    equities = []
+    for day in market.sessions:
+        for bar in bars.filter(trade_date=day).iter_rows(named=True):
+            name = bar["instrument_id"]
+            if bar["volume"]:
+                price = min(max(bar["turnover"] / bar["volume"], bar["low"]), bar["high"])
+                cash -= (wanted[name] - held[name]) * price
+                held[name] = wanted[name]
+            close[name] = bar["close"]
+        equity = cash + sum(held[name] * close[name] for name in NAMES)
+        equities.append(equity)
+        if day in decided:
+            wanted = {name: decided[day][name] * equity / close[name] if close[name] else 0.0 for name in NAMES}
+    assert found.account["equity"].to_list() == pytest.approx(equities, rel=1e-9)
+
+
+def bars_of(closes: list[float], volume: int = 1_000_000, start: date = date(2024, 1, 1)) -> pl.DataFrame:
+    days, previous = sessions(len(closes), start), [closes[0], *closes[:-1]]
+    return pl.DataFrame(
+        {
+            "trade_date": days, "instrument_id": "A", "open": previous, "high": [c * 1.01 for c in closes],
+            "low": [c * 0.99 for c in closes], "close": closes, "prev_close": previous, "volume": volume,
+            "turnover": [c * volume for c in closes],
+        }
+    )  # fmt: skip
+
+
+def all_in(
+    bars: pl.DataFrame, rules: MarketRules, factors: pl.DataFrame | None = None, weight: float = 0.5
+) -> Simulation:
+    first = bars["trade_date"].min()
+    weights = pl.DataFrame({"trade_date": [first], "instrument_id": ["A"], "weight": [weight]})
+    return simulate(market_arrays(bars, factors), weights, rules)
+
+
+@pytest.mark.parametrize(
+    ("kind", "price_factor", "volume_factor", "after", "column"),
+    [
+        ("split", 5.0, 5.0, 20.0, None),
+        ("bonus", 2.0, 2.0, 50.0, None),
+        ("dividend", 1.25, 1.0, 80.0, "dividends"),
+        ("rights", 1.25, 1.0, 80.0, "entitlements"),
+    ],
+)
+def test_a_corporate_action_alone_changes_no_equity(
+    kind: str, price_factor: float, volume_factor: float, after: float, column: str | None
+) -> None:
+    bars = bars_of([100.0, 100.0, 100.0, after, after])
+    ex_date = bars["trade_date"][3]
+    factors = pl.DataFrame(
+        {
+            "instrument_id": ["A"],
+            "ex_date": [ex_date],
+            "kind": [kind],
+            "price_factor": [price_factor],
+            "volume_factor": [volume_factor],
+        }
+    )
+    found = all_in(bars, replace(RULES, charged=False, impact=0.0), factors)
+    assert found.account["equity"].to_list() == [1e6] * 5
+    shares = 5_000 * volume_factor
+    assert found.holdings["quantity"].to_list() == [shares]
+    if column:
+        assert found.account[column].sum() == 100_000.0
+
+
+def test_a_holding_is_closed_before_an_action_of_unknown_effect() -> None:
+    bars = bars_of([100.0, 100.0, 110.0, 40.0, 45.0])
+    undecided = pl.DataFrame({"instrument_id": ["A"], "session": [bars["trade_date"][3]]})
+    weights = pl.DataFrame({"trade_date": [bars["trade_date"][0]], "instrument_id": ["A"], "weight": [0.5]})
+    rules = replace(RULES, charged=False, impact=0.0)
+    found = simulate(market_arrays(bars, undecided=undecided), weights, rules)
+    assert found.account["equity"].to_list() == [1e6, 1e6, 1_050_000.0, 1_050_000.0, 1_050_000.0]
+    assert found.holdings.is_empty()
+    assert found.cuts.select("reason", "wanted", "filled").rows() == [("undecided_action", 5000.0, 0.0)]
+
+
+def test_a_fraction_of_a_share_is_paid_in_cash() -> None:
+    bars = bars_of([300.0, 300.0, 300.0, 200.0])
+    factors = pl.DataFrame(
+        {
+            "instrument_id": ["A"],
+            "ex_date": [bars["trade_date"][3]],
+            "kind": ["bonus"],
+            "price_factor": [1.5],
+            "volume_factor": [1.5],
+        }
+    )
+    found = all_in(bars, replace(RULES, charged=False, impact=0.0), factors, weight=0.3)
+    assert found.holdings["quantity"].to_list() == [1500.0]
+    odd = all_in(bars, replace(RULES, charged=False, impact=0.0, capital=300.0 * 3 / 0.9), factors, weight=0.9)
+    assert odd.holdings["quantity"].to_list() == [4.0]
+    assert odd.account["entitlements"].sum() == 100.0
+    assert odd.account["equity"].to_list() == [1000.0] * 4
+
+
+def test_a_holding_without_bars_is_written_off_with_its_haircut() -> None:
+    bars = pl.concat([bars_of([100.0] * 3), bars_of([50.0] * 9).with_columns(instrument_id=pl.lit("B"))])
+    found = all_in(bars, replace(RULES, charged=False, impact=0.0))
+    assert found.account["write_offs"].sum() == 250_000.0
+    assert found.holdings.is_empty()
+    assert found.account["equity"][-1] == 750_000.0
+
+
+def test_an_unknown_factor_of_a_corporate_action_is_refused() -> None:
+    bars = bars_of([100.0] * 4)
+    factors = pl.DataFrame(
+        {
+            "instrument_id": ["A"],
+            "ex_date": [bars["trade_date"][2]],
+            "kind": ["demerger"],
+            "price_factor": [None],
+            "volume_factor": [1.0],
+        },
+        schema_overrides={"price_factor": pl.Float64},
+    )
+    with pytest.raises(UsageError, match="1 corporate actions have no factor, first demerger of A on"):
+        market_arrays(bars, factors)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"A": -0.2}, "the weight of A on 2024-01-01 is -0.2.* A short position needs stock futures"),
+        ({"A": float("nan")}, "the weight of A on 2024-01-01 is nan"),
+        ({"A": 0.7, "B": 0.7}, r"the weights of 2024-01-01 sum to 1\.4000"),
+        ({"Z": 0.1}, "1 rows are outside the bars, first Z on 2024-01-01"),
+    ],
+)
+def test_wrong_weights_are_refused(weights: dict[str, float], message: str) -> None:
+    bars = pl.concat([bars_of([100.0] * 3).with_columns(instrument_id=pl.lit(name)) for name in "AB"])
+    frame = pl.DataFrame(
+        {"trade_date": date(2024, 1, 1), "instrument_id": list(weights), "weight": list(weights.values())}
+    )
+    with pytest.raises(UsageError, match=message):
+        simulate(market_arrays(bars), frame)
+
+
+@pytest.mark.parametrize(
+    "values", [{"capital": 0.0}, {"participation": 0.0}, {"impact": -1.0}, {"haircut": 1.5}, {"plan": "gold"}]
+)
+def test_impossible_rules_are_refused(values: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=r"no account can have|no brokerage plan"):
+        MarketRules(**values)  # type: ignore[arg-type]
+
+
+def test_a_sale_pays_for_a_purchase_only_in_part_before_its_settlement() -> None:
+    bars = pl.concat([bars_of([100.0] * 6, start=date(2022, 6, 1)).with_columns(instrument_id=pl.lit(n)) for n in "AB"])
+    days = bars["trade_date"].unique().sort()
+    weights = pl.DataFrame({"trade_date": [days[0], days[1]], "instrument_id": ["A", "B"], "weight": [1.0, 1.0]})
+    rules = MarketRules(capital=1e5, charged=False, impact=0.0)
+    found = simulate(market_arrays(bars), weights, rules)
+    bought = (
+        found.trades.filter(instrument_id="B").group_by("trade_date").agg(pl.col("quantity").sum()).sort("trade_date")
+    )
+    assert bought.rows() == [(days[2], 800.0), (days[4], 200.0)], "80% of the sale at once, the rest after two sessions"
+    assert found.cuts.filter(side="buy")["reason"].to_list() == ["cash", "cash"]
