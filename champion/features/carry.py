@@ -5,7 +5,7 @@ values of each bar column that windows need (`recent_close`, oldest first).
 
 1. A feature that is not recursive is its expression over the last `lookback` bars: the recent ones and the new one.
 2. A carried value starts on the instrument's `lookback`-th bar as its expression over the bars so far. From then on it
-   is updated by its step. Before, it is null.
+   is updated by its step. Before, it is null. The values of a `StateKernel` are advanced together, from the first bar.
 3. A recursive feature is its `value` of the carried values.
 """
 
@@ -18,7 +18,7 @@ import polars as pl
 
 from champion.base.counting import quantity
 from champion.errors import UsageError
-from champion.features import recursion
+from champion.features import recursion, state_kernels
 from champion.features.compute import checked_bars, key_columns, known_feature, over_rows
 from champion.features.sets import Carried, Feature, FeatureSet
 
@@ -114,9 +114,13 @@ def _windows(joined: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
 
 def _carried(joined: pl.DataFrame, feature_set: FeatureSet) -> pl.DataFrame:
     """Return the number of bars and the carried values after the new bars."""
-    state = joined.select("bars", *(each.step.alias(each.name) for each in feature_set.carried))
-    for lookback in sorted({each.lookback for each in feature_set.carried}):
-        starting = [each for each in feature_set.carried if each.lookback == lookback]
+    alone = [each for each in feature_set.carried if each.together is None]
+    state = joined.select("bars", *(each.step.alias(each.name) for each in alone))
+    for kernel in feature_set.state_kernels:
+        bars = joined.select(kernel.bar_columns).hstack(_windows(joined, kernel.inputs))
+        state = state.hstack(state_kernels.after_bar(joined, bars, joined["bars"], kernel))
+    for lookback in sorted({each.lookback for each in alone}):
+        starting = [each for each in alone if each.lookback == lookback]
         first = joined.filter(pl.col("bars") == lookback)
         if first.is_empty():
             continue

@@ -3,9 +3,9 @@
 A mark is known at the close of its bar. It is 100 for a bullish and -100 for a bearish pattern, 0 without the pattern;
 80 in `engulfing`, `harami` and `haramicross` where two ends of bodies are equal; 200 where `hikkake` is confirmed.
 
-Marks equal TA-Lib's for prices in whole price units of 1/10,000 rupee. For prices in rupees TA-Lib adds binary fractions
-to a running sum: where a body equals the average body exactly, its answer depends on rounding errors and on the start
-of the history. Here such a tie is exact, so a mark depends on its window alone.
+Marks equal TA-Lib's for prices in whole price units of 1/10,000 rupee. For prices in rupees TA-Lib adds binary
+fractions to a running sum: where a body equals the average body exactly, its answer depends on rounding errors and on
+the start of the history. Here such a tie is exact, so a mark depends on its window alone.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def marks(bars: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     (100,)
     """
     columns: dict[str, Marks] = {name: np.empty(bars.height, np.int32) for name in names}
-    whole = [np.pad(np.rint(bars[name].to_numpy() * PRICE_UNIT), (BEFORE, 0), mode="edge") for name in PRICES if bars.height]
+    whole = [
+        np.pad(np.rint(bars[name].to_numpy() * PRICE_UNIT), (BEFORE, 0), mode="edge") for name in PRICES if bars.height
+    ]
     for start in range(0, bars.height, _ROWS):
         end = min(start + _ROWS, bars.height)
         shapes = Shapes([prices[start : end + BEFORE] for prices in whole])

@@ -66,7 +66,9 @@ def _mat_hold(s: Shapes) -> Marks:
 def _rising_falling_three_methods(s: Shapes) -> Marks:
     sizes = s.long(4) & s.short(3) & s.short(2) & s.short(1) & s.long(0)
     white = s.white(4)
-    colors = (white != s.white(3)) & (s.white(3) == s.white(2)) & (s.white(2) == s.white(1)) & (s.white(1) != s.white(0))
+    colors = (
+        (white != s.white(3)) & (s.white(3) == s.white(2)) & (s.white(2) == s.white(1)) & (s.white(1) != s.white(0))
+    )
     within = sizes & colors
     for ago in (3, 2, 1):
         within &= (s.bottom(ago) < s.high(4)) & (s.top(ago) > s.low(4))
@@ -126,13 +128,26 @@ def _beyond(s: Shapes, sign: Marks, inside: int, ago: int) -> Where:
 
 
 LONGER = patterns(
-    Pattern("3blackcrows", 13, _three_black_crows, "Three black crows: closes fall near the lows, opens in the body before"),
-    Pattern("3linestrike", 8, _three_line_strike, "Three-line strike: three candles in line, a fourth covers them; with them"),
+    Pattern(
+        "3blackcrows", 13, _three_black_crows, "Three black crows: closes fall near the lows, opens in the body before"
+    ),
+    Pattern(
+        "3linestrike",
+        8,
+        _three_line_strike,
+        "Three-line strike: three candles in line, a fourth covers them; with them",
+    ),
     Pattern("breakaway", 14, _breakaway, "Breakaway: a gap and three candles onwards, then a close inside the gap"),
-    Pattern("concealbabyswall", 13, _concealing_baby_swallow, "Concealing baby swallow: four black candles, the last covers"),
+    Pattern(
+        "concealbabyswall", 13, _concealing_baby_swallow, "Concealing baby swallow: four black candles, the last covers"
+    ),
     Pattern("hikkake", 5, _hikkake, "Hikkake: an inside bar is broken; 200 once a close confirms the other side"),
     Pattern("hikkakemod", 10, _hikkake_modified, "Modified hikkake: two inside bars are broken; 200 once confirmed"),
-    Pattern("ladderbottom", 14, _ladder_bottom, "Ladder bottom: four black candles, then a white close above the last high"),
+    Pattern(
+        "ladderbottom", 14, _ladder_bottom, "Ladder bottom: four black candles, then a white close above the last high"
+    ),
     Pattern("mathold", 14, _mat_hold, "Mat hold: a gap up, three small candles back, then a new high"),
-    Pattern("risefall3methods", 14, _rising_falling_three_methods, "Rising or falling three methods: a pause in a trend"),
+    Pattern(
+        "risefall3methods", 14, _rising_falling_three_methods, "Rising or falling three methods: a pause in a trend"
+    ),
 )

@@ -108,6 +108,8 @@ ONE = patterns(
     Pattern("rickshawman", 10, _rickshaw_man, "Rickshaw man: a doji in the middle of two long shadows; always 100"),
     Pattern("shootingstar", 11, _shooting_star, "Shooting star: a small body under a long shadow, gapping up"),
     Pattern("shortline", 10, _short_line, "Short line: a short body with short shadows; the sign is its colour"),
-    Pattern("spinningtop", 10, _spinning_top, "Spinning top: a short body between longer shadows; the sign is its colour"),
+    Pattern(
+        "spinningtop", 10, _spinning_top, "Spinning top: a short body between longer shadows; the sign is its colour"
+    ),
     Pattern("takuri", 10, _takuri, "Takuri: a dragonfly doji with a very long lower shadow; always 100"),
 )

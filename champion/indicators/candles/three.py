@@ -28,7 +28,10 @@ def _two_crows(s: Shapes) -> Marks:
 
 def _three_inside(s: Shapes) -> Marks:
     inside = (s.top(1) < s.top(2)) & (s.bottom(1) > s.bottom(2))
-    falls, rises = s.white(2) & s.black(0) & (s.close(0) < s.open(2)), s.black(2) & s.white(0) & (s.close(0) > s.open(2))
+    falls, rises = (
+        s.white(2) & s.black(0) & (s.close(0) < s.open(2)),
+        s.black(2) & s.white(0) & (s.close(0) > s.open(2)),
+    )
     return -colored(s, 2, s.long(2) & s.small(1) & inside & (falls | rises))
 
 
@@ -157,7 +160,9 @@ THREE = patterns(
     Pattern("2crows", 12, _two_crows, "Two crows: a gap up, then a black candle that closes in the first body"),
     Pattern("3inside", 12, _three_inside, "Three inside: a harami that the third close confirms"),
     Pattern("3outside", 3, _three_outside, "Three outside: an engulfing that the third close confirms"),
-    Pattern("3starsinsouth", 12, _three_stars_in_south, "Three stars in the south: black candles, each smaller, higher lows"),
+    Pattern(
+        "3starsinsouth", 12, _three_stars_in_south, "Three stars in the south: black candles, each smaller, higher lows"
+    ),
     Pattern("3whitesoldiers", 12, _three_white_soldiers, "Three white soldiers: closes rise near the highs"),
     Pattern("abandonedbaby", 12, _abandoned_baby, "Abandoned baby: a doji with a gap on both sides, then a reversal"),
     Pattern("advanceblock", 12, _advance_block, "Advance block: three rising white candles that weaken"),
@@ -168,10 +173,16 @@ THREE = patterns(
     Pattern("morningdojistar", 12, _morning_doji_star, "Morning doji star: a doji below two bodies, then a rise"),
     Pattern("morningstar", 12, _morning_star, "Morning star: a small body below two others, then a rise"),
     Pattern("stalledpattern", 12, _stalled_pattern, "Stalled pattern: two long white candles, then a small one on top"),
-    Pattern("sticksandwich", 7, _stick_sandwich, "Stick sandwich: a white candle between two black ones of equal close"),
+    Pattern(
+        "sticksandwich", 7, _stick_sandwich, "Stick sandwich: a white candle between two black ones of equal close"
+    ),
     Pattern("tasukigap", 7, _tasuki_gap, "Tasuki gap: an opposite candle that does not close the gap; with the gap"),
     Pattern("tristar", 12, _tristar, "Tristar: three dojis, the middle one gapping away; against the gap"),
-    Pattern("unique3river", 12, _unique_three_river, "Unique three river: a new low in a harami, then a small white body"),
+    Pattern(
+        "unique3river", 12, _unique_three_river, "Unique three river: a new low in a harami, then a small white body"
+    ),
     Pattern("upsidegap2crows", 12, _upside_gap_two_crows, "Upside gap two crows: two black candles above a gap"),
-    Pattern("xsidegap3methods", 2, _gap_three_methods, "Gap three methods: the third candle closes the gap; with the gap"),
+    Pattern(
+        "xsidegap3methods", 2, _gap_three_methods, "Gap three methods: the third candle closes the gap; with the gap"
+    ),
 )

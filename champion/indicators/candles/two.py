@@ -103,9 +103,13 @@ def _separating_lines(s: Shapes) -> Marks:
 
 TWO = patterns(
     Pattern("counterattack", 11, _counterattack, "Counterattack: two long bodies of opposite colours, equal closes"),
-    Pattern("darkcloudcover", 11, _dark_cloud_cover, "Dark cloud cover: opens above the high, closes below half the body"),
+    Pattern(
+        "darkcloudcover", 11, _dark_cloud_cover, "Dark cloud cover: opens above the high, closes below half the body"
+    ),
     Pattern("dojistar", 11, _doji_star, "Doji star: a doji that gaps away from a long body; against that body"),
-    Pattern("engulfing", 2, _engulfing, "Engulfing: the body covers the opposite one before; 80 where two ends are equal"),
+    Pattern(
+        "engulfing", 2, _engulfing, "Engulfing: the body covers the opposite one before; 80 where two ends are equal"
+    ),
     Pattern("harami", 11, _harami, "Harami: a small body inside a long one, against it; 80 where two ends are equal"),
     Pattern("haramicross", 11, _harami_cross, "Harami cross: a doji inside a long body; 80 where two ends are equal"),
     Pattern("homingpigeon", 11, _homing_pigeon, "Homing pigeon: a small black body inside a long black one"),
@@ -115,6 +119,8 @@ TWO = patterns(
     Pattern("matchinglow", 6, _matching_low, "Matching low: two black candles with equal closes"),
     Pattern("onneck", 11, _on_neck, "On-neck: a white candle from below closes at the low of a long black one"),
     Pattern("piercing", 11, _piercing, "Piercing: a long white candle from below closes above half a long black body"),
-    Pattern("separatinglines", 11, _separating_lines, "Separating lines: opposite colours, equal opens, then a belt hold"),
+    Pattern(
+        "separatinglines", 11, _separating_lines, "Separating lines: opposite colours, equal opens, then a belt hold"
+    ),
     Pattern("thrusting", 11, _thrusting, "Thrusting: a white candle from below closes below half a long black body"),
 )
