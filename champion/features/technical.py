@@ -11,9 +11,10 @@ from dataclasses import replace
 
 import polars as pl
 
+from champion.features import technical_lines
 from champion.features.sets import Carried, Feature, FeatureSet, Kernel, StateKernel
+from champion.features.technical_lines import CHANNELS, DONCHIAN, over
 from champion.indicators import candles, charts
-from champion.indicators.channels import donchian_lower, donchian_upper
 from champion.indicators.charts import levels, stops
 from champion.indicators.charts.swings import SIDE
 from champion.indicators.numeric.mechanics import rupees
@@ -22,7 +23,7 @@ _OPEN, _HIGH, _LOW, _CLOSE = (pl.col(name) for name in candles.PRICES)
 _BAR = (_HIGH, _LOW, _CLOSE)
 _RUPEE, _COUNT, _NUMBER, _WHOLE = "rupee", pl.Int32(), pl.Float64(), pl.Int64()
 _SWUNG = 2 * SIDE + 1  # bars that a swing needs
-_CHANNELS, _DONCHIAN, _RANGES = (20, 60), 20, 10
+_RANGES = 10  # bars of Supertrend's average true range
 
 
 def _feature(
@@ -35,8 +36,9 @@ def _group(name: str, *features: Feature) -> tuple[Feature, ...]:
     return tuple(replace(feature, group=name) for feature in features)
 
 
-def _over(price: pl.Expr, base: pl.Expr) -> pl.Expr:
-    return price / base - 1
+def _line(name: str, lookback: int, doc: str, unit: str = "1") -> Feature:
+    expression = technical_lines.KERNEL.expression(name, technical_lines.COLUMNS[name], _NUMBER)
+    return replace(_feature(name, lookback, expression, doc, unit), kernel=technical_lines.KERNEL)
 
 
 def _marks(bars: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
@@ -89,9 +91,9 @@ def _distance(level: Feature) -> Feature:
     """Return the close over a level of the state, less 1."""
     short = level.name.removeprefix("last_")
     of_level = _feature(
-        f"close_to_{short}", level.lookback, _over(_CLOSE, level.expression), f"The close over {level.name}, less 1."
+        f"close_to_{short}", level.lookback, over(_CLOSE, level.expression), f"The close over {level.name}, less 1."
     )
-    return replace(of_level, recursive=True, carried=level.carried, value=_over(_NOW, level.value))
+    return replace(of_level, recursive=True, carried=level.carried, value=over(_NOW, level.value))
 
 
 def _swings_of(side: str, last: pl.Expr, swing: pl.Expr) -> tuple[Feature, ...]:
@@ -109,76 +111,57 @@ def _levels_of(side: str, price: pl.Expr, doc: str) -> tuple[Feature, ...]:
     return level, touches, age, _distance(level)
 
 
-_PIVOTS = charts.classic_pivots(*_BAR).struct
-_PIVOT_DOCS = {
-    "pivot": "Pivot of the session: the mean of high, low and close of the bar before.",
-    **{f"{side}{n}": f"Classic {name} {n} of the session, from the bar before."
-       for side, name in (("r", "resistance"), ("s", "support")) for n in (1, 2, 3)},
-}  # fmt: skip
 _PIVOT_FEATURES = (
+    _line("pivot", 2, "Pivot of the session: the mean of high, low and close of the bar before.", _RUPEE),
     *(
-        _feature(name if name == "pivot" else f"pivot_{name}", 2, _PIVOTS.field(name), doc, _RUPEE)
-        for name, doc in _PIVOT_DOCS.items()
+        _line(f"pivot_{side}{n}", 2, f"Classic {name} {n} of the session, from the bar before.", _RUPEE)
+        for side, name in (("r", "resistance"), ("s", "support"))
+        for n in (1, 2, 3)
     ),
-    _feature("close_to_pivot", 2, _over(_CLOSE, _PIVOTS.field("pivot")), "The close over the pivot, less 1."),
+    _line("close_to_pivot", 2, "The close over the pivot, less 1."),
 )
 
 
 def _channel(window: int) -> tuple[Feature, ...]:
-    channel = charts.regression_channel(_CLOSE, window).struct
     line = f"regression line of {window} closes"
     return (
-        _feature(f"channel_middle_{window}", window, channel.field("middle"), f"End of the {line}.", _RUPEE),
-        _feature(f"channel_slope_{window}", window, channel.field("slope") / _CLOSE,
-                 f"Rise of the {line} a bar, over the close."),
-        _feature(f"channel_width_{window}", window, channel.field("width") / _CLOSE,
-                 f"4 standard deviations around the {line}, over the close."),
-        _feature(f"channel_position_{window}", window, channel.field("position"),
-                 f"The close between the lines 2 standard deviations below (0) and above (1) the {line}."),
-    )  # fmt: skip
+        _line(f"channel_middle_{window}", window, f"End of the {line}.", _RUPEE),
+        _line(f"channel_slope_{window}", window, f"Rise of the {line} a bar, over the close."),
+        _line(f"channel_width_{window}", window, f"4 standard deviations around the {line}, over the close."),
+        _line(
+            f"channel_position_{window}",
+            window,
+            f"The close between the lines 2 standard deviations below (0) and above (1) the {line}.",
+        ),
+    )
 
 
-_UPPER, _LOWER = donchian_upper(_HIGH, _DONCHIAN), donchian_lower(_LOW, _DONCHIAN)
 _DONCHIAN_FEATURES = (
-    _feature("donchian_upper_20", _DONCHIAN, _UPPER, "The highest high of 20 bars.", _RUPEE),
-    _feature("donchian_lower_20", _DONCHIAN, _LOWER, "The lowest low of 20 bars.", _RUPEE),
-    _feature("donchian_position_20", _DONCHIAN, (_CLOSE - _LOWER) / (_UPPER - _LOWER),
-             "The close between donchian_lower_20 (0) and donchian_upper_20 (1)."),
-)  # fmt: skip
-
-_SUPERTREND = _recursive(
-    _feature("supertrend", _RANGES + 1, charts.supertrend(*_BAR),
-             "Supertrend (10, 3): the stop below or above the price.", _RUPEE),
-    pl.col("supertrend"), _STOP,
-)  # fmt: skip
-_DIRECTION = _recursive(
-    _feature("supertrend_direction", _RANGES + 1, charts.supertrend_direction(*_BAR),
-             "1 in an upward Supertrend, -1 in a downward one.", dtype=_COUNT),
-    pl.col("supertrend_direction").cast(_COUNT), _STOP,
-)  # fmt: skip
-
-_TENKAN, _KIJUN = charts.ichimoku_tenkan(_HIGH, _LOW), charts.ichimoku_kijun(_HIGH, _LOW)
-_SPAN_A, _SPAN_B = charts.ichimoku_span_a(_HIGH, _LOW), charts.ichimoku_span_b(_HIGH, _LOW)
-_CLOUD = pl.when(_SPAN_A.is_not_null(), _SPAN_B.is_not_null())
-_CLOUD_TOP, _CLOUD_BOTTOM = (_CLOUD.then(edge(_SPAN_A, _SPAN_B)) for edge in (pl.max_horizontal, pl.min_horizontal))
-_FROM_CLOUD = (
-    pl.when(_CLOSE > _CLOUD_TOP)
-    .then(_over(_CLOSE, _CLOUD_TOP))
-    .when(_CLOSE < _CLOUD_BOTTOM)
-    .then(_over(_CLOSE, _CLOUD_BOTTOM))
-    .when(_CLOUD_TOP.is_not_null())
-    .then(0.0)
+    _line("donchian_upper_20", DONCHIAN, "The highest high of 20 bars.", _RUPEE),
+    _line("donchian_lower_20", DONCHIAN, "The lowest low of 20 bars.", _RUPEE),
+    _line("donchian_position_20", DONCHIAN, "The close between donchian_lower_20 (0) and donchian_upper_20 (1)."),
 )
+
+_STOP_DOC, _DIRECTION_DOC = "Supertrend (10, 3): the stop below or above the price.", "1 in an upward trend, else -1."
+_SUPERTREND = _recursive(
+    _feature("supertrend", _RANGES + 1, charts.supertrend(*_BAR), _STOP_DOC, _RUPEE), pl.col("supertrend"), _STOP
+)
+_DIRECTION = _recursive(
+    _feature("supertrend_direction", _RANGES + 1, charts.supertrend_direction(*_BAR), _DIRECTION_DOC, dtype=_COUNT),
+    pl.col("supertrend_direction").cast(_COUNT),
+    _STOP,
+)
+
 _ICHIMOKU = (
-    _feature("ichimoku_tenkan", 9, _TENKAN, "Turning line: the middle of the range of 9 bars.", _RUPEE),
-    _feature("ichimoku_kijun", 26, _KIJUN, "Base line: the middle of the range of 26 bars.", _RUPEE),
-    _feature("ichimoku_span_a", 52, _SPAN_A, "First edge of the session's cloud, from 26 bars before.", _RUPEE),
-    _feature("ichimoku_span_b", 78, _SPAN_B, "Second edge of the session's cloud, from 26 bars before.", _RUPEE),
-    _feature("ichimoku_chikou", 27, charts.ichimoku_chikou(_CLOSE), "The close over the close 26 bars before, less 1."),
-    _feature("close_to_kijun", 26, _over(_CLOSE, _KIJUN), "The close over ichimoku_kijun, less 1."),
-    _feature("tenkan_to_kijun", 26, _over(_TENKAN, _KIJUN), "ichimoku_tenkan over ichimoku_kijun, less 1."),
-    _feature("close_to_cloud", 78, _FROM_CLOUD, "The close over the nearer edge of the cloud, less 1; 0 inside."),
-    _feature("cloud_width", 78, _over(_SPAN_A, _SPAN_B), "ichimoku_span_a over ichimoku_span_b, less 1."),
+    _line("ichimoku_tenkan", 9, "Turning line: the middle of the range of 9 bars.", _RUPEE),
+    _line("ichimoku_kijun", 26, "Base line: the middle of the range of 26 bars.", _RUPEE),
+    _line("ichimoku_span_a", 52, "First edge of the session's cloud, from 26 bars before.", _RUPEE),
+    _line("ichimoku_span_b", 78, "Second edge of the session's cloud, from 26 bars before.", _RUPEE),
+    _line("ichimoku_chikou", 27, "The close over the close 26 bars before, less 1."),
+    _line("close_to_kijun", 26, "The close over ichimoku_kijun, less 1."),
+    _line("tenkan_to_kijun", 26, "ichimoku_tenkan over ichimoku_kijun, less 1."),
+    _line("close_to_cloud", 78, "The close over the nearer edge of the cloud, less 1; 0 inside."),
+    _line("cloud_width", 78, "ichimoku_span_a over ichimoku_span_b, less 1."),
 )
 
 TECHNICAL = FeatureSet(
@@ -200,7 +183,7 @@ TECHNICAL = FeatureSet(
             *_levels_of("support", charts.support(*_BAR), "The highest price up to the close with two swings or more."),
         ),
         *_group("pivots", *_PIVOT_FEATURES),
-        *_group("channels", *(each for window in _CHANNELS for each in _channel(window)), *_DONCHIAN_FEATURES),
+        *_group("channels", *(each for window in CHANNELS for each in _channel(window)), *_DONCHIAN_FEATURES),
         *_group("supertrend", _SUPERTREND, _DIRECTION, _distance(_SUPERTREND)),
         *_group("ichimoku", *_ICHIMOKU),
     ),
