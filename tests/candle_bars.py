@@ -37,7 +37,7 @@ DRAWN = {
 
 
 def series(seed: int, count: int = 4000) -> Iterator[pl.DataFrame]:
-    """Yield bars of each kind in whole ticks: walks with ties, prices of a few ticks, flat runs, gaps, drawn patterns."""
+    """Yield bars of each kind in whole ticks: walks, few ticks, jumps, flat runs, gaps, a constant, drawn patterns."""
     rng = np.random.default_rng([seed, count])
     for base, body, shadows in (
         (np.maximum(50 + np.cumsum(rng.integers(-3, 4, count)), 20), rng.integers(-3, 4, count), (0, 0, 1, 2)),

@@ -92,7 +92,7 @@ def test_levels_scale_with_the_price_and_all_other_features_do_not() -> None:
 def test_models_take_the_features_without_a_unit() -> None:
     columns = model_columns("technical")
     assert columns.names == [feature.name for feature in SET.features if feature.unit == "1"]
-    assert columns.notes == ("26 levels in rupees, such as swing_high, not trained on: they do not compare",)
+    assert columns.notes == ("22 levels in rupees, such as swing_high, not trained on: they do not compare",)
     assert {"close_to_support", "channel_slope_20", "cdl_doji"} < {*columns.names}
     mixed = features.FeatureSet("mixed", "mixed1", (*features.V1.features, *SET.features))
     assert model_columns(mixed).names == [*model_columns("v1").names, *columns.names]

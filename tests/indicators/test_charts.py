@@ -215,7 +215,8 @@ def test_ichimoku_equals_talibs_middles_and_never_reads_later_bars() -> None:
 EXPRESSIONS = {
     "swing_high": charts.swing_high(HIGH), "swing_low": charts.swing_low(LOW), "resistance": charts.resistance(*BAR),
     "support": charts.support(*BAR), "age": charts.level_age("support", *BAR), "stop": charts.supertrend(*BAR),
-    "way": charts.supertrend_direction(*BAR), "last_high": charts.last_swing_high(HIGH), "b": charts.ichimoku_span_b(HIGH, LOW),
+    "way": charts.supertrend_direction(*BAR), "last_high": charts.last_swing_high(HIGH),
+    "b": charts.ichimoku_span_b(HIGH, LOW),
     "channel": charts.regression_channel(CLOSE).struct.field("position"), "chikou": charts.ichimoku_chikou(CLOSE),
     "pivot": charts.classic_pivots(*BAR).struct.field("r3"),
 }  # fmt: skip
