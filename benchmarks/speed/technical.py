@@ -1,8 +1,8 @@
 """Feature set technical: its 61 patterns against a TA-Lib loop, and the cost of the set, whole and by one session.
 
 `.venv/bin/python benchmarks/speed/technical.py [--instruments N] [--sessions N] [--repeats N] [--home HOME]` makes the
-bars in memory, by default 2,500 instruments over 250 sessions, and runs all cases in turn, `--repeats` times; medians of
-CPU seconds, which count all threads. TA-Lib gets the same prices in whole units, so its marks must be equal.
+bars in memory, by default 2,500 instruments over 250 sessions, and runs all cases in turn, `--repeats` times; medians
+of CPU seconds, which count all threads. TA-Lib gets the same prices in whole units, so its marks must be equal.
 
 With `--home`, the adjusted bars of that workspace are used instead, and the marks are also compared with TA-Lib's for
 prices in rupees, where rounding decides ties.

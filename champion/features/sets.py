@@ -170,8 +170,8 @@ class FeatureSet:
     >>> own = FeatureSet("own_gaps", "gaps1", (gap,))
     >>> own.contract, own.state_contract, own.lookback, own.columns, own.bar_columns
     ('features_own_gaps', 'features_own_gaps_state', 2, ['gap'], ['open', 'close'])
-    >>> own.carried, own.advances, own.recent
-    ((), True, {'open': 1, 'close': 1})
+    >>> own.carried, own.state_kernels, own.advances, own.recent
+    ((), [], True, {'open': 1, 'close': 1})
     """
 
     name: str
