@@ -37,7 +37,7 @@ def _group(name: str, *features: Feature) -> tuple[Feature, ...]:
 
 
 def _line(name: str, lookback: int, doc: str, unit: str = "1") -> Feature:
-    expression = technical_lines.KERNEL.expression(name, technical_lines.COLUMNS[name], _NUMBER)
+    expression = technical_lines.KERNEL.expression(name, technical_lines.columns(name), _NUMBER)
     return replace(_feature(name, lookback, expression, doc, unit), kernel=technical_lines.KERNEL)
 
 

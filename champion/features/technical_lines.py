@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import polars as pl
 
-from champion.features.sets import Kernel
+from champion.features.sets import BAR_COLUMNS, Kernel
 from champion.indicators import charts
 from champion.indicators.channels import donchian_lower, donchian_upper
 
@@ -63,18 +64,36 @@ _RATIOS = {
     .then(0.0),
     "cloud_width": over(_A, _B),
 }
-COLUMNS = {**dict.fromkeys(_LINES, ("high", "low", "close")), **dict.fromkeys(_RATIOS, ("high", "low", "close"))}
-COLUMNS |= dict.fromkeys([name for name in COLUMNS if name.startswith("channel")], ("close",))
-COLUMNS |= {"ichimoku_chikou": ("close",)}
-"""The bar columns that each column is computed from."""
+_STAGES = (_STRUCTS, _LINES, _RATIOS)
+
+
+@cache
+def _needed(names: tuple[str, ...]) -> tuple[list[list[pl.Expr]], list[str]]:
+    """Return the expressions of each stage that the named columns need, and the bar columns that these read."""
+    stages: list[list[pl.Expr]] = []
+    needed = {*names}
+    for stage in reversed(_STAGES):
+        chosen = {name: expression for name, expression in stage.items() if name in needed}
+        stages.insert(0, [expression.alias(name) for name, expression in chosen.items()])
+        needed |= {root for expression in chosen.values() for root in expression.meta.root_names()}
+    return stages, [name for name in BAR_COLUMNS if name in needed]
+
+
+def columns(name: str) -> list[str]:
+    """Return the bar columns that a column is computed from.
+
+    >>> columns("channel_slope_20"), columns("close_to_cloud")
+    (['close'], ['high', 'low', 'close'])
+    """
+    return _needed((name,))[1]
 
 
 def _compute(bars: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """Return the named columns: those that no name needs are not computed."""
-    stages = bars.lazy()
-    for stage in (_STRUCTS, _LINES, _RATIOS):
-        stages = stages.with_columns(expression.alias(name) for name, expression in stage.items())
-    return stages.select(names).collect()
+    """Return the named columns, each stage computed from the one before."""
+    computed = bars.lazy()
+    for stage in _needed(tuple(names))[0]:
+        computed = computed.with_columns(stage)
+    return computed.select(names).collect()
 
 
 KERNEL = Kernel(_compute)

@@ -34,7 +34,11 @@ VALUES = (*_SIDES, *(f"{side}_{what}" for side in _SIDES for what in ("touches",
 
 
 def resistance(high: pl.Expr, low: pl.Expr, close: pl.Expr) -> pl.Expr:
-    """Return the lowest level above the close, in rupees; null without one. See the module. Recursive.
+    """Return the lowest level above the close, in rupees; null without one.
+
+    A level is the price of one of the last 32 swing highs and lows (5 bars on each side) that at least one other swing
+    came within 1% of; it is known once the swing is confirmed. A resistance that the price has broken is a support.
+    Murphy, Technical Analysis of the Financial Markets (1999). Recursive.
 
     >>> highs = [9.0, 12.0, 9.0, 9.0, 9.0, 9.0, 9.0, 12.05, 9.0, 9.0, 9.0, 9.0, 9.0]
     >>> bars = pl.DataFrame({"high": [9.0] * 4 + highs}).with_columns(low=pl.lit(8.0), close=pl.lit(8.5))
@@ -45,7 +49,7 @@ def resistance(high: pl.Expr, low: pl.Expr, close: pl.Expr) -> pl.Expr:
 
 
 def support(high: pl.Expr, low: pl.Expr, close: pl.Expr) -> pl.Expr:
-    """Return the highest level at or below the close, in rupees; null without one. See the module. Recursive.
+    """Return the highest level at or below the close, in rupees; null without one. See `resistance`. Recursive.
 
     >>> bars = pl.DataFrame({"high": [9.0] * 30, "low": [8.0] * 30, "close": [8.5] * 30})
     >>> bars.select(support(pl.col("high"), pl.col("low"), pl.col("close")).null_count()).item()
@@ -55,7 +59,9 @@ def support(high: pl.Expr, low: pl.Expr, close: pl.Expr) -> pl.Expr:
 
 
 def level_touches(side: str, high: pl.Expr, low: pl.Expr, close: pl.Expr) -> pl.Expr:
-    """Return the touches of the `resistance` or `support` (Int32), at least 2; null without one. Recursive.
+    """Return the number of swings within 1% of the `resistance` or `support` (Int32), at least 2; null without one.
+
+    It counts the level's own swing, and swings that are no longer remembered. Recursive.
 
     >>> bars = pl.DataFrame({"high": [9.0] * 30, "low": [8.0] * 30, "close": [8.5] * 30})
     >>> bars.select(level_touches("support", *(pl.col(name) for name in bars.columns)).null_count()).item()
