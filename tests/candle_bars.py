@@ -52,7 +52,7 @@ def series(seed: int, count: int = 4000) -> Iterator[pl.DataFrame]:
         (np.full(count, 7), np.zeros(count, np.int64), (0,)),
     ):  # fmt: skip
         yield _bars(base, np.maximum(base + body, 1), rng.choice(shadows, count), rng.choice(shadows, count))
-    yield _drawn(rng, 60)
+    yield _drawn(rng, 20)
 
 
 def _bars(opens: Ticks, closes: Ticks, up: Ticks, down: Ticks) -> pl.DataFrame:

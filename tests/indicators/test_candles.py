@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pytest
 import talib
@@ -17,9 +18,9 @@ from champion.indicators import PRICE_UNIT, candles
 OHLC = tuple(pl.col(name) for name in PRICES)
 
 
-def talib_marks(name: str, bars: pl.DataFrame) -> list[int]:
+def talib_marks(name: str, bars: pl.DataFrame) -> npt.NDArray[np.int32]:
     """Return TA-Lib's marks for whole numbers, whose sums are exact in a double."""
-    found: list[int] = getattr(talib, f"CDL{name.upper()}")(*(bars[price].to_numpy() for price in PRICES)).tolist()
+    found: npt.NDArray[np.int32] = getattr(talib, f"CDL{name.upper()}")(*(bars[price].to_numpy() for price in PRICES))
     return found
 
 
@@ -31,15 +32,15 @@ def test_names_and_first_rows_are_talibs() -> None:
     assert {name: pattern.before for name, pattern in candles.PATTERNS.items()} == first
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_every_mark_equals_talib(seed: int) -> None:
     found = Counter[str]()
     for units in series(seed):
         ours = candles.marks(units / PRICE_UNIT, list(candles.PATTERNS))
         for name, pattern in candles.PATTERNS.items():
-            theirs = talib_marks(name, units)
-            found[name] += sum(mark != 0 for mark in theirs)
-            assert ours[name].to_list()[pattern.before :] == theirs[pattern.before :], name
+            theirs = talib_marks(name, units)[pattern.before :]
+            found[name] += int(np.count_nonzero(theirs))
+            assert np.array_equal(ours[name].to_numpy()[pattern.before :], theirs), name
     assert {name for name in candles.PATTERNS if found[name] < 5} == set(), found
 
 
