@@ -79,27 +79,30 @@ def _recursive(feature: Feature, value: pl.Expr, kernel: StateKernel = _LEVELS) 
     return replace(feature, recursive=True, carried=(_LAST_CLOSE, *kernel.carried), value=value)
 
 
+def _price(name: str) -> pl.Expr:
+    """Return a carried value in whole price units, in rupees."""
+    return rupees(pl.col(name))
+
+
 def _level(name: str, lookback: int, expression: pl.Expr, doc: str) -> Feature:
-    return _recursive(_feature(name, lookback, expression, doc, _RUPEE), rupees(pl.col(name)))
+    return _recursive(_feature(name, lookback, expression, doc, _RUPEE), _price(name))
 
 
 def _count(name: str, expression: pl.Expr, doc: str) -> Feature:
     return _recursive(_feature(name, _SWUNG, expression, doc, dtype=_COUNT), pl.col(name).cast(_COUNT))
 
 
-def _distance(level: Feature) -> Feature:
-    """Return the close over a level of the state, less 1."""
-    short = level.name.removeprefix("last_")
-    of_level = _feature(
-        f"close_to_{short}", level.lookback, over(_CLOSE, level.expression), f"The close over {level.name}, less 1."
-    )
-    return replace(of_level, recursive=True, carried=level.carried, value=over(_NOW, level.value))
+def _distance(level: Feature, value: pl.Expr) -> Feature:
+    """Return the close over a level, less 1; `value` is the level from carried values."""
+    name = f"close_to_{level.name.removeprefix('last_')}"
+    away = _feature(name, level.lookback, over(_CLOSE, level.expression), f"The close over {level.name}, less 1.")
+    return replace(away, recursive=True, carried=level.carried, value=over(_NOW, value))
 
 
 def _swings_of(side: str, last: pl.Expr, swing: pl.Expr) -> tuple[Feature, ...]:
     latest = _level(f"last_swing_{side}", _SWUNG, last, f"The latest confirmed swing {side}.")
     age = _count(f"last_swing_{side}_age", charts.swing_age(swing), f"Bars since the bar of last_swing_{side}.")
-    return latest, age, _distance(latest)
+    return latest, age, _distance(latest, _price(latest.name))
 
 
 def _levels_of(side: str, price: pl.Expr, doc: str) -> tuple[Feature, ...]:
@@ -108,7 +111,7 @@ def _levels_of(side: str, price: pl.Expr, doc: str) -> tuple[Feature, ...]:
         f"{side}_touches", charts.level_touches(side, *_BAR), f"Swings within 1% of the {side}, at least 2."
     )
     age = _count(f"{side}_age", charts.level_age(side, *_BAR), f"Bars since the swing that sets the {side}.")
-    return level, touches, age, _distance(level)
+    return level, touches, age, _distance(level, _price(side))
 
 
 _PIVOT_FEATURES = (
@@ -184,7 +187,7 @@ TECHNICAL = FeatureSet(
         ),
         *_group("pivots", *_PIVOT_FEATURES),
         *_group("channels", *(each for window in CHANNELS for each in _channel(window)), *_DONCHIAN_FEATURES),
-        *_group("supertrend", _SUPERTREND, _DIRECTION, _distance(_SUPERTREND)),
+        *_group("supertrend", _SUPERTREND, _DIRECTION, _distance(_SUPERTREND, pl.col("supertrend"))),
         *_group("ichimoku", *_ICHIMOKU),
     ),
 )

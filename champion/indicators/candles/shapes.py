@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Where = npt.NDArray[np.bool_]
 Marks = npt.NDArray[np.int32]
+Number = TypeVar("Number", bound=np.generic)
 
 BEFORE = 16
 """Rows before a block that its patterns read: 10 of an average and up to 5 candles."""
@@ -237,7 +239,7 @@ class Shapes:
         return 0.05 * self._average_range
 
 
-def _before(values: npt.NDArray[np.generic], ago: int) -> npt.NDArray[np.generic]:
+def _before(values: npt.NDArray[Number], ago: int) -> npt.NDArray[Number]:
     return values[BEFORE - ago : values.size - ago]
 
 
