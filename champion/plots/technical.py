@@ -16,7 +16,9 @@ _BAR = ("instrument_id", "symbol", "trade_date", "open", "high", "low", "close")
 _SWINGS = {"high": ("v", style.VERMILION, 6), "low": ("^", style.BLUE, -6)}  # marker, colour, points from the price
 _SIDE = 5  # bars from a swing to the bar that confirms it
 _LEVELS = {"resistance": style.VERMILION, "support": style.BLUE}
-_MOST = 24  # labelled patterns; more would overlap
+_MOST = 24  # labelled bars on each side; more would overlap
+_NAMES = 2  # names at a bar
+_ROOM = 0.1  # share of the panel's height for the legend
 _LABEL = 10  # points from the end of a candle to the name of its pattern
 _SOURCE = "features_equity_technical"
 
@@ -51,7 +53,7 @@ def chart_levels(bars: pl.DataFrame, window: int = 60) -> Figure:
     last = bars.row(-1, named=True)
     described = [_draw_level(ax, places, last, side, color) for side, color in _LEVELS.items()]
     _draw_channel(ax, places, last, window)
-    style.legend_above(ax)
+    _legend(ax)
     ax.set_title(f"{last['symbol']} on {last['trade_date']}: {described[1]}, {described[0]}", fontsize=10.5)
     return figure
 
@@ -89,7 +91,7 @@ def chart_trends(bars: pl.DataFrame) -> Figure:
         style.line(lower, places, _numbers(bars, f"ichimoku_{name}"), color, label=name, linewidth=1.2)
     _draw_cloud(lower, places, bars)
     for ax in (upper, lower):
-        style.legend_above(ax)
+        _legend(ax)
     upper.set_title(_trend_title(bars), fontsize=10.5)
     lower.set_title("Ichimoku", fontsize=10.5)
     return figure
@@ -100,7 +102,7 @@ def chart_patterns(bars: pl.DataFrame, *patterns: str) -> Figure:
     """Draw candles with the named patterns above (bearish) or below (bullish) the bar that completes them.
 
     Columns: those of a bar, and the columns `patterns` of the set technical, such as cdl_hammer; by default all that
-    the frame has. The latest 24 marks have names.
+    the frame has. The latest 24 bars with marks on each side have names.
 
     Raises:
         UsageError: the bars are of more than one instrument, or a pattern has no column.
@@ -161,6 +163,13 @@ def _rupee_axis(ax: Axes) -> None:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda rupees, _: f"₹ {rupees:,.10g}"))
 
 
+def _legend(ax: Axes) -> None:
+    """Place the legend in a row at the top of the panel, above the candles."""
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + _ROOM * (high - low))
+    ax.legend(loc="upper left", ncols=6, fontsize=8, borderaxespad=0.2, columnspacing=1.2, handlelength=1.5)
+
+
 def _numbers(bars: pl.DataFrame, name: str) -> style.Values:
     return bars[name].cast(pl.Float64).to_numpy()
 
@@ -202,8 +211,12 @@ def _draw_channel(ax: Axes, places: style.Values, last: dict[str, object], windo
 
 def _draw_cloud(ax: Axes, places: style.Values, bars: pl.DataFrame) -> None:
     above, below = _numbers(bars, "ichimoku_span_a"), _numbers(bars, "ichimoku_span_b")
-    for where, color in ((above >= below, style.BLUE), (above < below, style.VERMILION)):
-        ax.fill_between(places, above, below, where=where, color=color, alpha=0.15, linewidth=0, interpolate=True)
+    for where, color, label in (
+        (above >= below, style.BLUE, "cloud, A above B"),
+        (above < below, style.VERMILION, "cloud, A below B"),
+    ):
+        look = {"color": color, "alpha": 0.15, "linewidth": 0, "interpolate": True, "label": label}
+        ax.fill_between(places, above, below, where=where, **look)
     style.line(ax, places, above, style.BLUE, linewidth=0.7)
     style.line(ax, places, below, style.VERMILION, linewidth=0.7)
 
@@ -229,6 +242,6 @@ def _draw_marks(
     for session, names in by_session.iter_rows():
         at = (place_of[session], ends[session])
         ax.plot(at[0], at[1] * (1 - sign * 0.006), marker=marker, color=color, markersize=4.5, linewidth=0, zorder=3)
-        text = "\n".join(names)
-        ax.annotate(text, at, (0, -sign * _LABEL), textcoords="offset points", ha="center", fontsize=5.5,
+        text = "\n".join([*names[:_NAMES], *(["…"] if len(names) > _NAMES else [])])
+        ax.annotate(text, at, (0, -sign * _LABEL), textcoords="offset points", ha="center", fontsize=6.5,
                     va="top" if sign > 0 else "bottom", color=color, rotation=90)  # fmt: skip
