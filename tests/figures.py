@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from champion import plots
+from champion.features import build
 
 FIRST = date(2024, 1, 1)
 
@@ -42,6 +43,20 @@ def candles(sessions: int) -> pl.DataFrame:
             "adjustment_factor": [2.0 if number < 2 else 1.0 for number in range(sessions)],
         }
     )
+
+
+def technical(sessions: int) -> pl.DataFrame:
+    """One share that swings around a slow rise, with the columns of the feature set technical."""
+    place = np.arange(sessions)
+    close = np.round((100 + 0.1 * place + 8 * np.sin(place / 4)) / 0.05) * 0.05
+    opens = np.round(np.append(close[:1], close[:-1]) + 0.2 * np.sin(7 * place), 2)
+    shape = {"open": opens, "high": np.maximum(opens, close) + 0.3, "low": np.minimum(opens, close) - 0.3}
+    prices = pl.DataFrame(shape | {"close": close}).select(pl.all().round(2))
+    known = prices.with_columns(
+        instrument_id=pl.lit("NSE:A"), symbol=pl.lit("A"), trade_date=pl.Series(days(sessions)), volume=pl.lit(1_000)
+    )
+    built = build(known, "technical").drop("symbol", "feature_version")
+    return known.join(built, on=["instrument_id", "trade_date"])
 
 
 # Two weeks around a holiday on Wednesday 10 January, with a session on Saturday 13.
@@ -201,6 +216,9 @@ EVERY: dict[str, tuple[Callable[[pl.DataFrame], Figure], pl.DataFrame]] = {
     "calendar": (plots.calendar, CALENDAR),
     "candles": (plots.candles, candles(5)),
     "delivered": (plots.delivered, candles(45)),
+    "chart_levels": (plots.chart_levels, technical(120)),
+    "chart_patterns": (plots.chart_patterns, technical(120)),
+    "chart_trends": (plots.chart_trends, technical(120)),
     "market_map": (plots.market_map, bars(1)),
     "index_map": (plots.index_map, INDICES),
     "account_equity": (

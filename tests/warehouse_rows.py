@@ -25,7 +25,7 @@ from champion.warehouse import migrations
 
 RAW, NORMALIZED = "raw_equity_ohlc", "normalized_equity_ohlc"
 FEATURES, PREDICTIONS, QUARANTINE = "features_equity_indicators", "predictions_equity_scores", "quarantine_equity_ohlc"
-ALPHA158 = "features_equity_alpha158"
+ALPHA158, TECHNICAL = "features_equity_alpha158", "features_equity_technical"
 DELIVERY, INDEX = "normalized_equity_delivery", "normalized_index_ohlc"
 ACTIONS, MASTER = "normalized_corporate_actions", "normalized_symbol_master"
 CHANGES, FACTORS, FINDINGS = "normalized_symbol_changes", "normalized_adjustment_factors", "quality_findings"

@@ -106,7 +106,9 @@ def backfill(
 def features(
     start: Start,
     end: End,
-    feature_set: Annotated[str, typer.Option(help="Feature set: v1, alpha158, or your own as module:SET.")] = "v1",
+    feature_set: Annotated[
+        str, typer.Option(help="Feature set: v1, technical, alpha158, or your own as module:SET.")
+    ] = "v1",
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -28,19 +28,20 @@ from champion.features.examination import examine
 from champion.features.record import record, state_record
 from champion.features.scale import levels
 from champion.features.sets import Carried, Feature, FeatureSet, Kernel
+from champion.features.technical import TECHNICAL
 from champion.features.v1 import V1
 
 __all__ = [
-    "ALPHA158", "FEATURE_SETS", "V1", "VERSION", "Carried", "Feature", "FeatureSet", "Kernel", "advance", "build",
-    "carried_schema", "find", "groups", "identity", "is_by_current_rules", "is_shipped", "levels", "record", "register",
-    "required", "state_after", "state_record",
+    "ALPHA158", "FEATURE_SETS", "TECHNICAL", "V1", "VERSION", "Carried", "Feature", "FeatureSet", "Kernel", "advance",
+    "build", "carried_schema", "find", "groups", "identity", "is_by_current_rules", "is_shipped", "levels", "record",
+    "register", "required", "state_after", "state_record",
 ]  # fmt: skip
 __dir__ = __all__.copy
 
 VERSION = "1"
 """Version of the computation: raise it when `build` returns different values for the same bars and feature set."""
 
-FEATURE_SETS = {each.version: each for each in (V1, ALPHA158)}
+FEATURE_SETS = {each.version: each for each in (V1, ALPHA158, TECHNICAL)}
 """The feature sets known in this process, by version: those that Champion ships and the registered ones."""
 
 _SHIPPED = tuple(FEATURE_SETS)

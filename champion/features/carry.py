@@ -5,20 +5,20 @@ values of each bar column that windows need (`recent_close`, oldest first).
 
 1. A feature that is not recursive is its expression over the last `lookback` bars: the recent ones and the new one.
 2. A carried value starts on the instrument's `lookback`-th bar as its expression over the bars so far. From then on it
-   is updated by its step. Before, it is null.
+   is updated by its step. Before, it is null. The values of a `StateKernel` are advanced together, from the first bar.
 3. A recursive feature is its `value` of the carried values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
 
 from champion.base.counting import quantity
 from champion.errors import UsageError
-from champion.features import recursion
+from champion.features import recursion, state_kernels
 from champion.features.compute import checked_bars, key_columns, known_feature, over_rows
 from champion.features.sets import Carried, Feature, FeatureSet
 
@@ -79,7 +79,7 @@ def advance(state: pl.DataFrame, bars: pl.DataFrame, feature_set: FeatureSet) ->
         pl.col("bars").fill_null(0) + 1, *(pl.col(recent(n)).fill_null([]) for n in feature_set.recent)
     )
     carried = _carried(joined, feature_set)
-    values = _windows(joined, [f for f in feature_set.features if not f.recursive])
+    values = _windows(joined, [f for f in feature_set.features if not f.recursive], feature_set.recent)
     derived = carried.select(each.value.alias(each.name) for each in feature_set.features if each.value is not None)
     built = joined.select(_ID, "symbol", "trade_date", pl.col("bars").alias(_BARS)).hstack(values).hstack(derived)
     last = {
@@ -100,23 +100,55 @@ def _require_state(feature_set: FeatureSet) -> None:
         )
 
 
-def _windows(joined: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
-    """Return each feature over the last `lookback` bars, in the order of `joined`; null with fewer bars."""
+def _windows(joined: pl.DataFrame, features: Sequence[Feature], kept: Mapping[str, int]) -> pl.DataFrame:
+    """Return each feature over the last bars, in the order of `joined`; null with fewer than `lookback` bars.
+
+    Features of similar lookbacks are computed together over the longest of them, where an instrument has as many bars:
+    the earlier bars do not change a value. `kept` has the number of recent values of each bar column.
+    """
     columns = joined.select(_ID)
-    for lookback in sorted({feature.lookback for feature in features}):
-        wanted = [feature for feature in features if feature.lookback == lookback]
-        last = _last_bars(joined.filter(pl.col("bars") >= lookback), lookback, wanted)
-        counts = np.full(last.height // lookback, lookback, dtype=np.int64)
-        ends = over_rows(last, counts, wanted).insert_column(0, last[_ID]).gather_every(lookback, lookback - 1)
-        columns = columns.join(ends, on=_ID, how="left", maintain_order="left")
-    return columns.drop(_ID)
+    for lookbacks in _similar(features, kept):
+        longest = lookbacks[0]
+        together = [feature for feature in features if feature.lookback in lookbacks]
+        full = _ends(joined.filter(pl.col("bars") >= longest), longest, together)
+        for lookback in lookbacks:
+            wanted = [feature for feature in together if feature.lookback == lookback]
+            young = joined.filter(pl.col("bars").is_between(lookback, longest, closed="left"))
+            known = full.select(_ID, *(feature.name for feature in wanted))
+            ends = known if young.is_empty() else pl.concat([known, _ends(young, lookback, wanted)])
+            columns = columns.join(ends, on=_ID, how="left", maintain_order="left")
+    return columns.select(feature.name for feature in features)
+
+
+def _similar(features: Sequence[Feature], kept: Mapping[str, int]) -> list[list[int]]:
+    """Return the lookbacks in groups, longest first, each at most twice its shortest and within the values `kept`."""
+    groups: list[list[int]] = []
+    for lookback in sorted({feature.lookback for feature in features}, reverse=True):
+        used = {n for each in features if each.lookback == lookback for n in each.expression.meta.root_names()}
+        longest = groups[-1][0] if groups else 0
+        if lookback < longest <= min(2 * lookback, *(kept.get(name, 0) + 1 for name in used)):
+            groups[-1].append(lookback)
+        else:
+            groups.append([lookback])
+    return groups
+
+
+def _ends(joined: pl.DataFrame, lookback: int, wanted: Sequence[Feature]) -> pl.DataFrame:
+    """Return the instruments, which have at least `lookback` bars, and the features on their last bar."""
+    last = _last_bars(joined, lookback, wanted)
+    counts = np.full(last.height // lookback, lookback, dtype=np.int64)
+    return over_rows(last, counts, wanted).insert_column(0, last[_ID]).gather_every(lookback, lookback - 1)
 
 
 def _carried(joined: pl.DataFrame, feature_set: FeatureSet) -> pl.DataFrame:
     """Return the number of bars and the carried values after the new bars."""
-    state = joined.select("bars", *(each.step.alias(each.name) for each in feature_set.carried))
-    for lookback in sorted({each.lookback for each in feature_set.carried}):
-        starting = [each for each in feature_set.carried if each.lookback == lookback]
+    alone = [each for each in feature_set.carried if each.together is None]
+    state = joined.select("bars", *(each.step.alias(each.name) for each in alone))
+    for kernel in feature_set.state_kernels:
+        bars = joined.select(kernel.bar_columns).hstack(_windows(joined, kernel.inputs, feature_set.recent))
+        state = state.hstack(state_kernels.after_bar(joined, bars, joined["bars"], kernel))
+    for lookback in sorted({each.lookback for each in alone}):
+        starting = [each for each in alone if each.lookback == lookback]
         first = joined.filter(pl.col("bars") == lookback)
         if first.is_empty():
             continue

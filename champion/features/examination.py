@@ -29,9 +29,12 @@ from champion.features.alpha158 import ALPHA158
 from champion.features.per_instrument import FEWEST, per_instrument
 from champion.features.reach import Reach, reach_of
 from champion.features.sets import Feature, FeatureSet
+from champion.features.technical import TECHNICAL
 from champion.features.v1 import V1
 
-_SHIPPED = {id(each): each for each in (*V1.features, *ALPHA158.features)}  # tested against plain loops and TA-Lib
+_SHIPPED = {
+    id(each): each for each in (*V1.features, *ALPHA158.features, *TECHNICAL.features)
+}  # tested against plain loops and TA-Lib
 _MORE = 90  # bars beyond the longest lookback
 _ENDS = 12  # bars at which a window is compared
 _CLOSE_ENOUGH = 1e-9  # relative; the residue of a running sum of decimals is smaller

@@ -74,7 +74,9 @@ def _head(name: str, doc: str) -> dict[str, Any]:
 def _carried(name: str, dtype: pl.DataType) -> dict[str, Any]:
     if isinstance(dtype, pl.List):
         inner = pl.Int64() if dtype.inner == pl.Int64 else pl.Float64()
-        doc = f"The instrument's last values of {name.removeprefix('recent_')}, oldest first."
+        bar_column = name.removeprefix("recent_")
+        doc = f"The instrument's last values of {bar_column}, oldest first."
+        doc = doc if bar_column != name else "Carried values, newest first."
         return {"name": name, "type": {"type": "array", "items": _avro(inner, name)}, "default": [], "doc": doc}
     return {**_nullable(name, dtype), "doc": "Carried value of that name; null until it starts."}
 

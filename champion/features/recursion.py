@@ -5,6 +5,7 @@
    has the start value for a mean (an exponential mean of equal values is this value) and 0 for a sum, so it has no
    nulls.
 3. The exponential mean, or the running sum, of this column is computed per instrument.
+4. The values of a `StateKernel` are computed bar by bar, for all instruments at the same time.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from champion.errors import UsageError
+from champion.features import state_kernels
 from champion.features.sets import Carried, Feature, Kernel
 
 Lengths = npt.NDArray[np.int64]
@@ -75,7 +77,8 @@ def recursive(bars: pl.DataFrame, counts: Lengths, started: pl.DataFrame, featur
     if not features:
         return bars.select()
     shared = {each.name: each for feature in features for each in feature.carried}
-    state = carried(bars, counts, started, list(shared.values()))
+    plain = [each for each in shared.values() if not isinstance(each.dtype, pl.List)]  # no feature is a list
+    state = carried(bars, counts, started, plain)
     values = [each.value.alias(each.name) for each in features if each.value is not None]
     return state.lazy().select(*values).collect()  # lazy evaluation computes common subexpressions once
 
@@ -89,8 +92,11 @@ def carried(bars: pl.DataFrame, counts: Lengths, started: pl.DataFrame, wanted: 
         UsageError: two of them need each other's last value.
     """
     names, runs = {each.name for each in wanted}, _runs(counts)
-    plain = {each.name: each.expression for each in wanted if each.values is None}
+    plain = {each.name: each.expression for each in wanted if each.values is None and each.together is None}
+    together = dict.fromkeys(each.together for each in wanted if each.together is not None)
     columns = bars.select((e if e.meta.is_column() else e.over(_ID)).alias(name) for name, e in plain.items())
+    stepped = (state_kernels.over_histories(bars, counts, kernel, names) for kernel in together)
+    columns = columns.hstack([column for of_kernel in stepped for column in of_kernel])
     pending = [each for each in wanted if each.values is not None]
     while pending:
         ready = [

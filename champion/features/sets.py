@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import polars as pl
 
 from champion.base.counting import quantity
 from champion.errors import UsageError
+from champion.indicators.numeric.recurrence import Recurrence
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 BAR_COLUMNS = ("open", "high", "low", "close", "volume", "turnover", "trades")
@@ -49,6 +51,36 @@ class Kernel:
         return pl.struct(*columns).map_batches(alone, return_dtype=dtype)
 
 
+@dataclass(frozen=True, eq=False)
+class StateKernel:
+    """Advance several carried values of all instruments together, one bar at a time, by a `recurrence`.
+
+    Besides bar columns the recurrence reads the windows `inputs`; `dtypes` has the type of each carried value.
+
+    >>> import numpy as np
+    >>> top = Recurrence(("top",), ("high",), lambda state, bar: {"top": np.fmax(state["top"], bar["high"])})
+    >>> StateKernel(top, {"top": pl.Float64()}).carried[0].name
+    'top'
+    """
+
+    recurrence: Recurrence
+    dtypes: Mapping[str, pl.DataType]
+    inputs: tuple[Feature, ...] = ()
+
+    @property
+    def bar_columns(self) -> list[str]:
+        """The bar columns that the recurrence reads, without those of its inputs."""
+        windows = {feature.name for feature in self.inputs}
+        return [name for name in self.recurrence.reads if name not in windows]
+
+    @cached_property
+    def carried(self) -> tuple[Carried, ...]:
+        """The carried values of the recurrence, in its order."""
+        columns = pl.struct(*self.bar_columns)
+        each = self.dtypes.items()
+        return tuple(Carried(name, 1, columns, columns, dtype, together=self) for name, dtype in each)
+
+
 @dataclass(frozen=True)
 class Carried:
     """A value that is carried from bar to bar for each instrument; null before its `lookback`-th bar, never after.
@@ -56,7 +88,8 @@ class Carried:
     `expression` computes it over all bars of the instrument. `step` computes it, bit for bit the same, from the columns
     of one bar and the previous carried values under their names. An exponential `mean` or a running `total` needs only
     the `values` of each bar; its step follows, and whole histories are computed faster. A `kernel` computes the
-    `values` of several carried values together, faster still.
+    `values` of several carried values together, faster still. The values of a `StateKernel` may be null at any bar;
+    their `expression` only names the columns that they depend on.
 
     >>> shares = Carried.total("shares", 1, pl.col("volume").cum_sum(), pl.col("volume"))
     >>> shares.lookback, shares.dtype
@@ -75,6 +108,7 @@ class Carried:
     values: pl.Expr | None = field(default=None, repr=False, compare=False)
     alpha: float | None = None
     kernel: Kernel | None = field(default=None, repr=False, compare=False)
+    together: StateKernel | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def mean(cls, name: str, lookback: int, expression: pl.Expr, values: pl.Expr, alpha: float) -> Carried:
@@ -136,8 +170,8 @@ class FeatureSet:
     >>> own = FeatureSet("own_gaps", "gaps1", (gap,))
     >>> own.contract, own.state_contract, own.lookback, own.columns, own.bar_columns
     ('features_own_gaps', 'features_own_gaps_state', 2, ['gap'], ['open', 'close'])
-    >>> own.carried, own.advances, own.recent
-    ((), True, {'open': 1, 'close': 1})
+    >>> own.carried, own.state_kernels, own.advances, own.recent
+    ((), [], True, {'open': 1, 'close': 1})
     """
 
     name: str
@@ -194,6 +228,11 @@ class FeatureSet:
         return tuple({each.name: each for feature in self.features for each in feature.carried}.values())
 
     @property
+    def state_kernels(self) -> list[StateKernel]:
+        """The kernels that advance carried values together, each once."""
+        return list(dict.fromkeys(each.together for each in self.carried if each.together is not None))
+
+    @property
     def advances(self) -> bool:
         """Whether its features can be computed from carried state and one more bar."""
         return all(feature.carried for feature in self.features if feature.recursive)
@@ -203,6 +242,7 @@ class FeatureSet:
         """Number of earlier values of each bar column that its windows and the starts of carried values need."""
         counts: dict[str, int] = {}
         windows: list[Feature | Carried] = [feature for feature in self.features if not feature.recursive]
+        windows += [feature for kernel in self.state_kernels for feature in kernel.inputs]
         for each in (*windows, *self.carried):
             for name in each.expression.meta.root_names():
                 counts[name] = max(counts.get(name, 0), each.lookback - 1)

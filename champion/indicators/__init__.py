@@ -1,7 +1,8 @@
 """Technical indicators as expressions: each takes columns of one instrument in session order and returns one column.
 
 Names, scales and warm-up rows follow the textbooks and TA-Lib; name the result (`rsi_14=rsi(...)` or `.alias`). The
-caller groups by instrument: see `champion.features`. `cross_section` compares the instruments of one session.
+caller groups by instrument: see `champion.features`. `candles` has candlestick patterns, `charts` swings, levels and
+trends; `cross_section` compares the instruments of one session.
 
 Bars have no nulls (`bars.check_bars`), but indicators may be chained (`ema(rsi(close, 14), 9)`) or take a column that
 starts late. A warm-up counts known values, so it starts with the first value that is not null. An indicator over a
@@ -15,7 +16,7 @@ null, and if it uses changes also on the next; then it continues from its state.
 [None, 102.0, 103.5, 104.0]
 """
 
-from champion.indicators import cross_section
+from champion.indicators import candles, charts, cross_section
 from champion.indicators.channels import (
     donchian_lower,
     donchian_middle,
@@ -65,13 +66,14 @@ from champion.indicators.volume import (
 
 __all__ = [
     "PRICE_UNIT", "RETURN_UNIT", "accumulation_distribution", "adx", "aroon_down", "aroon_oscillator", "aroon_up",
-    "atr", "beta", "bollinger", "bollinger_lower", "bollinger_middle", "bollinger_upper", "bollinger_width", "cci",
-    "chaikin_money_flow", "chaikin_oscillator", "cmo", "correlation", "cross_section", "dema", "donchian_lower",
-    "donchian_middle", "donchian_upper", "ema", "force_index", "garman_klass", "kama", "keltner_lower",
-    "keltner_middle", "keltner_upper", "log_return", "macd", "macd_histogram", "macd_signal", "mfi", "minus_di", "mom",
-    "natr", "obv", "parabolic_sar", "parkinson", "plus_di", "ppo", "realised_volatility", "roc", "rogers_satchell",
-    "rolling_rank", "rolling_zscore", "rsi", "simple_return", "slow_stochastic", "sma", "standard_deviation",
-    "stochastic_d", "stochastic_fast_d", "stochastic_fast_k", "stochastic_k", "stochastic_rsi_d", "stochastic_rsi_k",
-    "tema", "trix", "true_range", "ultimate_oscillator", "volume_ma", "vwap", "williams_r", "wma", "yang_zhang",
+    "atr", "beta", "bollinger", "bollinger_lower", "bollinger_middle", "bollinger_upper", "bollinger_width",
+    "candles", "cci", "chaikin_money_flow", "chaikin_oscillator", "charts", "cmo", "correlation", "cross_section",
+    "dema", "donchian_lower", "donchian_middle", "donchian_upper", "ema", "force_index", "garman_klass", "kama",
+    "keltner_lower", "keltner_middle", "keltner_upper", "log_return", "macd", "macd_histogram", "macd_signal",
+    "mfi", "minus_di", "mom", "natr", "obv", "parabolic_sar", "parkinson", "plus_di", "ppo", "realised_volatility",
+    "roc", "rogers_satchell", "rolling_rank", "rolling_zscore", "rsi", "simple_return", "slow_stochastic", "sma",
+    "standard_deviation", "stochastic_d", "stochastic_fast_d", "stochastic_fast_k", "stochastic_k",
+    "stochastic_rsi_d", "stochastic_rsi_k", "tema", "trix", "true_range", "ultimate_oscillator", "volume_ma",
+    "vwap", "williams_r", "wma", "yang_zhang",
 ]  # fmt: skip
 __dir__ = __all__.copy

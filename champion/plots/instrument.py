@@ -39,7 +39,7 @@ def candles(bars: pl.DataFrame, *lines: str) -> Figure:
     bars = bars.sort("trade_date")
     figure, (upper, lower) = style.panels((9.5, 5.6), nrows=2, sharex=True, height_ratios=[3, 1])
     places = style.sessions_axis(upper, bars["trade_date"].to_list())
-    _draw_candles(upper, places, bars)
+    draw_candles(upper, places, bars)
     for name, color in zip(lines, _LINES, strict=False):
         style.line(upper, places, bars[name].cast(pl.Float64).to_numpy(), color, label=name, linewidth=1.3)
     if lines:
@@ -80,7 +80,8 @@ def delivered(bars: pl.DataFrame) -> Figure:
     return figure
 
 
-def _draw_candles(ax: Axes, places: style.Values, bars: pl.DataFrame) -> None:
+def draw_candles(ax: Axes, places: style.Values, bars: pl.DataFrame) -> None:
+    """Draw a candle at each place: blue if the close is at or above the open, else vermilion."""
     opens, high, low, closes = (bars[name].to_numpy() for name in ("open", "high", "low", "close"))
     rose = closes >= opens
     least = (high.max() - low.min()) / 400  # keeps a doji visible

@@ -44,6 +44,7 @@ def test_years_of_tables_follow_from_their_layers() -> None:
         "quality_findings": 5,
         "features_equity_indicators": 3,
         "features_equity_alpha158": 3,
+        "features_equity_technical": 3,
     }
     assert {name: years.get(name) for name in expected} == expected
     assert years.keys().isdisjoint({datasets.PREDICTIONS, datasets.FACTORS, *datasets.PUBLISHED_LISTS})

@@ -27,6 +27,7 @@ from warehouse_rows import (
     PREDICTIONS,
     RAW,
     TABLES,
+    TECHNICAL,
     normalized,
 )
 
@@ -50,7 +51,7 @@ def test_table_has_the_columns_types_and_order_of_its_contract(loaded: Settings,
     assert list(found.items())[: len(contract)] == list(contract.items())
     extra = columns[len(contract) :]
     assert extra.filter(pl.col("default_kind") != "DEFAULT").is_empty()
-    assert extra["name"].to_list() == (["computed_at"] if name in {FEATURES, ALPHA158} else [])
+    assert extra["name"].to_list() == (["computed_at"] if name in {FEATURES, ALPHA158, TECHNICAL} else [])
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -90,7 +91,7 @@ def test_partitions_order_and_indices_follow_the_specification(loaded: Settings)
     assert found[RAW] == ("MergeTree", "toYear(TradDt)", "TckrSymb, TradDt, event_time")
     assert found[NORMALIZED] == ("ReplacingMergeTree", "toYear(trade_date)", "symbol, trade_date, instrument_id")
     assert found[FEATURES] == ("MergeTree", "toYear(trade_date)", "symbol, trade_date, feature_timestamp")
-    assert found[ALPHA158] == found[FEATURES]
+    assert found[ALPHA158] == found[TECHNICAL] == found[FEATURES]
     assert found[DELIVERY] == ("ReplacingMergeTree", "toYear(trade_date)", "symbol, trade_date, instrument_id")
     assert found[INDEX] == ("ReplacingMergeTree", "toYear(trade_date)", "index_id, trade_date")
     assert found[ACTIONS][1:] == ("toYYYYMM(list_date)", "list_date, instrument_id, ex_date, kind")
@@ -99,8 +100,9 @@ def test_partitions_order_and_indices_follow_the_specification(loaded: Settings)
     assert found[FACTORS][1:] == ("toYYYYMM(list_date)", "list_date, instrument_id, ex_date, kind")
     assert found[FINDINGS] == ("MergeTree", "toYYYYMM(session)", "session, gate, instrument_id")
     indices = warehouse.sql(loaded, "select table, name, type from system.data_skipping_indices order by name, table")
+    by_instrument = (ALPHA158, FEATURES, TECHNICAL, DELIVERY, NORMALIZED, PREDICTIONS)
     assert indices.rows() == [
-        *((table, "idx_instrument", "minmax") for table in (ALPHA158, FEATURES, DELIVERY, NORMALIZED, PREDICTIONS)),
+        *((table, "idx_instrument", "minmax") for table in by_instrument),
         (RAW, "idx_isin", "bloom_filter"),
         (NORMALIZED, "idx_isin_norm", "bloom_filter"),
         (NORMALIZED, "idx_volume", "minmax"),
