@@ -64,6 +64,20 @@ MEMBERS_SCHEMA = {
     "until_after": pl.Date(),
     "member": pl.String(),
 }
+SET_ASIDE_SCHEMA = {
+    "index_name": pl.String(),
+    "list_date": pl.Date(),
+    "reason": pl.String(),
+    "content_before": pl.Date(),
+}
+_REFUSED = {
+    "index_name": pl.String(),
+    "effective": pl.Date(),
+    "member": pl.String(),
+    "joins": pl.Boolean(),
+    "basis": pl.String(),
+    "reason": pl.String(),
+}
 _SHOWN = 12
 
 
@@ -72,8 +86,8 @@ class Membership:
     """The members of all indices, and the dates for which they are known.
 
     `members` has a row per index, security and period with one symbol and ISIN (see `memberships`); `covered` the first
-    and last covered date by index; `set_aside` (index_name, list_date, reason) the stale lists; `contradictions`
-    (index_name, effective, member, joins, basis, reason) the changes that were not applied.
+    and last covered date by index; `set_aside` (index_name, list_date, reason, content_before) the stale lists;
+    `contradictions` (index_name, effective, member, joins, basis, reason) the changes that were not applied.
     """
 
     members: pl.DataFrame
@@ -144,25 +158,23 @@ def memberships(
     lists, changes = identify(lists, changes, history or SymbolHistory())
     identities, everyone = _identities(lists, changes), frozenset(lists["member"].unique())
     rows: list[tuple[object, ...]] = []
-    aside: list[tuple[str, date, str]] = []
+    aside: list[tuple[object, ...]] = []
     refused: list[tuple[object, ...]] = []
     covered = {}
     for index, one in _evidence(lists, changes):
         one.lists, stale = set_aside_stale(one.lists, one.events, one.complete, everyone)
-        aside += [(index, day, reason) for day, reason in stale.items()]
+        aside += [(index, day, each.reason, each.content_before) for day, each in stale.items()]
         if not one.lists:
             continue
         _derive(one)
         covered[index] = _covered(one)
         rows += [(index, *row) for row in _periods(one, identities, covered[index][0])]
         refused += [(index, event.day, event.member, event.joins, event.basis, why) for event, why in one.refused]
-    found = dict(zip(("index_name", "list_date", "reason"), (pl.String, pl.Date, pl.String), strict=True))
-    wrong = {"index_name": pl.String, "effective": pl.Date, "member": pl.String, "joins": pl.Boolean}
     return Membership(
         pl.DataFrame(rows, MEMBERS_SCHEMA, orient="row").sort("index_name", "member_from", "symbol", "company"),
         covered,
-        pl.DataFrame(aside, found, orient="row"),
-        pl.DataFrame(refused, {**wrong, "basis": pl.String, "reason": pl.String}, orient="row"),
+        pl.DataFrame(aside, SET_ASIDE_SCHEMA, orient="row"),
+        pl.DataFrame(refused, _REFUSED, orient="row"),
     )
 
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import groupby
+from operator import attrgetter
 
 from champion.base.counting import quantity
 
@@ -34,6 +36,14 @@ class DatedList:
 
 
 @dataclass(frozen=True, slots=True)
+class Stale:
+    """Why a list is set aside; its content is from before `content_before`, null if no dated change shows it."""
+
+    reason: str
+    content_before: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One dated change: the first session of the changed index, who joins or leaves, and the kind of its source."""
 
@@ -45,7 +55,7 @@ class Event:
 
 def set_aside_stale(
     lists: Sequence[DatedList], events: Sequence[Event], complete: Mapping[str, date], known: frozenset[str]
-) -> tuple[list[DatedList], dict[date, str]]:
+) -> tuple[list[DatedList], dict[date, Stale]]:
     """Return the lists that are consistent in order, and the reason for each one that is set aside.
 
     Lists and events are in order of dates. `complete` has the date until which each source of events is complete.
@@ -53,37 +63,40 @@ def set_aside_stale(
 
     >>> sets = [frozenset("abcdefgh"), frozenset("abcdwxyz"), frozenset("abcdefgh")]
     >>> lists = [DatedList(day := date(2024, month, 1), None, day, names) for month, names in enumerate(sets, start=1)]
-    >>> set_aside_stale(lists, [], {}, frozenset())[1]
-    {datetime.date(2024, 3, 1): 'it undoes 8 changes that the list of 2024-02-01 has since 2024-01-01'}
+    >>> [stale.reason for stale in set_aside_stale(lists, [], {}, frozenset())[1].values()]
+    ['it undoes 8 changes that the list of 2024-02-01 has since 2024-01-01']
     """
     kept: list[DatedList] = []
-    aside: dict[date, str] = {}
+    aside: dict[date, Stale] = {}
     for one in lists:
-        if reason := _lacks(one, [event for event in events if event.member in known], complete) or _undoes(one, kept):
-            aside[one.day] = reason
+        if stale := _lacks(one, [event for event in events if event.member in known], complete) or _undoes(one, kept):
+            aside[one.day] = stale
         else:
             kept.append(one)
     return kept, aside
 
 
-def _lacks(one: DatedList, events: Iterable[Event], complete: Mapping[str, date]) -> str:
+def _lacks(one: DatedList, events: Iterable[Event], complete: Mapping[str, date]) -> Stale | None:
     limit = one.day - _SELDOM_TAKEN_BACK
     past = [each for each in events if each.day <= one.day and (each.day > limit or complete[each.basis] >= one.day)]
-    if not past:
-        return ""
-    day = past[-1].day
-    of_day = {event.member: event.joins for event in past if event.day == day}
-    if any(joins == (member in one.members) for member, joins in of_day.items()):
-        return ""
-    return f"it is from before {day}: it has none of the {quantity(len(of_day), 'change')} of that date"
+    before, count, seen = None, 0, set[str]()
+    for day, of_day in groupby(reversed(past), key=attrgetter("day")):
+        last = {event.member: event.joins for event in of_day if event.member not in seen}
+        seen |= last.keys()
+        if not last or any(joins == (member in one.members) for member, joins in last.items()):
+            break
+        before, count = day, count + len(last)
+    if before is None:
+        return None
+    return Stale(f"it is from before {before}: it has none of the {quantity(count, 'change')} since", before)
 
 
-def _undoes(one: DatedList, kept: Sequence[DatedList]) -> str:
+def _undoes(one: DatedList, kept: Sequence[DatedList]) -> Stale | None:
     if len(kept) < 2:  # noqa: PLR2004 - one before, and one before that
-        return ""
+        return None
     *earlier, last = kept
     distance, day = min((len(one.members ^ before.members), before.day) for before in earlier)
     undone = len(one.members ^ last.members) - distance
     if undone < MIN_UNDONE or distance > undone:
-        return ""
-    return f"it undoes {undone} changes that the list of {last.day} has since {day}"
+        return None
+    return Stale(f"it undoes {undone} changes that the list of {last.day} has since {day}", None)
