@@ -61,7 +61,7 @@ def symbols_on(found: pl.DataFrame) -> list[str]:
 
 def history(seed: int) -> tuple[list[set[str]], list[tuple[date, str, bool]]]:
     """Return the true members on 120 days, and each change with its day. A company changes once a day at most."""
-    chance = Random(seed)
+    chance = Random(seed)  # noqa: S311 - no secret
     names = [f"S{number}" for number in range(12)]
     members, true, changes = set(chance.sample(names, 6)), [], []
     for day in range(120):
