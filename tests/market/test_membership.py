@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from champion.errors import UsageError
-from champion.market.identity.symbol_history import SymbolHistory
 from champion.market.reference.membership import CHANGES_SCHEMA, LISTS_SCHEMA, memberships
 
 INDEX = "NIFTY TEST"
@@ -32,6 +31,7 @@ def listed(day: date, symbols: Sequence[str], *, known: date | None = None, as_o
             "as_of_from": as_of,
             "seen_until": day,
             "known_on": known or day,
+            "instrument_id": f"NSE:{symbol}",
             "symbol": symbol,
             "isin": f"ISIN{symbol}",
             "company": f"{symbol} Ltd.",
@@ -45,10 +45,17 @@ def listed(day: date, symbols: Sequence[str], *, known: date | None = None, as_o
 def dated(changes: Changes, basis: str = "press release", complete: date | None = None) -> pl.DataFrame:
     """Return changes by symbol, or by company for the register; a last row says until when they are complete."""
     rows = [
-        (INDEX, day, joins, *((None, f"{symbol} Limited") if basis == "register" else (symbol, None)), basis, day)
+        (
+            INDEX,
+            day,
+            joins,
+            *((None, None, f"{symbol} Limited") if basis == "register" else (f"NSE:{symbol}", symbol, None)),
+            basis,
+            day,
+        )
         for day, symbol, joins in changes
     ]
-    rows += [(INDEX, complete, None, None, None, basis, complete)] if complete else []
+    rows += [(INDEX, complete, None, None, None, None, basis, complete)] if complete else []
     return pl.DataFrame(rows, CHANGES_SCHEMA, orient="row")
 
 
@@ -191,7 +198,7 @@ def test_contradicted_change_ends_the_way_back() -> None:
     changes = [(days(2), "X", True), (days(5), "B", True), (days(5), "Y", True), (days(8), "C", True)]
     found = memberships(listed(days(10), ["A", "B", "C"]), dated(changes, complete=days(10)))
     assert found.covered[INDEX][0] == days(5)  # before it, Y's true exclusion is unknown
-    assert found.contradictions.select("effective", "member").row(0) == (days(5), "symbol Y")
+    assert found.contradictions.select("effective", "member").row(0) == (days(5), "instrument NSE:Y")
     assert symbols_on(found.on(INDEX, days(6))) == ["A", "B"]
 
 
@@ -214,7 +221,7 @@ def test_change_named_by_symbol_and_by_company_is_one() -> None:
 
 
 def test_company_under_a_former_name_is_found() -> None:
-    row = (INDEX, days(5), True, None, "Titan Industries Ltd.", "register", days(5))
+    row = (INDEX, days(5), True, None, None, "Titan Industries Ltd.", "register", days(5))
     register = pl.concat([pl.DataFrame([row], CHANGES_SCHEMA, orient="row"), dated([], "register", complete=days(50))])
     lists = listed(days(40), ["TITAN", "A"]).with_columns(
         company=pl.col("company").replace({"TITAN Ltd.": "Titan Company Ltd."})
@@ -233,12 +240,14 @@ def test_rename_and_new_isin_split_the_period_without_a_change_of_members() -> N
         ("LTI", days(0), days(10), "list", "renamed"),
         ("LTIM", days(10), None, "renamed", None),
     ]
-    history = SymbolHistory(((days(7), "LTI", "LTIM"),))  # the list of renames joins both where the ISIN changed too
-    renamed = memberships(pl.concat(lists), NONE, history=history).members
-    assert renamed.filter(from_basis="between lists").is_empty()
+    # Where the ISIN changed too, the instrument joins both.
+    known = [
+        frame.with_columns(instrument_id=pl.col("instrument_id").replace("NSE:LTIM", "NSE:LTI")) for frame in lists
+    ]
+    assert memberships(pl.concat(known), NONE).members.filter(from_basis="between lists").is_empty()
 
 
-def test_symbol_that_two_lines_of_a_list_share_over_time_joins_nothing() -> None:
+def test_instrument_that_two_lines_of_a_list_share_over_time_joins_nothing() -> None:
     lists = [listed(days(0), ["TATA", "B"]), listed(days(10), ["TATAPV", "TATA", "B"])]
     isins = [{"TATA": "ONE", "B": "ISINB"}, {"TATAPV": "ONE", "TATA": "TWO", "B": "ISINB"}]
     frames = [f.with_columns(isin=pl.col("symbol").replace(names)) for f, names in zip(lists, isins, strict=True)]

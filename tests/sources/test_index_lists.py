@@ -44,14 +44,6 @@ def bank(rows: list[str], header: str = HEADER, ending: str = "\n") -> bytes:
     return (header + "".join(rows)).replace("\n", ending).encode()
 
 
-@pytest.fixture(scope="session")
-def products(nse: Path) -> Path:
-    folder = nse.parent / "nse_products"
-    if not folder.is_dir():
-        pytest.skip("no real index lists: they are expected in nse_products, beside the mirror of the archive")
-    return folder
-
-
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 @pytest.mark.parametrize("has_last_newline", [True, False])
 def test_list_is_read_with_either_line_ending(ending: str, has_last_newline: bool) -> None:
@@ -115,9 +107,9 @@ def test_index_names_are_unique_and_canonical() -> None:
     assert canonical_index("Nifty Free Float Smallcap 100") == "NIFTY SMALLCAP 100"
 
 
-def test_every_real_list_is_read_or_refused_with_its_reason(products: Path) -> None:
+def test_every_real_list_is_read_or_refused_with_its_reason(nse_products: Path) -> None:
     refused = {}
-    lists = sorted((products / "content/indices/snapshots").glob("*/*.csv"))
+    lists = sorted((nse_products / "content/indices/snapshots").glob("*/*.csv"))
     for path in lists:
         try:
             rows = parse_index_list(path.name, path.read_bytes())
@@ -136,8 +128,8 @@ def test_every_real_list_is_read_or_refused_with_its_reason(products: Path) -> N
     }
 
 
-def test_pages_and_workbooks_served_as_lists_are_refused(products: Path) -> None:
-    files = sorted((products / "edge_cases").glob("*_served_as_*"))
+def test_pages_and_workbooks_served_as_lists_are_refused(nse_products: Path) -> None:
+    files = sorted((nse_products / "edge_cases").glob("*_served_as_*"))
     assert len(files) == 4
     for path in files:
         with pytest.raises(FormatError, match=r"expected CSV text, found an (HTML page|Excel workbook)"):
@@ -221,8 +213,8 @@ def test_serial_dates_are_whole_days_of_this_era() -> None:
     assert [serial_date(text) for text in ("0", "44043.5", "x", "1e9", "nan", "")] == [None] * 6
 
 
-def test_real_register_has_the_counted_rows(products: Path) -> None:
-    content = (products / "content/indices/IndexInclExcl.xlsx").read_bytes()
+def test_real_register_has_the_counted_rows(nse_products: Path) -> None:
+    content = (nse_products / "content/indices/IndexInclExcl.xlsx").read_bytes()
     cells = [row for row in read_rows("IndexInclExcl.xlsx", content) if row.number > 1]
     texts = sum("-" in row.cells["B"] for row in cells)
     assert (texts, len(cells) - texts) == (3546, 5593)  # counted in the folder's README
@@ -266,8 +258,8 @@ def test_wrong_change_is_refused(line: str, message: str) -> None:
         parse_changes("index_changes.csv", f"{CHANGES}{line}\n".encode())
 
 
-def test_real_press_releases_are_read(products: Path) -> None:
-    header, *rows = (products / "facts/nifty50_changes.csv").read_text().splitlines()
+def test_real_press_releases_are_read(nse_products: Path) -> None:
+    header, *rows = (nse_products / "facts/nifty50_changes.csv").read_text().splitlines()
     assert header == "effective,out,in,press_release,confirmed_by_snapshots"
     changes = parse_changes("index_changes.csv", (CHANGES + "".join(f"NIFTY 50,{row}\n" for row in rows)).encode())
     by_change = dict(changes.group_by("change").len().iter_rows())
@@ -306,8 +298,8 @@ def test_wrong_weights_are_refused(content: str, message: str) -> None:
         parse_weights("nifty50_mcwb.csv", content.encode())
 
 
-def test_real_weights_have_fifty_securities_that_add_up(products: Path) -> None:
-    for path in sorted((products / "content/indices").glob("mcwb_*.zip")):
+def test_real_weights_have_fifty_securities_that_add_up(nse_products: Path) -> None:
+    for path in sorted((nse_products / "content/indices").glob("mcwb_*.zip")):
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
                 rows = parse_weights(name, archive.read(name))

@@ -1,8 +1,8 @@
 """Identify the securities of index lists, and find them under the names and symbols of changes.
 
-1. Lines of lists with one ISIN, or with one symbol, are one security: a split changes the ISIN, a rename the symbol.
-   A symbol that would join two lines of one list is not used.
-2. A change with a symbol is of the security that has this symbol in a list; renames come from the symbol history.
+1. Lines of lists with one ISIN, or of one instrument, are one security: a split changes the ISIN, and an instrument
+   keeps its id across renames. An instrument that would join two lines of one list is not used.
+2. A change with a symbol is of the security that is its instrument in a list.
 3. A change with a company's name only (the register) is of the security with this name in the list nearest in time.
    `company_names.csv` leads from former names to present ones. A name that no list has stays a security of its own,
    without symbol and ISIN.
@@ -21,8 +21,6 @@ from functools import cache
 from pathlib import Path
 
 import polars as pl
-
-from champion.market.identity.symbol_history import SymbolHistory
 
 _NOISE = re.compile(r"[^a-z0-9&]+")
 
@@ -49,13 +47,13 @@ def present_names() -> dict[str, str]:
         return {plain_name(row["former"]): plain_name(row["present"]) for row in csv.DictReader(stream)}
 
 
-def identify(lists: pl.DataFrame, changes: pl.DataFrame, history: SymbolHistory) -> tuple[pl.DataFrame, pl.DataFrame]:
+def identify(lists: pl.DataFrame, changes: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return both frames with a column `member`: equal for lines and changes of one security.
 
-    `lists` needs index_name, list_date, symbol, isin and company, `changes` effective, symbol and company.
+    `lists` needs index_name, list_date, instrument_id, isin and company, `changes` index_name, effective, joins,
+    instrument_id, symbol and company.
     """
-    rows = lists.select("list_date", "symbol", "isin").rows()
-    links = [(f"isin {isin}", f"symbol {history.name(symbol, day)}") for day, symbol, isin in rows]
+    links = [(f"isin {isin}", f"instrument {name}") for isin, name in lists.select("isin", "instrument_id").rows()]
     groups = _Groups(links)
     found = [groups.of(isin) for isin, _ in links]
     together = Counter(zip(*(lists[column].to_list() for column in ("index_name", "list_date")), found, strict=True))
@@ -67,8 +65,8 @@ def identify(lists: pl.DataFrame, changes: pl.DataFrame, history: SymbolHistory)
     for day, company, member in zip(lists["list_date"], lists["company"], found, strict=True):
         by_name[plain_name(company)].append((day, member))
     named = [
-        groups.of(f"symbol {history.name(symbol, day)}") if symbol else _nearest(by_name, present, company, day)
-        for day, symbol, company in changes.select("effective", "symbol", "company").rows()
+        groups.of(f"instrument {name}") if name else _nearest(by_name, present, company, day)
+        for day, name, company in changes.select("effective", "instrument_id", "company").rows()
     ]
     identified = changes.with_columns(pl.Series("member", named, pl.String))
     return lists.with_columns(pl.Series("member", found, pl.String)), _linked(identified)

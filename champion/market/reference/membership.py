@@ -24,7 +24,6 @@ from typing import NamedTuple
 import polars as pl
 
 from champion.errors import UsageError
-from champion.market.identity.symbol_history import SymbolHistory
 from champion.market.reference.index_identity import identify
 from champion.market.reference.stale_lists import DatedList, Event, set_aside_stale
 
@@ -37,6 +36,7 @@ LISTS_SCHEMA = {
     "as_of_from": pl.Date(),
     "seen_until": pl.Date(),
     "known_on": pl.Date(),
+    "instrument_id": pl.String(),
     "symbol": pl.String(),
     "isin": pl.String(),
     "company": pl.String(),
@@ -46,6 +46,7 @@ CHANGES_SCHEMA = {
     "index_name": pl.String(),
     "effective": pl.Date(),
     "joins": pl.Boolean(),
+    "instrument_id": pl.String(),
     "symbol": pl.String(),
     "company": pl.String(),
     "basis": pl.String(),
@@ -53,9 +54,11 @@ CHANGES_SCHEMA = {
 }
 MEMBERS_SCHEMA = {
     "index_name": pl.String(),
+    "instrument_id": pl.String(),
     "symbol": pl.String(),
     "isin": pl.String(),
     "company": pl.String(),
+    "seen_on": pl.Date(),
     "member_from": pl.Date(),
     "member_until": pl.Date(),
     "from_basis": pl.String(),
@@ -129,19 +132,18 @@ class _Index:
     refused: list[tuple[Event, str]] = field(default_factory=list)
 
 
-def memberships(
-    lists: pl.DataFrame, changes: pl.DataFrame, *, known: date | None = None, history: SymbolHistory | None = None
-) -> Membership:
+def memberships(lists: pl.DataFrame, changes: pl.DataFrame, *, known: date | None = None) -> Membership:
     """Return the members of every index with a list.
 
     `lists` has `LISTS_SCHEMA`: a line per security, index and list; `list_date` is an upper bound of the date that the
     list describes, `as_of_from` a lower bound (null if unknown), `seen_until` the last date on which the provider still
     served it. `changes` has `CHANGES_SCHEMA`; a row without `joins` says that its source is complete until its date.
-    `known` leaves out what became known after that date. `history` gives the renames of symbols.
+    `known` leaves out what became known after that date.
 
-    In the result, `member_from` is the first date as a member and `member_until` the first date after; null if the
-    security is still a member. `from_basis` is the evidence: `list` (a member on the first covered date, and perhaps
-    earlier), `register`, `press release`, `between lists`, or `renamed` (a new symbol or ISIN of the same member).
+    In the result, symbol, ISIN and company are those of the list or change of `seen_on`. `member_from` is the first
+    date as a member and `member_until` the first date after; null if the security is still a member. `from_basis` is
+    the evidence: `list` (a member on the first covered date, and perhaps earlier), `register`, `press release`,
+    `between lists`, or `renamed` (a new symbol or ISIN of the same member).
     `from_after` is null for an exact date; otherwise the change happened after this date and not after `member_from`.
     For changes between lists it is null too if nothing bounds the older list. `until_basis` and `until_after` are the
     same for the end.
@@ -155,7 +157,7 @@ def memberships(
     lists = lists.filter(~pl.col("is_dummy"))
     if lists.is_empty():
         raise UsageError(f"no index list is known{f' on {known}' if known else ''}: load lists with `champion lists`")
-    lists, changes = identify(lists, changes, history or SymbolHistory())
+    lists, changes = identify(lists, changes)
     identities, everyone = _identities(lists, changes), frozenset(lists["member"].unique())
     rows: list[tuple[object, ...]] = []
     aside: list[tuple[object, ...]] = []
@@ -176,6 +178,28 @@ def memberships(
         pl.DataFrame(aside, SET_ASIDE_SCHEMA, orient="row"),
         pl.DataFrame(refused, _REFUSED, orient="row"),
     )
+
+
+def stored(rows: pl.DataFrame) -> Membership:
+    """Return the members that the lake holds (contract normalized_index_members), without what was set aside."""
+    spans = rows.select("index_name", "covered_from", "covered_until").unique().sort("index_name").rows()
+    nothing = pl.DataFrame(schema=SET_ASIDE_SCHEMA), pl.DataFrame(schema=_REFUSED)
+    return Membership(rows, {index: (first, last) for index, first, last in spans}, *nothing)
+
+
+def within(rows: pl.DataFrame, periods: pl.DataFrame, first: str, until: str) -> pl.DataFrame:
+    """Return the rows (instrument_id, trade_date) whose instrument has a period, from `first` on, that holds the date.
+
+    >>> day = date(2024, 1, 15)
+    >>> rows = pl.DataFrame({"instrument_id": ["A", "B"], "trade_date": [day, day]})
+    >>> periods = pl.DataFrame({"instrument_id": ["A", "B"], "since": [day, day], "until": [None, day]})
+    >>> within(rows, periods, "since", "until")["instrument_id"].to_list()
+    ['A']
+    """
+    inside = (pl.col("trade_date") >= pl.col(first)) & (pl.col("trade_date") < pl.col(until).fill_null(date.max))
+    known = periods.select("instrument_id", first, until).drop_nulls("instrument_id")
+    pairs = rows.select("instrument_id", "trade_date").join(known, on="instrument_id").filter(inside)
+    return rows.join(pairs, on=["instrument_id", "trade_date"], how="semi", maintain_order="left")
 
 
 def require_covered(covered: Mapping[str, tuple[date, date]], index: str, first: date, last: date) -> None:
@@ -300,16 +324,18 @@ def _covered(one: _Index) -> tuple[date, date]:
 
 def _identities(lists: pl.DataFrame, changes: pl.DataFrame) -> dict[str, list[tuple[date, tuple[str | None, ...]]]]:
     """Return, for each security, the dates from which it has a symbol, ISIN and name, in order."""
-    columns = ["member", "list_date", "symbol", "isin", "company"]
+    columns = ["member", "list_date", "instrument_id", "symbol", "isin", "company"]
     found: dict[str, list[tuple[date, tuple[str | None, ...]]]] = {}
     ordered = lists.select(columns).unique(["member", "list_date"], keep="first").sort("member", "list_date")
-    for member, day, symbol, isin, company in ordered.iter_rows():
+    for member, day, instrument, symbol, isin, company in ordered.iter_rows():
         known = found.setdefault(member, [])
-        if not known or known[-1][1][:2] != (symbol, isin):
-            known.append((day, (symbol, isin, company)))
-    for member, day, symbol, company in changes.select("member", "effective", "symbol", "company").iter_rows():
-        if member is not None and member not in found:
-            found[member] = [(day, (symbol, None, company))]
+        if not known or known[-1][1][1:3] != (symbol, isin):
+            known.append((day, (instrument, symbol, isin, company)))
+    others = changes.filter(pl.col("joins").is_not_null()).sort(pl.col("symbol").is_null(), maintain_order=True)
+    columns = ["member", "effective", "instrument_id", "symbol", "company"]
+    for member, day, instrument, symbol, company in others.select(columns).iter_rows():
+        if member not in found:  # in no list: a change with a symbol says more than one with a name
+            found[member] = [(day, (instrument, symbol, None, company))]
     return found
 
 
@@ -331,12 +357,12 @@ def _split(
     first: _Step, end: _Step | None, known: Sequence[tuple[date, tuple[str | None, ...]]]
 ) -> Iterator[tuple[object, ...]]:
     inside = [(day, identity) for day, identity in known[1:] if first.day < day and (end is None or day < end.day)]
-    at_start = [identity for day, identity in known if day <= first.day][-1:] or [known[0][1]]
+    at_start = [each for each in known if each[0] <= first.day][-1:] or [known[0]]
     edges: list[tuple[date | None, str | None, date | None]] = [(first.day, first.basis, first.after)]
     edges += [(day, RENAMED, None) for day, _ in inside]
     edges.append((end.day, end.basis, end.after) if end else (None, None, None))
-    for place, identity in enumerate([*at_start, *(identity for _, identity in inside)]):
+    for place, (seen_on, identity) in enumerate([*at_start, *inside]):
         since, until = edges[place], edges[place + 1]
         if since[0] == until[0]:
             continue  # it left on the first covered date
-        yield *identity, since[0], until[0], since[1], since[2], until[1], until[2], first.member
+        yield *identity, seen_on, since[0], until[0], since[1], since[2], until[1], until[2], first.member

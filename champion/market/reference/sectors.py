@@ -8,20 +8,21 @@ sector: its sector is `Unknown`, a group of its own.
 from __future__ import annotations
 
 import csv
+from collections.abc import Collection
 from datetime import date
 from functools import cache
 from pathlib import Path
 
 import polars as pl
 
-from champion.errors import FormatError
-from champion.market.identity.symbol_history import SymbolHistory
+from champion.errors import FormatError, UsageError
 from champion.market.reference.index_identity import identify
-from champion.market.reference.membership import CHANGES_SCHEMA
+from champion.market.reference.membership import CHANGES_SCHEMA, within
 
 VERSION = "1"  # raise it when the meaning of the output or the map changes: stored sectors are then derived again
 UNKNOWN = "Unknown"
 SECTORS_SCHEMA = {
+    "instrument_id": pl.String(),
     "symbol": pl.String(),
     "isin": pl.String(),
     "company": pl.String(),
@@ -68,7 +69,6 @@ def industry_periods(
     set_aside: pl.DataFrame | None = None,
     *,
     known: date | None = None,
-    history: SymbolHistory | None = None,
 ) -> pl.DataFrame:
     """Return a row per company and period with one industry, symbol and ISIN; columns of `SECTORS_SCHEMA`.
 
@@ -88,7 +88,7 @@ def industry_periods(
         rows = rows.with_columns(list_date=pl.min_horizontal("list_date", before))
     if known is not None:
         rows = rows.filter(pl.col("known_on") <= known)
-    rows, _ = identify(rows, pl.DataFrame(schema=CHANGES_SCHEMA), history or SymbolHistory())
+    rows, _ = identify(rows, pl.DataFrame(schema=CHANGES_SCHEMA))
     scheme, sector = ({industry: both[place] for industry, both in sector_map().items()} for place in (0, 1))
     industry = pl.col("industry")
     ordered = rows.sort("member", "list_date", "index_name").unique(["member", "list_date"], maintain_order=True)
@@ -105,6 +105,35 @@ def industry_periods(
         .select(list(SECTORS_SCHEMA))
         .sort("symbol", "sector_from")
     )
+
+
+def require_sectors(wanted: Collection[str]) -> None:
+    """Do nothing if all names are sectors or `Unknown`.
+
+    Raises:
+        UsageError: one is not; the message lists the sectors.
+    """
+    known = [*sectors(), UNKNOWN]
+    if wrong := sorted(set(wanted) - set(known)):
+        raise UsageError(f"no sector is called {', '.join(map(repr, wrong))}; there are {', '.join(known)}")
+
+
+def of_sectors(rows: pl.DataFrame, periods: pl.DataFrame, wanted: Collection[str]) -> pl.DataFrame:
+    """Return the rows (instrument_id, trade_date) of instruments in one of the sectors on their date.
+
+    `Unknown` is the group of instruments that were in no list by then.
+
+    Raises:
+        UsageError: there is no such sector.
+    """
+    require_sectors(wanted)
+    named = periods.filter(pl.col("sector") != UNKNOWN)
+    chosen = within(rows, named.filter(pl.col("sector").is_in(list(wanted))), "sector_from", "sector_until")
+    if UNKNOWN not in wanted:
+        return chosen
+    key = ["instrument_id", "trade_date"]
+    unknown = rows.join(within(rows, named, "sector_from", "sector_until"), on=key, how="anti")
+    return rows.join(pl.concat([chosen, unknown]), on=key, how="semi", maintain_order="left")
 
 
 def sectors_on(periods: pl.DataFrame, day: date, *, fill_backward: bool = False) -> pl.DataFrame:
