@@ -1,9 +1,9 @@
 """Write the constituents of the simulated indices, as dated copies and as served now, and their press releases.
 
-1. An index holds the largest EQ instruments by turnover. At the end of March and of September the three smallest give
-   way to the three largest outside; a delisted member is replaced on its last session.
-2. Each quarter somebody keeps a copy of the list, up to three weeks old, under the day of keeping. One copy is stale: it
-   is from before the last review. One copy has a line for shares in a demerger.
+1. An index starts with the largest EQ instruments by turnover. At the end of March and of September the three smallest
+   give way to three others; the largest instrument outside replaces a delisted member.
+2. Each quarter somebody keeps a copy of the list, up to three weeks old, under the day of keeping. One copy is stale:
+   it is from before the last review. One copy has a line for shares in a demerger.
 3. Industries are in the old scheme until 2022-03 and in the new one later, as in the real lists.
 4. Press releases name the changes of the Nifty 50 alone; those of the other indices lie between lists.
 
@@ -72,7 +72,7 @@ def _members(
     )
     members = set([place for place in largest if not events.first[place]][:size])
     held = []
-    for number, session in enumerate(sessions):
+    for number in range(len(sessions)):
         listed = [place for place in largest if events.first[place] <= number <= events.last[place]]
         if len(listed) < size + REPLACED:
             return []
