@@ -72,7 +72,9 @@ def members(index: str, day: date | str, known: date | str | None = None) -> pl.
     asked, until = as_date(day), as_date(known)
     found = stored(latest_list(lake(), INDEX_MEMBERS)) if until is None else memberships(*_evidence(), known=until)
     rows = found.on(canonical_index(index), _required(asked))
-    return _with_symbols(rows, _required(asked)).drop("member", "subject", "list_date", strict=False)
+    columns = ["index_name", "instrument_id", "symbol", "isin", "company", "member_from", "member_until"]
+    evidence_columns = ["from_basis", "from_after", "until_basis", "until_after"]
+    return _with_symbols(rows, _required(asked)).select(*columns, *evidence_columns)
 
 
 def sectors(day: date | str, known: date | str | None = None, *, fill_backward: bool = False) -> pl.DataFrame:

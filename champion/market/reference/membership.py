@@ -308,12 +308,12 @@ def _lower_bound(one: _Index, older: DatedList, newer: DatedList) -> date | None
     and it is assumed to be newer than the date of the list before it. Sources of changes that are complete until later
     would have named the change.
     """
+    bounds = [end for end in one.complete.values() if end < newer.day]
     if older.as_of_from is not None:
-        bounds = [max(older.as_of_from, older.seen_until)]
+        bounds += [day for day in (older.as_of_from, older.seen_until) if day < newer.day]
     else:
-        bounds = [each.day for each in one.lists if each.day < older.day][-1:]
+        bounds += [each.day for each in one.lists if each.day < older.day][-1:]
         bounds += [event.day for event in one.events if event.day <= older.day][-1:]
-    bounds += [end for end in one.complete.values() if end < newer.day]
     return max(bounds, default=None)
 
 
