@@ -335,7 +335,7 @@ def _sectors(archive: Path, lists: pl.DataFrame, found: Membership) -> bool:
     """Print the share of shares and of turnover with a known sector, by year, from one session a quarter."""
     periods = industry_periods(lists, found.set_aside)
     print(
-        "\nsector known on the date, one session a quarter: year, part of shares, of turnover; filled backward, of turnover"
+        "\nsector known on the date, one session a quarter: year, shares, of turnover; filled backward, of turnover"
     )
     for year in range(2019, 2025):
         counts, money, filled = [], [], []
