@@ -334,9 +334,7 @@ def _reason(archive: Path, day: date, symbol: str, isin: str) -> str:
 def _sectors(archive: Path, lists: pl.DataFrame, found: Membership) -> bool:
     """Print the share of shares and of turnover with a known sector, by year, from one session a quarter."""
     periods = industry_periods(lists, found.set_aside)
-    print(
-        "\nsector known on the date, one session a quarter: year, shares, of turnover; filled backward, of turnover"
-    )
+    print("\nsector known on the date, one session a quarter: year, shares, of turnover; filled backward, of turnover")
     for year in range(2019, 2025):
         counts, money, filled = [], [], []
         for month in (2, 5, 8, 11):

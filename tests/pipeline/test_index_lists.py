@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from champion.contracts.datasets import CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBE
 from champion.errors import UsageError
 from champion.lake import Lake
 from champion.market.identity.isin import check_digit
+from champion.market.identity.symbol_history import SymbolHistory
 from champion.modeling.universe import Universe, find
+from champion.pipeline.ingest.reference_lists import kept_lists
 from champion.pipeline.reference import index_lists, membership
 from champion.settings import Settings
 
@@ -77,14 +80,32 @@ def test_malformed_list_is_set_aside_and_the_others_are_loaded(settings: Setting
     assert Lake(settings.lake).sessions(CONSTITUENTS) == [date(2023, 1, 10), date(2024, 1, 10)]
 
 
-def test_current_list_is_confirmed_each_time_and_covers_today(settings: Settings) -> None:
+def test_list_in_a_folder_proves_nothing_about_later_dates(settings: Settings) -> None:
     put(Path(settings.archive), BANK, listing([*NAMES[1:12], NAMES[12]]))
     index_lists.refresh(settings)
     lake, today = Lake(settings.lake), clock.today()
+    assert membership.coverage(lake)["NIFTY BANK"] == (date(2023, 1, 10), today)  # the day of first reading
+    assert lake.scan(INDEX_CHANGES).collect().is_empty()
+    assert lake.scan(CONSTITUENTS, today, today).collect()["as_of_from"].null_count() == 12
+
+
+def test_list_that_the_exchange_serves_unchanged_is_confirmed_once_a_day(settings: Settings) -> None:
+    put(Path(settings.archive), BANK, listing([*NAMES[1:12], NAMES[12]]))
+    index_lists.refresh(settings)
+    lake, today = Lake(settings.lake), clock.today()
+    folders = [settings.staging]
+    kept = [replace(one, origin=f"https://exchange/{BANK}") for one in kept_lists(folders, index_lists.LISTS)]
+    before = today - timedelta(30)
+    served = [replace(one, fetched_at=clock.now() - timedelta(30), session=before) for one in kept]
+    for _ in range(2):
+        one = index_lists._Refresh(lake, SymbolHistory())
+        index_lists._commit_lists(one, [*kept_lists(folders, index_lists.COPIES), *served])
+        index_lists._commit_changes(one, [], {BANK: served[0]})
+        index_lists.derive(lake)
+        rows = lake.scan(INDEX_CHANGES).collect()
+        assert rows.select("change", "effective", "source").rows() == [("none", today, "nse_index_list")]
+    assert lake.scan(CONSTITUENTS, before, before).collect()["as_of_from"].unique().to_list() == [before]
     assert membership.coverage(lake)["NIFTY BANK"] == (date(2023, 1, 10), today)
-    rows = lake.scan(INDEX_CHANGES).collect()
-    assert rows.select("change", "effective", "source").rows() == [("none", today, "nse_index_list")]
-    assert index_lists.refresh(settings).outcome == "already"
 
 
 def test_register_and_press_releases_date_the_change(settings: Settings) -> None:

@@ -32,13 +32,15 @@ _EXCHANGE = "NSE"
 class ListFile:
     """One file of a list: its name, its digest, the time it was first read, and the date under which a copy is dated.
 
-    `dated` is null for the file that the provider serves under one address: its date is that of the first reading.
+    `dated` is null for a file under the address of the current list: its date is that of the first reading. `is_served`
+    says that the exchange served it then, so that it is as of that date; a file in a folder may be older.
     """
 
     name: str
     sha256: str
     fetched_at: datetime
     dated: date | None = None
+    is_served: bool = False
 
     @property
     def list_date(self) -> date:
@@ -59,7 +61,7 @@ def normalize_list(rows: pl.DataFrame, history: SymbolHistory, file: ListFile) -
     known_at = min(file.fetched_at, _end_of(day)) if file.dated else file.fetched_at
     named = rows.with_columns(
         list_date=pl.lit(day),
-        as_of_from=pl.lit(None if file.dated else day, pl.Date),
+        as_of_from=pl.lit(day if file.is_served else None, pl.Date),
         instrument_id=_instruments(pl.col("symbol"), history.names(rows["symbol"], day)),
         sector=pl.col("industry").replace_strict(sector, default=UNKNOWN, return_dtype=pl.String),
         known_at=_moment(known_at),

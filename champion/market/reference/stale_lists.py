@@ -79,7 +79,8 @@ def set_aside_stale(
 def _lacks(one: DatedList, events: Iterable[Event], complete: Mapping[str, date]) -> Stale | None:
     limit = one.day - _SELDOM_TAKEN_BACK
     past = [each for each in events if each.day <= one.day and (each.day > limit or complete[each.basis] >= one.day)]
-    before, count, seen = None, 0, set[str]()
+    before: date | None = None
+    count, seen = 0, set[str]()
     for day, of_day in groupby(reversed(past), key=attrgetter("day")):
         last = {event.member: event.joins for event in of_day if event.member not in seen}
         seen |= last.keys()

@@ -3,7 +3,8 @@
 1. Files are fetched into staging, which keeps every version: the lists under their one address, dated copies of them
    (`content/indices/snapshots/2024-03-20/ind_nifty500list.csv`), the register and the table of press-release changes.
 2. A partition of constituents holds the lists of one date, and one of changes the files first read on one date.
-3. A list that is unchanged since it was first read leaves a confirmation, so that its members are covered until today.
+3. A list that the exchange serves unchanged leaves a confirmation, so that its members are covered until today. A file
+   in a folder proves nothing about today.
 4. Members and sectors are derived from all of them, under the date of the last list.
 
 A file that is malformed is set aside and named in the note; the others are loaded. A missing list stops nothing.
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from hashlib import sha256
 from itertools import groupby
 from operator import attrgetter
@@ -119,7 +120,7 @@ def derive(lake: Lake) -> None:
 
 
 def _fetch(one: _Refresh, where: str, settings: Settings) -> dict[str, Staged]:
-    """Fetch all files into staging; return those served under the address of a current list, by path."""
+    """Fetch all files into staging; return the current lists that the exchange, not a folder, served, by path."""
     staging = settings.staging / "lists" if settings.lists else settings.staging
     served = {}
     with Archive(where, staging, patience=retry_policy(settings)) as archive:
@@ -132,7 +133,7 @@ def _fetch(one: _Refresh, where: str, settings: Settings) -> dict[str, Staged]:
             except FormatError as error:
                 one.refused.append(str(error))
                 continue
-            if staged and path.count("/") == FOLDER.count("/") + 1 and path not in _CHANGE_FILES:
+            if staged and _is_served(staged) and path.count("/") == FOLDER.count("/") + 1 and path not in _CHANGE_FILES:
                 served[path] = staged
     return served
 
@@ -142,7 +143,11 @@ def _file(staged: Staged) -> ListFile:
     dated = None
     with suppress(ValueError):  # the folder of a current list is no date
         dated = date.fromisoformat(folder)
-    return ListFile(staged.name, staged.sha256, staged.fetched_at, dated)
+    return ListFile(staged.name, staged.sha256, staged.fetched_at, dated, dated is None and _is_served(staged))
+
+
+def _is_served(staged: Staged) -> bool:
+    return staged.origin.startswith(("http://", "https://"))
 
 
 def _path(staged: Staged) -> str:
@@ -163,7 +168,7 @@ def _commit_lists(one: _Refresh, copies: Sequence[Staged]) -> None:
         _commit(one, CONSTITUENTS, day, list(latest.values()), inputs, read)
 
 
-def _order(each: tuple[date, str, object, Staged]) -> tuple[date, str, object]:
+def _order(each: tuple[date, str, datetime, Staged]) -> tuple[date, str, datetime]:
     return each[:3]
 
 
