@@ -137,9 +137,7 @@ def _exact(found: Membership, changes: pl.DataFrame) -> bool:
 
 def _leave_one_out(lists: pl.DataFrame, changes: pl.DataFrame, found: Membership) -> bool:
     """Leave out each dated list, and compare the members on its date and the intervals of the changes around it."""
-    print(
-        "\nleave one out: lists, lists rebuilt exactly, wrong members, mean per list; changes, in the stated interval"
-    )
+    print("\nleave one out: lists rebuilt exactly, wrong members, and the changes that the list brackets")
     aside = {(index, day) for index, day, *_ in found.set_aside.rows()}
     holds = True
     for label, dated in (("with dated changes", changes), ("lists alone", changes.clear())):
@@ -147,26 +145,25 @@ def _leave_one_out(lists: pl.DataFrame, changes: pl.DataFrame, found: Membership
         for index in (FIFTY, "NIFTY 100", "NIFTY 200", BROAD):
             days = lists.filter(index_name=index)["list_date"].unique().sort().to_list()
             kept = [day for day in days if (index, day) not in aside]
-            exact = wrong = members = steps = inside = 0
+            exact = wrong = members = inside = unseen = outside = 0
             for day in kept[1:-1]:
                 one = memberships(
                     lists.filter(~((pl.col("index_name") == index) & (pl.col("list_date") == day))), dated
                 )
                 true, rebuilt = (set(each.on(index, day)["member"]) for each in (whole, one))
                 exact, wrong, members = exact + (true == rebuilt), wrong + len(rebuilt - true), members + len(true)
-                known, stated = _steps(whole, index, day), _steps(one, index, None)
-                for member, joins, (after, until) in known:
+                stated = _steps(one, index, None)
+                for member, joins, (after, until) in _steps(whole, index, day):
                     spans = [span for name, is_join, span in stated if (name, is_join) == (member, joins)]
-                    steps += 1
-                    inside += any(
-                        start < (until if after is None else after) + timedelta(1) and until <= end
-                        for start, end in spans
-                    )
-            holds &= inside == steps
-            mean = wrong / max(1, len(kept) - 2)
+                    is_inside = any(start <= (after or until) and until <= end for start, end in spans)
+                    inside, unseen = inside + is_inside, unseen + (not spans)
+                    outside += bool(spans) and not is_inside
+            holds &= outside == 0
+            number = max(0, len(kept) - 2)
             print(
-                f"  {label}, {index}: {max(0, len(kept) - 2)} lists, {exact} exact, {wrong} wrong of {members:,} "
-                f"({mean:.1f} per list); {steps} changes, {inside} in their interval"
+                f"  {label}, {index}: {number} lists, {exact} exact, {wrong} wrong of {members:,} "
+                f"({wrong / number:.1f} per list); changes: {inside} in their interval, {outside} outside, "
+                f"{unseen} that no other list shows"
             )
     return holds & _dated_in_interval(lists, changes)
 
