@@ -155,7 +155,9 @@ def _leave_one_out(lists: pl.DataFrame, changes: pl.DataFrame, found: Membership
                 stated = _steps(one, index, None)
                 for member, joins, (after, until) in _steps(whole, index, day):
                     spans = [span for name, is_join, span in stated if (name, is_join) == (member, joins)]
-                    is_inside = any(start <= (after or until) and until <= end for start, end in spans)
+                    is_inside = any(
+                        (start or after or until) <= (after or until) and until <= end for start, end in spans
+                    )
                     inside, unseen = inside + is_inside, unseen + (not spans)
                     outside += bool(spans) and not is_inside
             holds &= outside == 0
@@ -176,7 +178,7 @@ def _steps(found: Membership, index: str, day: date | None) -> list[tuple[str, b
         ("member_from", "from_basis", "from_after", True),
         ("member_until", "until_basis", "until_after", False),
     ):
-        between = rows.filter((pl.col(basis) == BETWEEN_LISTS) & pl.col(after).is_not_null())
+        between = rows.filter(pl.col(basis) == BETWEEN_LISTS)
         for member, date_, since in between.select("member", at, after).rows():
             if day is None or date_ == day:
                 steps.append((member, joins, (since, date_)))
@@ -196,18 +198,23 @@ def _dated_in_interval(lists: pl.DataFrame, changes: pl.DataFrame) -> bool:
         ]
         start, end = alone.covered[index]
         spans = _steps(alone, index, None)
-        checked = inside = 0
+        inside = unbounded = 0
         missed = []
         for member, joins, day in true:
             near = [span for name, is_join, span in spans if (name, is_join) == (member, joins)]
             if start < day <= end and near:
-                checked += 1
-                hit = any(after < day <= until for after, until in near if after)
+                hit = any((after or start) < day <= until for after, until in near)
                 inside += hit
-                missed += [] if hit else [f"{member} {day} not in {near}"]
-        print(f"  true dates of {index} against lists alone: {checked} changes, {inside} in the stated interval")
-        print(*(f"    {line}" for line in missed[:10]), sep="\n")
-        holds &= checked == inside
+                unbounded += hit and not any(after and after < day <= until for after, until in near)
+                missed += (
+                    [] if hit else [f"{member} {day} not in {[(str(after), str(until)) for after, until in near]}"]
+                )
+        print(
+            f"  true dates of {index} against lists alone: {inside} changes in the stated interval ({unbounded} of them "
+            f"before the second list, without a lower bound), {len(missed)} outside"
+        )
+        print(*(f"    {line}" for line in missed), sep="\n")
+        holds &= not missed
     return holds
 
 
@@ -269,6 +276,8 @@ def _shares(archive: Path, session: date) -> pl.DataFrame | None:
             rows = parse(name, content, session).rows
         except FormatError:  # a stale answer to a holiday
             continue
+        if "ISIN" not in rows.columns:  # in the full report
+            rows = rows.with_columns(ISIN=pl.lit(None, pl.String))
         return rows.filter(pl.col("SctySrs").is_in(EQUITY_SERIES)).select(
             symbol="TckrSymb", isin="ISIN",
             close=pl.col("ClsPric").cast(pl.Float64), turnover=pl.col("TtlTrfVal").cast(pl.Float64, strict=False),

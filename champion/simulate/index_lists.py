@@ -38,7 +38,7 @@ FOLDER = "content/indices"
 REVIEW_MONTHS, REPLACED = (3, 9), 3
 ANNOUNCED_BEFORE = timedelta(28)
 QUARTERS, OLDEST = (1, 4, 7, 10), 21  # months of the copies; days until somebody keeps one
-DUMMY, STALE, STALE_BY = 1, 3, 130  # places of these copies; sessions, so that a review lies between
+DUMMY, STALE, STALE_BY = 1, 3, 150  # places of these copies; sessions, so that a review lies between
 RELEASES = "NIFTY 50"
 
 
