@@ -210,8 +210,8 @@ def _dated_in_interval(lists: pl.DataFrame, changes: pl.DataFrame) -> bool:
                     [] if hit else [f"{member} {day} not in {[(str(after), str(until)) for after, until in near]}"]
                 )
         print(
-            f"  true dates of {index} against lists alone: {inside} changes in the stated interval ({unbounded} of them "
-            f"before the second list, without a lower bound), {len(missed)} outside"
+            f"  true dates of {index} against lists alone: {inside} changes in the stated interval "
+            f"({unbounded} of them before the second list, without a lower bound), {len(missed)} outside"
         )
         print(*(f"    {line}" for line in missed), sep="\n")
         holds &= not missed
