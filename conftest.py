@@ -9,6 +9,7 @@ import pytest
 from warehouse_rows import FRAMES, JANUARY, NORMALIZED, SESSIONS
 
 from champion import contracts, warehouse, workspace
+from champion.contracts.datasets import INDEX_MEMBERS, SECTORS
 from champion.lake import Lake
 from champion.settings import Settings
 from champion.warehouse import adjustment_cache
@@ -26,6 +27,8 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     bars = FRAMES[NORMALIZED]()
     for session in SESSIONS:
         Lake(made.lake).write(NORMALIZED, session, bars.filter(trade_date=session), {"file": str(session)})
+    for name in (INDEX_MEMBERS, SECTORS):
+        Lake(made.lake).write(name, SESSIONS[0], FRAMES[name](), {"sample": name})
     with warehouse.writer(made) as client:
         warehouse.migrate(client)
         warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, bars, "docstrings")

@@ -9,12 +9,19 @@ from typing import Any
 
 import polars as pl
 
-from champion.contracts.datasets import BARS
+from champion.contracts.datasets import BARS, CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
 from champion.errors import LakeError, UsageError
 from champion.lake import Lake
+from champion.market.reference.index_lists import evidence
+from champion.market.reference.membership import memberships, stored
+from champion.market.reference.sectors import industry_periods, sectors_on
 from champion.settings import Settings, read
+from champion.sources.lists.index_list import canonical_index
 
-__all__ = ["as_date", "has_warehouse", "lake", "last_session", "latest", "query", "scan", "settings", "sql"]
+__all__ = [
+    "as_date", "has_warehouse", "lake", "last_session", "latest", "members", "query", "scan", "sectors", "settings",
+    "sql",
+]  # fmt: skip
 __dir__ = __all__.copy
 
 
@@ -47,6 +54,81 @@ def scan(name: str, start: date | str | None = None, end: date | str | None = No
     ('ACME', 116.25)
     """
     return lake().scan(name, as_date(start), as_date(end), in_order=True)
+
+
+def members(index: str, day: date | str, known: date | str | None = None) -> pl.DataFrame:
+    """Return the members of an index on a date, by symbol, with the evidence for the start and end of each membership.
+
+    `known` answers as one could on that date: lists and changes that became known later are left out. `symbol` is the
+    one in the bars of the date, else in the nearest list. `from_after` is null for an exact start; otherwise the
+    security joined after this date and not after `member_from` (champion.market.reference.membership).
+
+    Raises:
+        UsageError: no list of the index covers the date; the message names the covered dates, or the known indices.
+
+    >>> members("NIFTY 50", "2024-01-15").select("symbol", "member_from", "from_basis").row(0)
+    ('ACME', datetime.date(2024, 1, 15), 'list')
+    """
+    asked, until = as_date(day), as_date(known)
+    found = stored(latest_list(lake(), INDEX_MEMBERS)) if until is None else memberships(*_evidence(), known=until)
+    rows = found.on(canonical_index(index), _required(asked))
+    columns = ["index_name", "instrument_id", "symbol", "isin", "company", "member_from", "member_until"]
+    evidence_columns = ["from_basis", "from_after", "until_basis", "until_after"]
+    return _with_symbols(rows, _required(asked)).select(*columns, *evidence_columns)
+
+
+def sectors(day: date | str, known: date | str | None = None, *, fill_backward: bool = False) -> pl.DataFrame:
+    """Return industry and sector of each company on a date, by symbol, and the `basis`: `list`.
+
+    A company without a row was in no index list by then: its sector is unknown. With `fill_backward`, companies that a
+    later list names first have its industry, with basis `later list`: only where knowing the future does no harm.
+
+    Raises:
+        UsageError: there is no list.
+
+    >>> sectors("2024-01-15").select("symbol", "industry", "sector").row(0)
+    ('ACME', 'Fast Moving Consumer Goods', 'Consumer Goods')
+    """
+    asked, until = _required(as_date(day)), as_date(known)
+    if until is None:
+        periods = latest_list(lake(), SECTORS).with_columns(member=pl.col("instrument_id"))
+    else:
+        lists, changes = _evidence()
+        periods = industry_periods(lists, memberships(lists, changes, known=until).set_aside, known=until)
+    columns = ["instrument_id", "symbol", "isin", "company", "industry", "scheme", "sector", "sector_from", "basis"]
+    return _with_symbols(sectors_on(periods, asked, fill_backward=fill_backward), asked).select(columns)
+
+
+def latest_list(workspace_lake: Lake, name: str) -> pl.DataFrame:
+    """Return the rows of a dataset that were derived from index lists last.
+
+    Raises:
+        UsageError: the lake has no index list.
+    """
+    if not (read := workspace_lake.sessions(name)):
+        raise UsageError(
+            "the lake has no index list: put lists into the archive, or into the folder that CHAMPION_LISTS names, and "
+            "run `champion lists refresh`"
+        )
+    return workspace_lake.scan(name, read[-1]).collect()
+
+
+def _evidence() -> tuple[pl.DataFrame, pl.DataFrame]:
+    return evidence(lake().scan(CONSTITUENTS).collect(), lake().scan(INDEX_CHANGES).collect())
+
+
+def _with_symbols(rows: pl.DataFrame, day: date) -> pl.DataFrame:
+    """Return the rows with the symbols in the bars of the last session until `day`, sorted by them."""
+    last = lake().sessions(BARS, end=day)[-1:] or [day]
+    bars = lake().scan(BARS, last[0], last[0]).select("instrument_id", pl.col("symbol").alias("traded"))
+    found = rows.join(bars.unique("instrument_id").collect(), on="instrument_id", how="left")
+    return found.with_columns(symbol=pl.coalesce("traded", "symbol")).drop("traded").sort("symbol", "company")
+
+
+def _required(day: date | None) -> date:
+    if day is None:
+        raise UsageError("which date? Write it as 2024-01-15")
+    return day
 
 
 def sql(text: str, **parameters: Any) -> pl.DataFrame:

@@ -75,7 +75,7 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
     }
     with record_flow("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
         parent = recording.run_id
-        data = notebook_data.NotebookData(register.digests(lake, sessions[-1], feature_set))
+        data = notebook_data.NotebookData(register.digests(lake, sessions[-1], feature_set, universe))
         trained = steps.notebook("training", parameters, data, parent=parent, force=force)
         version = int(trained.values["version"])
         if trained.outcome is Outcome.SKIPPED and evaluate.has_decision(Settings(), version):

@@ -10,11 +10,12 @@ from prefect.logging import get_run_logger
 
 from champion import contracts
 from champion.base.atomic_files import write_bytes
-from champion.errors import ArchiveUnavailable
+from champion.errors import ArchiveError, ArchiveUnavailable
 from champion.lake import Lake, compaction
 from champion.pipeline.ingest import corporate_actions, fetch, symbol_changes, symbol_master
 from champion.pipeline.maintenance import load_warehouse
 from champion.pipeline.models.notebook_data import NotebookData
+from champion.pipeline.reference import index_lists
 from champion.runner import Execution, NotebookRequest, run_notebook
 from champion.services import mlflow
 from champion.settings import Settings
@@ -52,7 +53,9 @@ def fetch_symbol_changes() -> str:
 
 @task(name="fetch_lists", **RETRIES)
 def fetch_lists() -> str:
-    """Load the lists of shares and of corporate actions into the lake; return the outcome of the second.
+    """Load the lists of shares, corporate actions and indices into the lake; return the outcome of the second.
+
+    Missing or malformed index lists stop nothing: a warning names them, and their dates stay uncovered.
 
     Raises:
         ArchiveError: the archive did not answer, or a list is malformed; the lake is unchanged.
@@ -60,6 +63,10 @@ def fetch_lists() -> str:
     settings = Settings()
     shares, actions = symbol_master.refresh(settings), corporate_actions.refresh(settings)
     get_run_logger().info("shares: %s; corporate actions: %s", shares.note, actions.note)
+    try:
+        get_run_logger().info("index lists: %s", index_lists.refresh(settings).note)
+    except ArchiveError as error:
+        get_run_logger().warning("index lists: %s", error)
     return actions.outcome
 
 

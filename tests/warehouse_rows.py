@@ -258,6 +258,8 @@ PARAMETERS: dict[str, dict[str, object]] = {
     "liquidity": {"min_sessions": 2},
     "year_highs": {"session": SESSIONS[1], "min_sessions": 2},
     "adjusted_returns": {"symbol": "ACME"},
+    "index_members": {"index": "NIFTY 50", "session": SESSIONS[0]},
+    "sectors": {"session": SESSIONS[0]},
     "prediction_outcomes": {},
     "predictions_of_session": {"session": SESSIONS[0], "model": "equity_price_predictor"},
 }

@@ -30,7 +30,9 @@ ACTIONS, FACTORS = "normalized_corporate_actions", "normalized_adjustment_factor
 SYMBOLS, CHANGES = "normalized_symbol_master", "normalized_symbol_changes"
 FEATURES, PREDICTIONS = "features_equity_indicators", "predictions_equity_scores"
 FINDINGS, ACCEPTANCES = "quality_findings", "quality_acceptances"
-PUBLISHED_LISTS = (ACTIONS, SYMBOLS, CHANGES)
+CONSTITUENTS, INDEX_CHANGES = "normalized_index_constituents", "normalized_index_changes"
+INDEX_MEMBERS, SECTORS = "normalized_index_members", "normalized_sectors"
+PUBLISHED_LISTS = (ACTIONS, SYMBOLS, CHANGES, CONSTITUENTS, INDEX_CHANGES)
 
 
 def is_list(name: str) -> bool:

@@ -22,6 +22,7 @@ __dir__ = __all__.copy
 
 TURNOVER_WINDOW = 20
 """Bars over which the median turnover is taken."""
+_FROM_LISTS = ("index", "sectors")  # left out of the text if unused, so that the texts of stored models stay the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Universe:
         series: allowed series on the session, such as EQ; empty means every series of company shares.
         min_age: minimum number of calendar days since the instrument's first bar in the lake.
         min_close: minimum unadjusted close in rupees; at lower prices one tick is a large return.
+        index: index of which an instrument must be a member on the session, such as NIFTY 500; empty means none.
+        sectors: allowed sectors on the session, such as Healthcare, or Unknown; empty means all.
 
     >>> Universe(min_turnover=5e6, series=("EQ",)).text
     '{"min_age": 0, "min_close": 0.0, "min_turnover": 5000000.0, "series": ["EQ"]}'
@@ -43,6 +46,8 @@ class Universe:
     series: tuple[str, ...] = ()
     min_age: int = 0
     min_close: float = 0.0
+    index: str = ""
+    sectors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Require finite bounds."""
@@ -56,7 +61,8 @@ class Universe:
         >>> find(UNIVERSES["liquid"].text) == UNIVERSES["liquid"]
         True
         """
-        return json.dumps(asdict(self), sort_keys=True)
+        filters = {name: value for name, value in asdict(self).items() if value or name not in _FROM_LISTS}
+        return json.dumps(filters, sort_keys=True)
 
 
 UNIVERSES: dict[str, Universe] = {
@@ -92,8 +98,7 @@ def find(universe: str | Mapping[str, Any] | Universe) -> Universe:
     known = [field.name for field in fields(Universe)]
     if unknown := sorted(set(filters) - set(known)):
         raise UsageError(f"universe filters {', '.join(unknown)} are not known; there are {', '.join(known)}")
-    if isinstance(filters.get("series"), str):
-        filters = {**filters, "series": [filters["series"]]}
+    filters |= {name: [filters[name]] for name in ("series", "sectors") if isinstance(filters.get(name), str)}
     try:
         return parse_json(Universe, json.dumps(filters))
     except (ValueError, TypeError, RecursionError) as error:
@@ -103,6 +108,7 @@ def find(universe: str | Mapping[str, Any] | Universe) -> Universe:
 def members(bars: pl.DataFrame, universe: Universe, first_bars: pl.DataFrame | None = None) -> pl.DataFrame:
     """Return the instrument_id and trade_date of each bar that is in the universe on its session.
 
+    The filters `index` and `sectors` need lists, not bars: `pipeline.reference.membership.keep` applies them.
     `bars` needs instrument_id, trade_date and turnover, and for their filters series and close (unadjusted).
     `first_bars` (instrument_id, first_bar) gives the first bars of instruments listed before `bars` start.
 

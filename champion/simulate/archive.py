@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from champion.errors import UsageError
-from champion.simulate import calendar, files, indices, lists, market, universe
+from champion.simulate import calendar, files, index_lists, indices, lists, market, universe
 from champion.simulate.actions import Action, settle
 from champion.simulate.changes import Change
 from champion.simulate.events import Events, plan as plan_events
@@ -74,7 +74,7 @@ def publish(
     drawn = {"seed": seed, "signal": float(signal), "corporate_actions": corporate_actions}
     plan = _plan({"instruments": instruments, **span, **drawn})
     dated = [path for session in plan.sessions for path in (*dict(_bhavcopies(session)), *_reports(session))]
-    paths = [*dated, *_lists(plan)]
+    paths = [*dated, *_lists(plan), *_index_lists(plan)]
     marker = claim(root, plan.arguments)
     closes, written = marker.closes, 0
     if not marker.digest or digest(on_disk(root, paths)) != marker.digest:
@@ -163,6 +163,11 @@ def _contents(
     yield master, lists.master(plan.universe, plan.events, plan.sessions)
     yield symbols, lists.symbol_changes(plan.universe, plan.events.changes)
     yield actions, lists.corporate_actions(plan.universe, plan.events, _settle_all(plan, closes))
+    yield from _index_lists(plan).items()
+
+
+def _index_lists(plan: _Plan) -> dict[str, bytes]:
+    return index_lists.index_lists(plan.universe, plan.events, plan.sessions, plan.arguments["seed"])
 
 
 def _settle_all(plan: _Plan, closes: dict[tuple[int, date], int]) -> tuple[Action, ...]:

@@ -31,11 +31,12 @@ _SIGNATURES = {
     b"\x1f\x8b": "a gzip file",
     b"\xd0\xcf\x11\xe0": "an Excel workbook",
 }
-_DAMAGE = (  # raised by zipfile for damaged bytes
+DAMAGE = (  # raised by zipfile for damaged bytes
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
     *(NotImplementedError, RuntimeError, OSError, ValueError),
 )
 _WORKBOOK = (b"[Content_Types].xml", b"xl/")
+_EXPECTED = {".zip": "a zip", ".xlsx": "an Excel workbook"}
 
 
 def lines(name: str, content: bytes) -> pl.Series:
@@ -113,7 +114,7 @@ def check_signature(name: str, content: bytes) -> None:
         FormatError: an HTML error page under a .zip name, a spreadsheet under .csv, an empty file.
     """
     kind = _kind(content)
-    expected = "a zip" if name.lower().endswith(".zip") else ""
+    expected = next((kind for ending, kind in _EXPECTED.items() if name.lower().endswith(ending)), "")
     if not content or kind != expected:
         raise FormatError(
             f"{name}: expected {expected or 'CSV text'}, found {kind or 'text' if content else 'no bytes'}"
@@ -144,7 +145,7 @@ def _only_member(name: str, content: bytes) -> bytes:
             _check_member(name, members[0])
             with archive.open(members[0]) as stream:  # in memory, at most the limit, whatever size it declares
                 found = stream.read(_MAX_TEXT + 1)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise FormatError(f"{name}: not a readable zip ({error}); fetch it again") from error
     return found
 

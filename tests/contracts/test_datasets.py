@@ -50,9 +50,9 @@ def test_years_of_tables_follow_from_their_layers() -> None:
     assert years.keys().isdisjoint({datasets.PREDICTIONS, datasets.FACTORS, *datasets.PUBLISHED_LISTS})
 
 
-def test_published_lists_are_lists_and_factors_are_derived() -> None:
+def test_published_lists_are_lists_and_the_others_are_derived_from_them() -> None:
     lists = {name for name in contracts.names() if datasets.is_list(name)}
-    assert lists == {*datasets.PUBLISHED_LISTS, datasets.FACTORS}
+    assert lists == {*datasets.PUBLISHED_LISTS, datasets.FACTORS, datasets.INDEX_MEMBERS, datasets.SECTORS}
 
 
 def test_publications_fill_datasets_with_contracts() -> None:

@@ -56,7 +56,7 @@ def kept_lists(folders: Sequence[Path], pattern: str) -> Iterator[Staged]:
     `pattern` is a pattern of paths in the archive, as `corporates/CF-CA-equities-*.csv`.
     """
     for folder in folders:
-        for record in sorted(folder.glob(f"{pattern.removesuffix('.csv')}.json")):
+        for record in sorted(folder.glob(Path(pattern).with_suffix(".json").as_posix())):
             for kept in staging_records.read(record):
                 staged = kept.staged(record, date.min)
                 if kept.is_intact(staged.path):

@@ -19,6 +19,7 @@ from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.ingest.corporate_actions import unadjusted_gaps
 from champion.pipeline.ingest.quality import require_passed
 from champion.pipeline.models.model_columns import model_columns
+from champion.pipeline.reference.membership import keep
 from champion.settings.quality_limits import Limits
 
 _BAR_COLUMNS = ("instrument_id", "symbol", "trade_date", "series", "high", "low", "close", "volume", "turnover")
@@ -84,7 +85,9 @@ def recompute_inputs(
     for session in sessions:
         bars = adjusted_bars(lake, end=session, columns=columns)
         built = features.build(bars, feature_set).filter(pl.col("trade_date") == session)
-        rows = built.join(_members(lake, bars, universe), on=_KEY, how="semi")
+        rows = keep(
+            built.join(_members(lake, bars, universe), on=_KEY, how="semi"), lake, universe.index, universe.sectors
+        )
         parts.append(_inputs(bars, rows, feature_set))
     return pl.concat(parts)
 
@@ -133,7 +136,8 @@ def _bars_and_features(
     contract = contracts.load(features.find(feature_set).contract)
     units = {field.name: field.unit for field in contract.fields}
     rescaled = adjustment.rescale(lake.scan(contract.name, start, end).collect(), bars, units)
-    return bars, rescaled.join(_members(lake, bars, universe), on=_KEY, how="semi")
+    rows = rescaled.join(_members(lake, bars, universe), on=_KEY, how="semi")
+    return bars, keep(rows, lake, universe.index, universe.sectors)
 
 
 def _members(lake: Lake, bars: pl.DataFrame, universe: Universe) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from champion.contracts.datasets import BARS, FACTORS, PREDICTIONS
 from champion.lake import Lake
 from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.ingest import corporate_actions
-from champion.pipeline.models import register
+from champion.pipeline.models import evaluate, register
 from champion.settings import Settings
 from champion.tracking import registry
 
@@ -43,7 +43,8 @@ def of_notebook(settings: Settings, name: str, parameters: Mapping[str, Any]) ->
         case "features":
             return of_features(lake, parameters["feature_set"], _day(parameters["start"]), _day(parameters["end"]))
         case "training":
-            return NotebookData(register.digests(lake, _day(parameters["as_of"]), parameters["feature_set"]))
+            end, feature_set = _day(parameters["as_of"]), parameters["feature_set"]
+            return NotebookData(register.digests(lake, end, feature_set, parameters["universe"]))
         case "scoring":
             if (number := registry.alias_of(settings, registry.CHAMPION)) is not None:
                 return of_scoring(settings, registry.find(settings, number), _day(parameters["session"]))
@@ -59,7 +60,8 @@ def of_features(lake: Lake, feature_set: str, start: date, end: date) -> Noteboo
 
 def of_scoring(settings: Settings, champion: registry.Version, session: date) -> NotebookData:
     """Return the data that the scoring notebook reads and writes with this champion."""
-    digests = register.digests(Lake(settings.lake), session, champion.feature_version)
+    universe = champion.tags.get(evaluate.UNIVERSE, "all")
+    digests = register.digests(Lake(settings.lake), session, champion.feature_version, universe)
     model = f"{registry.MODEL}/{champion.number}"
     return NotebookData({"model": model, **digests}, (PREDICTIONS,), (session, session))
 

@@ -18,11 +18,12 @@ from champion import features
 from champion.contracts.datasets import ACTIONS, BARS
 from champion.lake import Lake
 from champion.modeling.metrics import SESSIONS_PER_YEAR, max_drawdown, sharpe_ratio
-from champion.modeling.universe import Universe
+from champion.modeling.universe import Universe, find
 from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.models import trials
 from champion.pipeline.models.evaluate import CANARY, HORIZON, LABEL_END, LAG, OUT_OF_SAMPLE, TRAIN_END, UNIVERSE
 from champion.pipeline.models.trials import Trials
+from champion.pipeline.reference import membership
 from champion.settings import Settings
 from champion.tracking import experiments, registry, runs
 
@@ -100,10 +101,18 @@ def register_challenger(
     return registry.register(settings, result.estimator, example, run_id=run_id, feature_version=version, tags=tags)
 
 
-def digests(lake: Lake, end: date, feature_version: str) -> dict[str, str]:
-    """Return the digests, by name, of the data that a model is trained on up to `end`: bars, features, actions."""
-    names = (BARS, features.find(feature_version).contract)
-    return {**{name: lake.digest(name, end=end) for name in names}, ACTIONS: corporate_actions.digest(lake, end)}
+def digests(lake: Lake, end: date, feature_version: str, universe: str | Universe = "all") -> dict[str, str]:
+    """Return the digests, by name, of the data that a model is trained on up to `end`: bars, features, actions.
+
+    A universe with an index or sectors adds the members and sectors up to `end`.
+    """
+    names, chosen = (BARS, features.find(feature_version).contract), find(universe)
+    lists = membership.digests(lake, chosen.index, chosen.sectors, end)
+    return {
+        **{name: lake.digest(name, end=end) for name in names},
+        ACTIONS: corporate_actions.digest(lake, end),
+        **lists,
+    }
 
 
 def metrics_of(

@@ -13,7 +13,19 @@ from pathlib import Path
 from champion import contracts, features
 from champion.base import clock
 from champion.base.atomic_files import sha256
-from champion.contracts.datasets import ACTIONS, BARS, FACTORS, FINDINGS, PREDICTIONS, PUBLISHED_LISTS, feature_datasets
+from champion.contracts.datasets import (
+    ACTIONS,
+    BARS,
+    CONSTITUENTS,
+    FACTORS,
+    FINDINGS,
+    INDEX_CHANGES,
+    INDEX_MEMBERS,
+    PREDICTIONS,
+    PUBLISHED_LISTS,
+    SECTORS,
+    feature_datasets,
+)
 from champion.errors import UsageError
 from champion.lake import Lake
 from champion.pipeline.feature_store import fingerprints
@@ -81,6 +93,10 @@ class _Forward:
         for name in PUBLISHED_LISTS:
             for session in self._made_of(name, "list", staged.sha256):
                 made = self._add(name, [session], root)
+                if name in {CONSTITUENTS, INDEX_CHANGES}:
+                    for derived in (INDEX_MEMBERS, SECTORS):
+                        if read := self._lake.sessions(derived)[-1:]:
+                            self._add(derived, read, made)
                 if name == ACTIONS and (read := self._lake.sessions(FACTORS)):
                     factors = self._add(FACTORS, read[-1:], made)
                     self._features(factors, min(self._lake.sessions(BARS), default=date.min))

@@ -10,7 +10,18 @@ from datetime import date
 
 from champion import contracts, features
 from champion.base.counting import quantity
-from champion.contracts.datasets import ACTIONS, BARS, CHANGES, FACTORS, PREDICTIONS, PUBLISHED_LISTS
+from champion.contracts.datasets import (
+    ACTIONS,
+    BARS,
+    CHANGES,
+    CONSTITUENTS,
+    FACTORS,
+    INDEX_CHANGES,
+    INDEX_MEMBERS,
+    PREDICTIONS,
+    PUBLISHED_LISTS,
+    SECTORS,
+)
 from champion.errors import LakeError, ModelError
 from champion.lake import Lake
 from champion.lake.manifest import Manifest
@@ -24,6 +35,9 @@ from champion.sources.download import staging_records
 from champion.sources.download.staging_records import Staged
 from champion.tracking import registry, runs
 
+_FROM_LISTS = ((CONSTITUENTS, "lists"), (INDEX_CHANGES, "changes"))
+_DERIVED = {FACTORS: ((ACTIONS, "actions"), (BARS, "bars")), INDEX_MEMBERS: _FROM_LISTS, SECTORS: _FROM_LISTS}
+"""The datasets that each derived list is made from, and the input that records the digest of each."""
 _LAST = ("end", "as_of", "session")
 """Notebook parameters for the last session that is read."""
 
@@ -80,9 +94,9 @@ class _Back:
             self._files([self._inputs(name, session).get("file", "") for session in sessions], node)
         elif name in PUBLISHED_LISTS:
             self._files(" ".join(self._inputs(name, session).get("list", "") for session in sessions).split(), node)
-        elif name == FACTORS:
-            made_from = self._inputs(FACTORS, last)
-            for part, key in ((ACTIONS, "actions"), (BARS, "bars")):
+        elif name in _DERIVED:
+            made_from = self._inputs(name, last)
+            for part, key in _DERIVED[name]:
                 self.dataset(part, self._lake.sessions(part), node, same=self._lake.digest(part) == made_from.get(key))
         elif name.startswith("features_"):
             # All bars up to the last session; the recorded history proves whether they are the present ones.

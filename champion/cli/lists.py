@@ -1,0 +1,44 @@
+"""Commands for lists of reference data: show what they cover, read them again."""
+
+import typer
+
+from champion.cli.terminal import console
+from champion.cli.terminal.console import AsJson
+
+app = typer.Typer(help="Index lists: covered dates, refresh.", no_args_is_help=True)
+
+
+@app.command("ls")
+def list_covered(*, as_json: AsJson = False) -> None:
+    """List the indices with the dates for which their members are known, and the lists that were set aside.
+
+    Example: champion lists ls
+    """
+    from champion.lake import Lake  # noqa: PLC0415
+    from champion.pipeline.reference import membership  # noqa: PLC0415
+
+    lake = Lake(console.settings().lake)
+    covered, aside = membership.coverage(lake), membership.set_aside(lake)
+    if as_json:
+        shown = {index: [str(first), str(last)] for index, (first, last) in covered.items()}
+        console.show({"covered": shown, "set_aside": aside.to_dicts()}, as_json=True)
+        return
+    console.table("Indices", ["index", "first", "last"], [[index, *dates] for index, dates in covered.items()])
+    if aside.height:
+        rows = [list(row) for row in aside.select("index_name", "list_date", "reason").rows()]
+        console.table("Lists set aside", ["index", "list of", "reason"], rows)
+
+
+@app.command()
+def refresh() -> None:
+    """Read all index lists, the register and the changes again, and derive members and sectors.
+
+    Example: champion lists refresh
+    """
+    from champion.pipeline.ingest import market_data_lock  # noqa: PLC0415
+    from champion.pipeline.reference import index_lists  # noqa: PLC0415
+
+    settings = console.settings()
+    with market_data_lock.changing(settings, lambda text: console.err.print(text, style="dim")):
+        result = index_lists.refresh(settings)
+    console.out.print(f"index lists {result.outcome}: {result.note}", soft_wrap=True)

@@ -1,0 +1,368 @@
+"""Derive the members of an index as of a date from dated lists and dated changes.
+
+1. Lists that are older than their date are set aside (`champion.market.reference.stale_lists`).
+2. The first list is the anchor. Earlier dates follow from it by undoing the dated changes, latest first, from
+   sources that are complete until then, and only back to the first contradiction.
+3. Later dates follow by applying the dated changes. What then differs from the next list changed between both lists:
+   the change takes effect on the later list's date, and the interval says since when it is possible. So a member never
+   appears before the evidence for it.
+4. A dated change that contradicts the members is not applied, and is reported.
+
+An index is covered from its first dated change (or list) to the last date on which a list was seen or the table of
+changes is complete. A date outside is refused, never filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
+
+import polars as pl
+
+from champion.errors import UsageError
+from champion.market.reference.index_identity import identify
+from champion.market.reference.stale_lists import DatedList, Event, set_aside_stale
+
+VERSION = "1"  # raise it when the meaning of the output changes: stored members are then derived again
+LIST, REGISTER, PRESS_RELEASE, BETWEEN_LISTS, RENAMED = "list", "register", "press release", "between lists", "renamed"
+BASES = (LIST, REGISTER, PRESS_RELEASE, BETWEEN_LISTS, RENAMED)
+LISTS_SCHEMA = {
+    "index_name": pl.String(),
+    "list_date": pl.Date(),
+    "as_of_from": pl.Date(),
+    "seen_until": pl.Date(),
+    "known_on": pl.Date(),
+    "instrument_id": pl.String(),
+    "symbol": pl.String(),
+    "isin": pl.String(),
+    "company": pl.String(),
+    "is_dummy": pl.Boolean(),
+}
+CHANGES_SCHEMA = {
+    "index_name": pl.String(),
+    "effective": pl.Date(),
+    "joins": pl.Boolean(),
+    "instrument_id": pl.String(),
+    "symbol": pl.String(),
+    "company": pl.String(),
+    "basis": pl.String(),
+    "known_on": pl.Date(),
+}
+MEMBERS_SCHEMA = {
+    "index_name": pl.String(),
+    "instrument_id": pl.String(),
+    "symbol": pl.String(),
+    "isin": pl.String(),
+    "company": pl.String(),
+    "seen_on": pl.Date(),
+    "member_from": pl.Date(),
+    "member_until": pl.Date(),
+    "from_basis": pl.String(),
+    "from_after": pl.Date(),
+    "until_basis": pl.String(),
+    "until_after": pl.Date(),
+    "member": pl.String(),
+}
+SET_ASIDE_SCHEMA = {
+    "index_name": pl.String(),
+    "list_date": pl.Date(),
+    "reason": pl.String(),
+    "content_before": pl.Date(),
+}
+_REFUSED = {
+    "index_name": pl.String(),
+    "effective": pl.Date(),
+    "member": pl.String(),
+    "joins": pl.Boolean(),
+    "basis": pl.String(),
+    "reason": pl.String(),
+}
+_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """The members of all indices, and the dates for which they are known.
+
+    `members` has a row per index, security and period with one symbol and ISIN (see `memberships`); `covered` the first
+    and last covered date by index; `set_aside` (index_name, list_date, reason, content_before) the stale lists;
+    `contradictions` (index_name, effective, member, joins, basis, reason) the changes that were not applied.
+    """
+
+    members: pl.DataFrame
+    covered: Mapping[str, tuple[date, date]]
+    set_aside: pl.DataFrame
+    contradictions: pl.DataFrame
+
+    def on(self, index: str, day: date) -> pl.DataFrame:
+        """Return the members of an index on a date, by symbol; columns as in `members`.
+
+        Raises:
+            UsageError: the index is unknown, or the date is not covered; the message names what is covered.
+        """
+        require_covered(self.covered, index, day, day)
+        is_member = (pl.col("member_from") <= day) & (pl.col("member_until").fill_null(date.max) > day)
+        return self.members.filter((pl.col("index_name") == index) & is_member).sort("symbol", "company")
+
+
+class _Step(NamedTuple):
+    """One applied change: the date from which it counts; the true date is later than `after` if that is given."""
+
+    day: date
+    member: str
+    joins: bool
+    basis: str
+    after: date | None
+
+
+@dataclass(slots=True)
+class _Index:
+    """The evidence for one index, and what follows from it."""
+
+    lists: list[DatedList]
+    events: list[Event]
+    complete: dict[str, date]
+    first: date = date.max
+    start: set[str] = field(default_factory=set)
+    steps: list[_Step] = field(default_factory=list)
+    refused: list[tuple[Event, str]] = field(default_factory=list)
+
+
+def memberships(lists: pl.DataFrame, changes: pl.DataFrame, *, known: date | None = None) -> Membership:
+    """Return the members of every index with a list.
+
+    `lists` has `LISTS_SCHEMA`: a line per security, index and list; `list_date` is an upper bound of the date that the
+    list describes, `as_of_from` a lower bound (null if unknown), `seen_until` the last date on which the provider still
+    served it. `changes` has `CHANGES_SCHEMA`; a row without `joins` says that its source is complete until its date.
+    `known` leaves out what became known after that date.
+
+    In the result, symbol, ISIN and company are those of the list or change of `seen_on`. `member_from` is the first
+    date as a member and `member_until` the first date after; null if the security is still a member. `from_basis` is
+    the evidence: `list` (a member on the first covered date, and perhaps earlier), `register`, `press release`,
+    `between lists`, or `renamed` (a new symbol or ISIN of the same member).
+    `from_after` is null for an exact date; otherwise the change happened after this date and not after `member_from`.
+    For changes between lists it is null too if nothing bounds the older list. `until_basis` and `until_after` are the
+    same for the end.
+
+    Raises:
+        UsageError: nothing is known by `known`.
+    """
+    if known is not None:
+        lists = lists.filter(pl.col("known_on") <= known).with_columns(pl.min_horizontal("seen_until", pl.lit(known)))
+        changes = changes.filter(pl.col("known_on") <= known)
+    lists = lists.filter(~pl.col("is_dummy"))
+    if lists.is_empty():
+        raise UsageError(f"no index list is known{f' on {known}' if known else ''}: load lists with `champion lists`")
+    lists, changes = identify(lists, changes)
+    identities, everyone = _identities(lists, changes), frozenset(lists["member"].unique())
+    rows: list[tuple[object, ...]] = []
+    aside: list[tuple[object, ...]] = []
+    refused: list[tuple[object, ...]] = []
+    covered = {}
+    for index, one in _evidence(lists, changes):
+        one.lists, stale = set_aside_stale(one.lists, one.events, one.complete, everyone)
+        aside += [(index, day, each.reason, each.content_before) for day, each in stale.items()]
+        if not one.lists:
+            continue
+        _derive(one)
+        covered[index] = _covered(one)
+        rows += [(index, *row) for row in _periods(one, identities, covered[index][0])]
+        refused += [(index, event.day, event.member, event.joins, event.basis, why) for event, why in one.refused]
+    return Membership(
+        pl.DataFrame(rows, MEMBERS_SCHEMA, orient="row").sort("index_name", "member_from", "symbol", "company"),
+        covered,
+        pl.DataFrame(aside, SET_ASIDE_SCHEMA, orient="row"),
+        pl.DataFrame(refused, _REFUSED, orient="row"),
+    )
+
+
+def stored(rows: pl.DataFrame) -> Membership:
+    """Return the members that the lake holds (contract normalized_index_members), without what was set aside."""
+    spans = rows.select("index_name", "covered_from", "covered_until").unique().sort("index_name").rows()
+    nothing = pl.DataFrame(schema=SET_ASIDE_SCHEMA), pl.DataFrame(schema=_REFUSED)
+    return Membership(rows, {index: (first, last) for index, first, last in spans}, *nothing)
+
+
+def within(rows: pl.DataFrame, periods: pl.DataFrame, first: str, until: str) -> pl.DataFrame:
+    """Return the rows (instrument_id, trade_date) whose instrument has a period, from `first` on, that holds the date.
+
+    >>> day = date(2024, 1, 15)
+    >>> rows = pl.DataFrame({"instrument_id": ["A", "B"], "trade_date": [day, day]})
+    >>> periods = pl.DataFrame({"instrument_id": ["A", "B"], "since": [day, day], "until": [None, day]})
+    >>> within(rows, periods, "since", "until")["instrument_id"].to_list()
+    ['A']
+    """
+    inside = (pl.col("trade_date") >= pl.col(first)) & (pl.col("trade_date") < pl.col(until).fill_null(date.max))
+    known = periods.select("instrument_id", first, until).drop_nulls("instrument_id")
+    pairs = rows.select("instrument_id", "trade_date").join(known, on="instrument_id").filter(inside)
+    return rows.join(pairs, on=["instrument_id", "trade_date"], how="semi", maintain_order="left")
+
+
+def require_covered(covered: Mapping[str, tuple[date, date]], index: str, first: date, last: date) -> None:
+    """Do nothing if the dates from `first` to `last` are covered for the index.
+
+    Raises:
+        UsageError: they are not; the message names the covered dates, or the known indices.
+    """
+    if index not in covered:
+        known = ", ".join(sorted(covered)[:_SHOWN]) + (", ..." if len(covered) > _SHOWN else "")
+        raise UsageError(f"no list of index {index!r}; there are lists of {known or 'no index: load them first'}")
+    start, end = covered[index]
+    if first < start or last > end:
+        span = f"{first}" if first == last else f"{first} to {last}"
+        raise UsageError(
+            f"the members of {index} on {span} are not known: its lists and changes cover {start} to {end}. "
+            "Load a list of that date, or ask for a covered one"
+        )
+
+
+def _evidence(lists: pl.DataFrame, changes: pl.DataFrame) -> Iterator[tuple[str, _Index]]:
+    """Yield each index with its lists and dated changes, both in order of dates."""
+    by_index: dict[str, _Index] = {}
+    seen = set[tuple[str, date, str, bool]]()
+    key = ["index_name", "list_date"]
+    grouped = lists.group_by(key).agg(pl.col("as_of_from", "seen_until").first(), "member").sort(key)
+    for index, day, as_of_from, seen_until, members in grouped.iter_rows():
+        one = by_index.setdefault(index, _Index([], [], {}))
+        one.lists.append(DatedList(day, as_of_from, seen_until, frozenset(members)))
+    ordered = changes.with_columns(is_register=pl.col("basis") == REGISTER).sort("effective", "is_register", "member")
+    for row in ordered.select("index_name", "effective", "member", "joins", "basis").iter_rows():
+        index, day, member, joins, basis = row
+        if one := by_index.get(index):
+            one.complete[basis] = max(one.complete.get(basis, day), day)
+            if joins is not None and (index, day, member, joins) not in seen:  # the register may repeat a release
+                one.events.append(Event(day, member, joins, basis))
+                seen.add((index, day, member, joins))
+    yield from by_index.items()
+
+
+def _derive(one: _Index) -> None:
+    """Set the members at the start, and the steps that lead from them to each later date."""
+    anchor, *later = one.lists
+    one.start, one.steps, one.first = _before(one, anchor)
+    current = set(anchor.members)
+    before = anchor
+    for after in later:
+        _apply(one, current, before.day, after.day)
+        since = _lower_bound(one, before, after)
+        one.steps += [
+            _Step(after.day, member, member in after.members, BETWEEN_LISTS, since)
+            for member in sorted(current ^ after.members)
+        ]
+        current, before = set(after.members), after
+    _apply(one, current, before.day, date.max)
+
+
+def _before(one: _Index, anchor: DatedList) -> tuple[set[str], list[_Step], date]:
+    """Return the members on the first date to which the changes lead back, the steps to the anchor, and this date."""
+    current, steps, first = set(anchor.members), list[_Step](), anchor.day
+    for day, of_day in groupby(reversed(_usable(one, anchor.day)), key=attrgetter("day")):
+        first, events = day, list(of_day)
+        wrong = [event for event in events if (event.member in current) != event.joins]
+        if wrong:
+            one.refused += [
+                (event, f"later evidence has it {'out of' if event.joins else 'in'} the index") for event in wrong
+            ]
+            break
+        for event in events:
+            (current.discard if event.joins else current.add)(event.member)
+            steps.append(_Step(*_fields(event), None))
+    return current, steps[::-1], first
+
+
+def _usable(one: _Index, reached: date) -> list[Event]:
+    """Return the events that lead back from a date: of sources complete until then, then of those before them."""
+    found, used = list[Event](), set[str]()
+    while True:
+        sources = {basis for basis, end in one.complete.items() if end >= reached} - used
+        events = [each for each in one.events if each.basis in sources and (each.day < reached or not used)]
+        events = [each for each in events if each.day <= reached]
+        if not events:
+            return found
+        found, used, reached = events + found, used | sources, events[0].day
+
+
+def _apply(one: _Index, current: set[str], after: date, until: date) -> None:
+    for event in one.events:
+        if not after < event.day <= until:
+            continue
+        if (event.member in current) == event.joins:
+            one.refused.append((event, f"it is {'already' if event.joins else 'not'} in the index"))
+            continue
+        (current.add if event.joins else current.discard)(event.member)
+        one.steps.append(_Step(*_fields(event), None))
+
+
+def _fields(event: Event) -> tuple[date, str, bool, str]:
+    return event.day, event.member, event.joins, event.basis
+
+
+def _lower_bound(one: _Index, older: DatedList, newer: DatedList) -> date | None:
+    """Return the date after which a change between both lists happened; None if nothing bounds the older list.
+
+    The older list is as of `as_of_from` or later. Without this date it is not older than the dated changes it shows,
+    and it is assumed to be newer than the date of the list before it. Sources of changes that are complete until later
+    would have named the change.
+    """
+    bounds = [end for end in one.complete.values() if end < newer.day]
+    if older.as_of_from is not None:
+        bounds += [day for day in (older.as_of_from, older.seen_until) if day < newer.day]
+    else:
+        bounds += [each.day for each in one.lists if each.day < older.day][-1:]
+        bounds += [event.day for event in one.events if event.day <= older.day][-1:]
+    return max(bounds, default=None)
+
+
+def _covered(one: _Index) -> tuple[date, date]:
+    ends = [each.seen_until for each in one.lists] + [end for end in one.complete.values() if end > one.lists[-1].day]
+    return one.first, max(ends)
+
+
+def _identities(lists: pl.DataFrame, changes: pl.DataFrame) -> dict[str, list[tuple[date, tuple[str | None, ...]]]]:
+    """Return, for each security, the dates from which it has a symbol, ISIN and name, in order."""
+    columns = ["member", "list_date", "instrument_id", "symbol", "isin", "company"]
+    found: dict[str, list[tuple[date, tuple[str | None, ...]]]] = {}
+    ordered = lists.select(columns).unique(["member", "list_date"], keep="first").sort("member", "list_date")
+    for member, day, instrument, symbol, isin, company in ordered.iter_rows():
+        known = found.setdefault(member, [])
+        if not known or known[-1][1][1:3] != (symbol, isin):
+            known.append((day, (instrument, symbol, isin, company)))
+    others = changes.filter(pl.col("joins").is_not_null()).sort(pl.col("symbol").is_null(), maintain_order=True)
+    columns = ["member", "effective", "instrument_id", "symbol", "company"]
+    for member, day, instrument, symbol, company in others.select(columns).iter_rows():
+        if member not in found:  # in no list: a change with a symbol says more than one with a name
+            found[member] = [(day, (instrument, symbol, None, company))]
+    return found
+
+
+def _periods(
+    one: _Index, identities: Mapping[str, Sequence[tuple[date, tuple[str | None, ...]]]], start: date
+) -> Iterator[tuple[object, ...]]:
+    """Yield the periods of membership, split where the symbol or ISIN of a member changes."""
+    begun = {member: _Step(start, member, joins=True, basis=LIST, after=None) for member in one.start}
+    for step in one.steps:
+        if step.joins:
+            begun[step.member] = step
+        else:
+            yield from _split(begun.pop(step.member), step, identities[step.member])
+    for step in begun.values():
+        yield from _split(step, None, identities[step.member])
+
+
+def _split(
+    first: _Step, end: _Step | None, known: Sequence[tuple[date, tuple[str | None, ...]]]
+) -> Iterator[tuple[object, ...]]:
+    inside = [(day, identity) for day, identity in known[1:] if first.day < day and (end is None or day < end.day)]
+    at_start = [each for each in known if each[0] <= first.day][-1:] or [known[0]]
+    edges: list[tuple[date | None, str | None, date | None]] = [(first.day, first.basis, first.after)]
+    edges += [(day, RENAMED, None) for day, _ in inside]
+    edges.append((end.day, end.basis, end.after) if end else (None, None, None))
+    for place, (seen_on, identity) in enumerate([*at_start, *inside]):
+        since, until = edges[place], edges[place + 1]
+        if since[0] == until[0]:
+            continue  # it left on the first covered date
+        yield *identity, seen_on, since[0], until[0], since[1], since[2], until[1], until[2], first.member

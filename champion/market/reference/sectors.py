@@ -1,0 +1,151 @@
+"""The industry of a company as of a date, from the index lists, and a sector that is continuous across schemes.
+
+The lists have the old scheme (capitals, 18 to 20 industries) until 2022-03-18 and the new one (20 to 22) from
+2022-08-16. `sector_map.csv` maps both to sectors, with a reason for each line. A company that was in no list has no
+sector: its sector is `Unknown`, a group of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+
+from champion.errors import FormatError, UsageError
+from champion.market.reference.index_identity import identify
+from champion.market.reference.membership import CHANGES_SCHEMA, within
+
+VERSION = "1"  # raise it when the meaning of the output or the map changes: stored sectors are then derived again
+UNKNOWN = "Unknown"
+SECTORS_SCHEMA = {
+    "instrument_id": pl.String(),
+    "symbol": pl.String(),
+    "isin": pl.String(),
+    "company": pl.String(),
+    "industry": pl.String(),
+    "scheme": pl.String(),
+    "sector": pl.String(),
+    "sector_from": pl.Date(),
+    "sector_until": pl.Date(),
+    "member": pl.String(),
+}
+
+
+@cache
+def sector_map() -> dict[str, tuple[str, str]]:
+    """Return scheme ('old' or 'new') and sector of each industry, as the lists spell it.
+
+    >>> sector_map()["PHARMA"], sector_map()["Healthcare"]
+    (('old', 'Healthcare'), ('new', 'Healthcare'))
+    """
+    with Path(__file__).with_name("sector_map.csv").open(encoding="utf-8", newline="") as stream:
+        return {row["industry"]: (row["scheme"], row["sector"]) for row in csv.DictReader(stream)}
+
+
+def sectors() -> list[str]:
+    """Return the names of all sectors, without `Unknown`."""
+    return sorted({sector for _, sector in sector_map().values()})
+
+
+def require_known_industries(name: str, industries: pl.Series) -> None:
+    """Do nothing if the map has all industries of a list; null is a company without one.
+
+    Raises:
+        FormatError: a new industry must be added to the map first.
+    """
+    if unknown := sorted({*industries.drop_nulls()} - sector_map().keys()):
+        raise FormatError(
+            f"{name}: industry {', '.join(map(repr, unknown))} is in neither scheme; known are "
+            f"{', '.join(sorted(sector_map()))}. Add a line to sector_map.csv, with its reason"
+        )
+
+
+def industry_periods(
+    lists: pl.DataFrame,
+    set_aside: pl.DataFrame | None = None,
+    *,
+    known: date | None = None,
+) -> pl.DataFrame:
+    """Return a row per company and period with one industry, symbol and ISIN; columns of `SECTORS_SCHEMA`.
+
+    `lists` has the columns of `membership.LISTS_SCHEMA` and `industry`. A stale list of `set_aside` may have the old
+    scheme: it counts from the day before its `content_before`, and not at all without this date. `known` leaves out
+    lists that became known later.
+
+    `sector_from` is the date of the first list with this industry, an upper bound of the true date. `sector_until` is
+    the date of the first list with another one, null if there is none: an industry counts until a list changes it,
+    also after the company has left the indices. Nothing is filled backward.
+    """
+    rows = lists.filter(~pl.col("is_dummy"))
+    if set_aside is not None:
+        rows = rows.join(set_aside, on=["index_name", "list_date"], how="left")
+        before = pl.col("content_before").dt.offset_by("-1d")
+        rows = rows.filter(pl.col("reason").is_null() | before.is_not_null())
+        rows = rows.with_columns(list_date=pl.min_horizontal("list_date", before))
+    if known is not None:
+        rows = rows.filter(pl.col("known_on") <= known)
+    rows, _ = identify(rows, pl.DataFrame(schema=CHANGES_SCHEMA))
+    scheme, sector = ({industry: both[place] for industry, both in sector_map().items()} for place in (0, 1))
+    industry = pl.col("industry")
+    ordered = rows.sort("member", "list_date", "index_name").unique(["member", "list_date"], maintain_order=True)
+    state = pl.struct("industry", "symbol", "isin")
+    changed = (state != state.shift(1)).fill_null(value=True) | (pl.col("member") != pl.col("member").shift(1))
+    first = ordered.filter(changed.fill_null(value=True))
+    return (
+        first.with_columns(
+            scheme=industry.replace_strict(scheme, default=None, return_dtype=pl.String),
+            sector=industry.replace_strict(sector, default=None, return_dtype=pl.String).fill_null(UNKNOWN),
+            sector_from="list_date",
+            sector_until=pl.col("list_date").shift(-1).over("member"),
+        )
+        .select(list(SECTORS_SCHEMA))
+        .sort("symbol", "sector_from")
+    )
+
+
+def require_sectors(wanted: Collection[str]) -> None:
+    """Do nothing if all names are sectors or `Unknown`.
+
+    Raises:
+        UsageError: one is not; the message lists the sectors.
+    """
+    known = [*sectors(), UNKNOWN]
+    if wrong := sorted(set(wanted) - set(known)):
+        raise UsageError(f"no sector is called {', '.join(map(repr, wrong))}; there are {', '.join(known)}")
+
+
+def of_sectors(rows: pl.DataFrame, periods: pl.DataFrame, wanted: Collection[str]) -> pl.DataFrame:
+    """Return the rows (instrument_id, trade_date) of instruments in one of the sectors on their date.
+
+    `Unknown` is the group of instruments that were in no list by then.
+
+    Raises:
+        UsageError: there is no such sector.
+    """
+    require_sectors(wanted)
+    named = periods.filter(pl.col("sector") != UNKNOWN)
+    chosen = within(rows, named.filter(pl.col("sector").is_in(list(wanted))), "sector_from", "sector_until")
+    if UNKNOWN not in wanted:
+        return chosen
+    key = ["instrument_id", "trade_date"]
+    unknown = rows.join(within(rows, named, "sector_from", "sector_until"), on=key, how="anti")
+    return rows.join(pl.concat([chosen, unknown]), on=key, how="semi", maintain_order="left")
+
+
+def sectors_on(periods: pl.DataFrame, day: date, *, fill_backward: bool = False) -> pl.DataFrame:
+    """Return the industry and sector of every company on a date, by symbol; columns of `SECTORS_SCHEMA` and `basis`.
+
+    `basis` is `list` for a list of the date or earlier. With `fill_backward`, companies that were first in a list after
+    the date have its industry, with basis `later list`: use it only where knowing the future does no harm.
+    """
+    current = (pl.col("sector_from") <= day) & (pl.col("sector_until").fill_null(date.max) > day)
+    found = periods.filter(current).with_columns(basis=pl.lit("list"))
+    if fill_backward:
+        first = periods.sort("sector_from").unique("member", keep="first", maintain_order=True)
+        later = first.filter(pl.col("sector_from") > day).with_columns(basis=pl.lit("later list"))
+        found = pl.concat([found, later])
+    return found.sort("symbol")

@@ -1,0 +1,103 @@
+"""Find index lists that are older than the date under which they are known.
+
+A list carries no date, so its date is only an upper bound: the day of download or of publication elsewhere. Two signs
+show that a list is older than a list before it, or than a change that it should show:
+
+1. It is much nearer to an earlier list than to the list before it: a block of changes is undone.
+2. It lacks every change of the last date of changes before its own date. This counts if the source of the changes is
+   complete until the list's date, or nearly so: an index seldom takes a change back within two months.
+
+A list that is older than every other one, and undated by changes, cannot be recognized.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import groupby
+from operator import attrgetter
+
+from champion.base.counting import quantity
+
+MIN_UNDONE = 4
+"""Changes that a list must undo to be set aside: demergers and re-entries undo up to 2 in real lists, stale ones 36."""
+_SELDOM_TAKEN_BACK = timedelta(60)
+
+
+@dataclass(frozen=True, slots=True)
+class DatedList:
+    """One list: its date (an upper bound), the first date it may be as of, the last date it was seen, its members."""
+
+    day: date
+    as_of_from: date | None
+    seen_until: date
+    members: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Why a list is set aside; its content is from before `content_before`, null if no dated change shows it."""
+
+    reason: str
+    content_before: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One dated change: the first session of the changed index, who joins or leaves, and the kind of its source."""
+
+    day: date
+    member: str
+    joins: bool
+    basis: str
+
+
+def set_aside_stale(
+    lists: Sequence[DatedList], events: Sequence[Event], complete: Mapping[str, date], known: frozenset[str]
+) -> tuple[list[DatedList], dict[date, Stale]]:
+    """Return the lists that are consistent in order, and the reason for each one that is set aside.
+
+    Lists and events are in order of dates. `complete` has the date until which each source of events is complete.
+    `known` are the securities that occur in any list: changes of others, which only the register names, prove nothing.
+
+    >>> sets = [frozenset("abcdefgh"), frozenset("abcdwxyz"), frozenset("abcdefgh")]
+    >>> lists = [DatedList(day := date(2024, month, 1), None, day, names) for month, names in enumerate(sets, start=1)]
+    >>> [stale.reason for stale in set_aside_stale(lists, [], {}, frozenset())[1].values()]
+    ['it undoes 8 changes that the list of 2024-02-01 has since 2024-01-01']
+    """
+    kept: list[DatedList] = []
+    aside: dict[date, Stale] = {}
+    for one in lists:
+        if stale := _lacks(one, [event for event in events if event.member in known], complete) or _undoes(one, kept):
+            aside[one.day] = stale
+        else:
+            kept.append(one)
+    return kept, aside
+
+
+def _lacks(one: DatedList, events: Iterable[Event], complete: Mapping[str, date]) -> Stale | None:
+    limit = one.day - _SELDOM_TAKEN_BACK
+    past = [each for each in events if each.day <= one.day and (each.day > limit or complete[each.basis] >= one.day)]
+    before: date | None = None
+    count, seen = 0, set[str]()
+    for day, of_day in groupby(reversed(past), key=attrgetter("day")):
+        last = {event.member: event.joins for event in of_day if event.member not in seen}
+        seen |= last.keys()
+        if not last or any(joins == (member in one.members) for member, joins in last.items()):
+            break
+        before, count = day, count + len(last)
+    if before is None:
+        return None
+    return Stale(f"it is from before {before}: it has none of the {quantity(count, 'change')} since", before)
+
+
+def _undoes(one: DatedList, kept: Sequence[DatedList]) -> Stale | None:
+    if len(kept) < 2:  # noqa: PLR2004 - one before, and one before that
+        return None
+    *earlier, last = kept
+    distance, day = min((len(one.members ^ before.members), before.day) for before in earlier)
+    undone = len(one.members ^ last.members) - distance
+    if undone < MIN_UNDONE or distance > undone:
+        return None
+    return Stale(f"it undoes {undone} changes that the list of {last.day} has since {day}", None)

@@ -1,0 +1,195 @@
+"""From files of an archive to members and sectors in the lake: revisions, refusals, confirmations, replays."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from champion import workspace
+from champion.base import clock
+from champion.contracts.datasets import CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
+from champion.errors import UsageError
+from champion.lake import Lake
+from champion.market.identity.isin import check_digit
+from champion.market.identity.symbol_history import SymbolHistory
+from champion.modeling.universe import Universe, find
+from champion.pipeline.ingest.reference_lists import kept_lists
+from champion.pipeline.reference import index_lists, membership
+from champion.settings import Settings
+
+HEADER = "Company Name,Industry,Symbol,Series,ISIN Code\n"
+BANK = "content/indices/ind_niftybanklist.csv"
+NAMES = [f"B{number}" for number in range(14)]
+
+
+def listing(names: list[str], industry: str = "Financial Services") -> str:
+    bodies = {name: f"INE{int(name[1:]):03d}A0101" for name in names}
+    lines = [f"{name} Ltd.,{industry},{name},EQ,{body}{check_digit(body)}\n" for name, body in bodies.items()]
+    return HEADER + "".join(lines)
+
+
+def put(root: Path, path: str, text: str) -> None:
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(text)
+
+
+def copy_of(day: str) -> str:
+    return f"content/indices/snapshots/{day}/ind_niftybanklist.csv"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A workspace with two copies of a list and a table of changes in its archive."""
+    root = tmp_path / "archive"
+    put(root, copy_of("2023-01-10"), listing(NAMES[:12]))
+    put(root, copy_of("2024-01-10"), listing([*NAMES[1:12], NAMES[12]]))
+    return Settings(home=tmp_path / "home", archive=str(root))
+
+
+def test_copies_become_members_and_sectors_of_their_dates(settings: Settings) -> None:
+    result = index_lists.refresh(settings)
+    assert result.outcome == "written", result
+    lake = Lake(settings.lake)
+    assert lake.sessions(CONSTITUENTS) == [date(2023, 1, 10), date(2024, 1, 10)]
+    stored = lake.scan(INDEX_MEMBERS, date(2024, 1, 10)).collect()
+    left = stored.filter(symbol="B0").select("member_from", "member_until", "until_basis", "instrument_id").row(0)
+    assert left == (date(2023, 1, 10), date(2024, 1, 10), "between lists", "NSE:B0")
+    assert lake.scan(SECTORS).collect()["sector"].unique().to_list() == ["Financial Services"]
+    assert membership.coverage(lake) == {"NIFTY BANK": (date(2023, 1, 10), date(2024, 1, 10))}
+
+
+def test_repeated_refresh_writes_nothing(settings: Settings) -> None:
+    index_lists.refresh(settings)
+    lake = Lake(settings.lake)
+    before = {name: lake.digest(name) for name in (CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS)}
+    assert index_lists.refresh(settings).outcome == "already"
+    assert {name: lake.digest(name) for name in before} == before
+
+
+def test_malformed_list_is_set_aside_and_the_others_are_loaded(settings: Settings) -> None:
+    put(Path(settings.archive), copy_of("2023-06-10"), "<!DOCTYPE html><html>")
+    put(Path(settings.archive), copy_of("2023-07-10"), listing(NAMES[:11]))
+    result = index_lists.refresh(settings)
+    assert "found an HTML page" in result.note
+    assert "11 securities, expected 12" in result.note
+    assert Lake(settings.lake).sessions(CONSTITUENTS) == [date(2023, 1, 10), date(2024, 1, 10)]
+
+
+def test_list_in_a_folder_proves_nothing_about_later_dates(settings: Settings) -> None:
+    put(Path(settings.archive), BANK, listing([*NAMES[1:12], NAMES[12]]))
+    index_lists.refresh(settings)
+    lake, today = Lake(settings.lake), clock.today()
+    assert membership.coverage(lake)["NIFTY BANK"] == (date(2023, 1, 10), today)  # the day of first reading
+    assert lake.scan(INDEX_CHANGES).collect().is_empty()
+    assert lake.scan(CONSTITUENTS, today, today).collect()["as_of_from"].null_count() == 12
+
+
+def test_list_that_the_exchange_serves_unchanged_is_confirmed_once_a_day(settings: Settings) -> None:
+    put(Path(settings.archive), BANK, listing([*NAMES[1:12], NAMES[12]]))
+    index_lists.refresh(settings)
+    lake, today = Lake(settings.lake), clock.today()
+    folders = [settings.staging]
+    kept = [replace(one, origin=f"https://exchange/{BANK}") for one in kept_lists(folders, index_lists.LISTS)]
+    before = today - timedelta(30)
+    served = [replace(one, fetched_at=clock.now() - timedelta(30), session=before) for one in kept]
+    for _ in range(2):
+        one = index_lists._Refresh(lake, SymbolHistory())
+        index_lists._commit_lists(one, [*kept_lists(folders, index_lists.COPIES), *served])
+        index_lists._commit_changes(one, [], {BANK: served[0]})
+        index_lists.derive(lake)
+        rows = lake.scan(INDEX_CHANGES).collect()
+        assert rows.select("change", "effective", "source").rows() == [("none", today, "nse_index_list")]
+    assert lake.scan(CONSTITUENTS, before, before).collect()["as_of_from"].unique().to_list() == [before]
+    assert membership.coverage(lake)["NIFTY BANK"] == (date(2023, 1, 10), today)
+
+
+def test_register_and_press_releases_date_the_change(settings: Settings) -> None:
+    changes = (
+        "index,effective,out,in,press_release,remark\nNIFTY BANK,2023-09-29,B0,B12,ind_prs17082023,\n"
+        "NIFTY BANK,2024-01-10,,,,no change since\n"
+    )
+    put(Path(settings.archive), "content/indices/index_changes.csv", changes)
+    index_lists.refresh(settings)
+    rows = Lake(settings.lake).scan(INDEX_MEMBERS).collect()
+    assert rows.filter(symbol="B12").select("member_from", "from_basis", "from_after").row(0) == (
+        date(2023, 9, 29),
+        "press release",
+        None,
+    )
+    # A corrected table replaces the earlier one, whose rows stay in the lake as a revision.
+    put(Path(settings.archive), "content/indices/index_changes.csv", changes.replace("2023-09-29", "2023-09-28"))
+    index_lists.refresh(settings)
+    rows = Lake(settings.lake).scan(INDEX_MEMBERS).collect()
+    assert rows.filter(symbol="B12")["member_from"].to_list() == [date(2023, 9, 28)]
+
+
+def test_archive_without_lists_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    settings = Settings(home=tmp_path / "home", archive=str(tmp_path / "archive"))
+    result = index_lists.refresh(settings)
+    assert (result.outcome, result.rows) == ("absent", 0)
+    assert Lake(settings.lake).sessions(INDEX_MEMBERS) == []
+
+
+def test_members_and_sectors_are_answered_as_of_a_date(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    index_lists.refresh(settings)
+    monkeypatch.setenv("CHAMPION_HOME", str(settings.home))
+    workspace.settings.cache_clear()
+    try:
+        assert workspace.members("Nifty Bank", "2023-06-30")["symbol"].to_list() == sorted(NAMES[:12])
+        assert "B12" in workspace.members("NIFTY BANK", "2024-01-10")["symbol"].to_list()
+        with pytest.raises(UsageError, match="cover 2023-01-10 to 2024-01-10"):
+            workspace.members("NIFTY BANK", "2024-01-11")
+        with pytest.raises(UsageError, match="cover 2023-01-10 to 2023-01-10"):
+            workspace.members("NIFTY BANK", "2023-06-30", known="2023-06-30")
+        assert workspace.sectors("2023-06-30").height == 12
+        assert workspace.sectors("2023-06-30", fill_backward=True).filter(basis="later list")["symbol"].to_list() == [
+            "B12"
+        ]
+        assert workspace.sectors("2024-06-30", known="2023-06-30").filter(symbol="B12").is_empty()
+    finally:
+        workspace.settings.cache_clear()
+
+
+def test_universe_filters_by_index_and_sector(settings: Settings) -> None:
+    index_lists.refresh(settings)
+    lake, days = Lake(settings.lake), [date(2023, 6, 1), date(2024, 1, 10)]
+    rows = pl.DataFrame(
+        [(f"NSE:{name}", day) for day in days for name in ("B0", "B5", "B12", "B13")],
+        {"instrument_id": pl.String, "trade_date": pl.Date},
+        orient="row",
+    )
+    kept = membership.keep(rows, lake, "NIFTY BANK", ())
+    assert kept.rows() == [("NSE:B0", days[0]), ("NSE:B5", days[0]), ("NSE:B5", days[1]), ("NSE:B12", days[1])]
+    unknown = membership.keep(rows, lake, "", ("Unknown",))
+    assert unknown.filter(trade_date=days[1])["instrument_id"].to_list() == ["NSE:B13"]
+    late = rows.with_columns(pl.col("trade_date") + timedelta(30))
+    with pytest.raises(UsageError, match="not known"):
+        membership.keep(late, lake, "NIFTY BANK", ())
+    assert membership.keep(rows, lake, "", ()).equals(rows)
+
+
+def test_universe_text_names_lists_only_if_it_uses_them() -> None:
+    assert "index" not in Universe().text
+    chosen = Universe(index="NIFTY 500", sectors=("Healthcare",))
+    assert find(chosen.text) == chosen
+    assert find({"sectors": "Healthcare"}).sectors == ("Healthcare",)
+
+
+def test_digest_of_a_universe_changes_with_its_members_only(settings: Settings) -> None:
+    index_lists.refresh(settings)
+    lake = Lake(settings.lake)
+    before = membership.digests(lake, "NIFTY BANK", (), date(2023, 12, 31))
+    assert membership.digests(lake, "", (), date(2023, 12, 31)) == {}
+    put(Path(settings.archive), copy_of("2024-03-10"), listing([*NAMES[2:12], NAMES[12], NAMES[13]]))
+    index_lists.refresh(settings)
+    assert membership.digests(lake, "NIFTY BANK", (), date(2023, 12, 31)) != before  # B1's end is known now
+    after = membership.digests(lake, "NIFTY BANK", (), date(2024, 12, 31))
+    shutil.rmtree(Path(settings.archive) / "content/indices/snapshots/2024-03-10")
+    index_lists.refresh(settings)
+    assert membership.digests(lake, "NIFTY BANK", (), date(2024, 12, 31)) == after  # staging keeps what was read
