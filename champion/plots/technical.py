@@ -165,6 +165,8 @@ def _rupee_axis(ax: Axes) -> None:
 
 def _legend(ax: Axes) -> None:
     """Place the legend in a row at the top of the panel, above the candles."""
+    if not ax.get_legend_handles_labels()[0]:
+        return
     low, high = ax.get_ylim()
     ax.set_ylim(low, high + _ROOM * (high - low))
     ax.legend(loc="upper left", ncols=6, fontsize=8, borderaxespad=0.2, columnspacing=1.2, handlelength=1.5)

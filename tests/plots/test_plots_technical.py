@@ -50,7 +50,7 @@ def test_trends_name_direction_and_start() -> None:
     way = "upward" if direction[-1] > 0 else "downward"
     assert f"{way} since {frame['trade_date'][turn]}" in title(upper)
     assert labelled(upper) == {"Supertrend, upward", "Supertrend, downward"}
-    assert labelled(lower) == {"tenkan", "kijun"}
+    assert labelled(lower) == {"tenkan", "kijun", "cloud, A above B", "cloud, A below B"}
 
 
 def test_patterns_are_counted_and_named() -> None:
