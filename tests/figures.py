@@ -48,7 +48,7 @@ def candles(sessions: int) -> pl.DataFrame:
 def technical(sessions: int) -> pl.DataFrame:
     """One share that swings around a slow rise, with the columns of the feature set technical."""
     place = np.arange(sessions)
-    close = np.round((100 + 0.1 * place + 8 * np.sin(place / 4)) / 0.05) * 0.05
+    close = np.round((100 + 0.02 * place + 8 * np.sin(place / 4)) / 0.05) * 0.05
     opens = np.round(np.append(close[:1], close[:-1]) + 0.2 * np.sin(7 * place), 2)
     shape = {"open": opens, "high": np.maximum(opens, close) + 0.3, "low": np.minimum(opens, close) - 0.3}
     prices = pl.DataFrame(shape | {"close": close}).select(pl.all().round(2))

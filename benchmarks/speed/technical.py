@@ -88,9 +88,9 @@ def _by_instrument(bars: pl.DataFrame) -> Iterator[dict[str, np.ndarray[Any, Any
 
 
 def _real_bars(home: Path) -> pl.DataFrame:
-    columns = features.required("v1")
-    bars = adjusted_bars(Lake(Settings(home=home).lake)).select(*columns, "open").collect()
-    return bars.sort("instrument_id", "trade_date")
+    columns = [*features.required("v1"), "open"]
+    bars = adjusted_bars(Lake(Settings(home=home).lake), columns=columns)
+    return bars.select(columns).sort("instrument_id", "trade_date")
 
 
 def _random_bars(instruments: int, sessions: int) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """Figures of the feature set technical on one instrument's candles: levels and channel, trends, patterns."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -165,6 +166,8 @@ def _rupee_axis(ax: Axes) -> None:
 
 def _legend(ax: Axes) -> None:
     """Place the legend in a row at the top of the panel, above the candles."""
+    if not ax.get_legend_handles_labels()[0]:
+        return
     low, high = ax.get_ylim()
     ax.set_ylim(low, high + _ROOM * (high - low))
     ax.legend(loc="upper left", ncols=6, fontsize=8, borderaxespad=0.2, columnspacing=1.2, handlelength=1.5)
@@ -186,25 +189,23 @@ def _draw_swings(ax: Axes, places: style.Values, swings: pl.Series, marker: str,
         ax.plot(*at, marker=marker, color=color, markersize=6, linewidth=0, label=label, zorder=3)
 
 
-def _draw_level(ax: Axes, places: style.Values, last: dict[str, object], side: str, color: str) -> str:
+def _draw_level(ax: Axes, places: style.Values, last: dict[str, Any], side: str, color: str) -> str:
     """Draw a level from its swing to the last bar, and return its description."""
     price, touches, age = (last[f"{side}{what}"] for what in _OF_LEVEL)
-    if not isinstance(price, float) or not isinstance(age, int):
+    if price is None:
         return f"no {side}"
     start = max(places[0], places[-1] - age)
     ax.hlines(price, start, places[-1], colors=color, linewidth=1.4, linestyles="dashed", label=side)
     return f"{side} ₹ {price:,.2f} ({touches} touches)"
 
 
-def _draw_channel(ax: Axes, places: style.Values, last: dict[str, object], window: int) -> None:
+def _draw_channel(ax: Axes, places: style.Values, last: dict[str, Any], window: int) -> None:
     middle, slope, width = (last[name] for name in _channel_columns(window))
-    close = last["close"]
-    if not all(isinstance(each, float) for each in (middle, slope, width, close)):
+    if middle is None or slope is None or width is None:
         return
     count = min(window, len(places))
-    back = np.arange(1 - count, 1)
-    line = np.float64(middle) + back * np.float64(slope) * np.float64(close)  # type: ignore[arg-type]
-    half = np.float64(width) * np.float64(close) / 2  # type: ignore[arg-type]
+    line = middle + np.arange(1 - count, 1) * (slope * last["close"])
+    half = width * last["close"] / 2
     style.line(ax, places[-count:], line, style.GREEN, label=f"channel of {window} bars", linewidth=1.2)
     ax.fill_between(places[-count:], line - half, line + half, color=style.GREEN, alpha=0.08, linewidth=0)
 
@@ -215,7 +216,7 @@ def _draw_cloud(ax: Axes, places: style.Values, bars: pl.DataFrame) -> None:
         (above >= below, style.BLUE, "cloud, A above B"),
         (above < below, style.VERMILION, "cloud, A below B"),
     ):
-        look = {"color": color, "alpha": 0.15, "linewidth": 0, "interpolate": True, "label": label}
+        look: dict[str, Any] = {"color": color, "alpha": 0.15, "linewidth": 0, "interpolate": True, "label": label}
         ax.fill_between(places, above, below, where=where, **look)
     style.line(ax, places, above, style.BLUE, linewidth=0.7)
     style.line(ax, places, below, style.VERMILION, linewidth=0.7)

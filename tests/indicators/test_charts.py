@@ -50,7 +50,9 @@ def test_swings_equal_their_definition(kind: int, side: int) -> None:
     for name, sign, swing in (("high", 1, charts.swing_high), ("low", -1, charts.swing_low)):
         expected = swings_by_loop(bars[name].to_list(), side, sign)
         assert column(bars, swing(pl.col(name), side)) == expected
-        last, age, since = None, [], None
+        last: float | None = None
+        since: int | None = None
+        age: list[int | None] = []
         for row, value in enumerate(expected):
             last, since = (last, since) if value is None else (value, row - side)
             age.append(None if since is None else row - since)

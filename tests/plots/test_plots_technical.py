@@ -7,6 +7,8 @@ import polars as pl
 import pytest
 from figures import technical, title
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
 
 from champion import plots
 from champion.errors import UsageError
@@ -14,21 +16,28 @@ from champion.errors import UsageError
 
 def labelled(ax: Axes) -> set[str]:
     """Return the names in the legend of a panel."""
-    return {text.get_text() for text in ax.get_legend().get_texts()} if ax.get_legend() else set()
+    legend = ax.get_legend()
+    return {text.get_text() for text in legend.get_texts()} if legend else set()
+
+
+def points(line: Line2D) -> list[tuple[float, float]]:
+    """Return the points of a line."""
+    return [(float(x), float(y)) for x, y in np.asarray(line.get_xydata())]
 
 
 def test_swings_are_drawn_at_their_own_bars_and_levels_from_their_swing() -> None:
     frame = technical(120)
     ax = plots.chart_levels(frame).axes[0]
-    drawn = {(int(line.get_xdata()[0]), line.get_ydata()[0]) for line in ax.lines if line.get_marker() == "v"}
+    drawn = {points(line)[0] for line in ax.lines if line.get_marker() == "v"}
     confirmed = frame["swing_high"].is_not_null().arg_true()
     assert drawn == {(row - 5, frame["high"][row - 5]) for row in confirmed}
     assert len(drawn) >= 3
     last = frame.row(-1, named=True)
     assert labelled(ax) >= {"swing high", "swing low", "support", "channel of 60 bars"}
-    dashed = [each for each in ax.collections if each.get_label() == "support"]
-    (segment,) = dashed[0].get_segments()
-    assert segment.tolist() == [[119 - last["support_age"], last["support"]], [119, last["support"]]]
+    (dashed,) = [each for each in ax.collections if each.get_label() == "support"]
+    assert isinstance(dashed, LineCollection)
+    (segment,) = dashed.get_segments()
+    assert np.asarray(segment).tolist() == [[119 - last["support_age"], last["support"]], [119, last["support"]]]
     assert f"support ₹ {last['support']:,.2f} ({last['support_touches']} touches)" in title(ax)
 
 
@@ -36,10 +45,11 @@ def test_channel_ends_at_the_middle_of_the_last_bar() -> None:
     frame = technical(120)
     ax = plots.chart_levels(frame, 20).axes[0]
     (line,) = [each for each in ax.lines if each.get_label() == "channel of 20 bars"]
-    rises = np.diff(np.asarray(line.get_ydata()))
-    assert line.get_ydata()[-1] == frame["channel_middle_20"][-1]
+    heights = [y for _, y in points(line)]
+    rises = np.diff(heights)
+    assert heights[-1] == frame["channel_middle_20"][-1]
     assert rises == pytest.approx(frame["channel_slope_20"][-1] * frame["close"][-1])
-    assert len(line.get_xdata()) == 20
+    assert len(heights) == 20
 
 
 def test_trends_name_direction_and_start() -> None:
@@ -50,7 +60,7 @@ def test_trends_name_direction_and_start() -> None:
     way = "upward" if direction[-1] > 0 else "downward"
     assert f"{way} since {frame['trade_date'][turn]}" in title(upper)
     assert labelled(upper) == {"Supertrend, upward", "Supertrend, downward"}
-    assert labelled(lower) == {"tenkan", "kijun"}
+    assert labelled(lower) == {"tenkan", "kijun", "cloud, A above B", "cloud, A below B"}
 
 
 def test_patterns_are_counted_and_named() -> None:

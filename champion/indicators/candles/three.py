@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from champion.indicators.candles.marks import FULL, Pattern, bearish, bullish, colored, patterns
+from champion.indicators.candles.marks import Pattern, bearish, bullish, colored, patterns
 from champion.indicators.candles.shapes import Marks, Shapes, Where
 
 _DEPTH = 0.3  # share of the first body that a star's third candle covers
@@ -149,11 +149,11 @@ def _upside_gap_two_crows(s: Shapes) -> Marks:
 
 
 def _gap_three_methods(s: Shapes) -> Marks:
-    turns = (s.white(2) == s.white(1)) & (s.white(1) != s.white(0))
+    turns = ~(s.white(2) ^ s.white(1)) & (s.white(1) ^ s.white(0))
     opens = (s.open(0) < s.top(1)) & (s.open(0) > s.bottom(1))
     closes = (s.close(0) < s.top(2)) & (s.close(0) > s.bottom(2))
     gap = (s.white(2) & s.body_gap_up(1, 2)) | (s.black(2) & s.body_gap_down(1, 2))
-    return turns * s.color(2) * (opens & closes & gap) * FULL
+    return colored(s, 2, turns & opens & closes & gap)
 
 
 THREE = patterns(

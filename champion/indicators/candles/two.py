@@ -12,7 +12,7 @@ _WEAK = np.int32(80)  # ends of two bodies are equal
 
 def _turns(s: Shapes) -> Where:
     """Return whether the candle has the other colour than the one before."""
-    return s.white(0) != s.white(1)
+    return s.white(0) ^ s.white(1)
 
 
 def _counterattack(s: Shapes) -> Marks:

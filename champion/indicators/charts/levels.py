@@ -81,9 +81,9 @@ def level_age(side: str, high: pl.Expr, low: pl.Expr, close: pl.Expr) -> pl.Expr
 
 
 def _value(name: str, high: pl.Expr, low: pl.Expr, close: pl.Expr) -> pl.Expr:
-    swings = {"swing_high": swing_high(high, SIDE), "swing_low": swing_low(low, SIDE)}
-    filled = {column: swing.fill_null(float("nan")) for column, swing in swings.items()}
-    return pl.struct(close=close, **filled).map_batches(lambda bars: LEVELS.column(name, bars), return_dtype=pl.Float64)
+    upper, lower = (swing.fill_null(float("nan")) for swing in (swing_high(high, SIDE), swing_low(low, SIDE)))
+    bars = pl.struct(close=close, swing_high=upper, swing_low=lower)
+    return bars.map_batches(lambda each: LEVELS.column(name, each), return_dtype=pl.Float64)
 
 
 def _step(state: Columns, bar: Columns) -> Columns:
