@@ -216,8 +216,8 @@ def _dated_in_interval(lists: pl.DataFrame, changes: pl.DataFrame) -> bool:
             else:
                 missed.append(f"{member} {day} not in {[(str(first), str(until)) for first, until in near]}")
         print(
-            f"  true dates of {index} against lists alone: {inside} changes in the stated interval ({unbounded} without a "
-            f"lower bound), {unseen} that both lists around do not show, {len(missed)} outside"
+            f"  true dates of {index} against lists alone: {inside} changes in the stated interval "
+            f"({unbounded} without a lower bound), {unseen} that both lists around do not show, {len(missed)} outside"
         )
         print(*(f"    {line}" for line in missed), sep="\n")
         holds &= not missed
