@@ -36,6 +36,7 @@ from champion.sources.lists.index_changes import HEADER, parse_changes
 from champion.sources.lists.index_list import parse_index_list
 from champion.sources.lists.index_register import parse_register
 from champion.sources.lists.index_weights import parse_weights
+from champion.sources.masters import parse_equity_list
 from champion.sources.parse import parse
 from champion.sources.publications import bhavcopy_paths
 
@@ -45,6 +46,7 @@ TOLERANCE = 2e-4
 """Of an index return over several sessions: the published weights of 50 members are rounded to 0.01% each."""
 SESSIONS_AFTER = 5
 SEARCHED = 30  # days before and after a list in which a bar is searched
+START = date(1990, 1, 1)
 FIRST, LAST = date(2014, 3, 28), date(2025, 9, 30)
 
 
@@ -198,20 +200,24 @@ def _dated_in_interval(lists: pl.DataFrame, changes: pl.DataFrame) -> bool:
         ]
         start, end = alone.covered[index]
         spans = _steps(alone, index, None)
-        inside = unbounded = 0
+        days = sorted(day for day in lists.filter(index_name=index)["list_date"].unique() if start <= day <= end)
+        inside = unbounded = unseen = 0
         missed = []
         for member, joins, day in true:
+            if not start < day <= end:
+                continue
             near = [span for name, is_join, span in spans if (name, is_join) == (member, joins)]
-            if start < day <= end and near:
-                hit = any((after or start) < day <= until for after, until in near)
-                inside += hit
-                unbounded += hit and not any(after and after < day <= until for after, until in near)
-                missed += (
-                    [] if hit else [f"{member} {day} not in {[(str(after), str(until)) for after, until in near]}"]
-                )
+            before, after = max(each for each in days if each < day), min(each for each in days if each >= day)
+            if any((first or START) < day <= until for first, until in near):
+                inside += 1
+                unbounded += not any(first and first < day <= until for first, until in near)
+            elif len({member in alone.on(index, each)["member"] for each in (before, after)}) == 1:
+                unseen += 1
+            else:
+                missed.append(f"{member} {day} not in {[(str(first), str(until)) for first, until in near]}")
         print(
             f"  true dates of {index} against lists alone: {inside} changes in the stated interval "
-            f"({unbounded} of them before the second list, without a lower bound), {len(missed)} outside"
+            f"({unbounded} without a lower bound), {unseen} that both lists around do not show, {len(missed)} outside"
         )
         print(*(f"    {line}" for line in missed), sep="\n")
         holds &= not missed
@@ -241,8 +247,8 @@ def _returns(products: Path, archive: Path, found: Membership, history: SymbolHi
                 joined = weights.join(start, on="symbol").join(
                     _prices(archive, row["date"]), on="symbol", suffix="_now"
                 )
-                total = joined["weight"].sum()
-                estimate = (joined["weight"] * (joined["close_now"] / joined["close"] - 1)).sum() / total
+                total = sum(joined["weight"].to_list())
+                estimate = sum((joined["weight"] * (joined["close_now"] / joined["close"] - 1)).to_list()) / total
                 true = row["close"] / base["close"][0] - 1
                 worst = max(worst, abs(estimate - true))
                 print(f"    {row['date']} {estimate:+.4%} {true:+.4%} {(estimate - true) * 1e4:+.2f} bp")
@@ -325,7 +331,15 @@ def _bars(archive: Path, lists: pl.DataFrame, found: Membership) -> bool:
     return unexplained == 0
 
 
+@cache
+def _listed_on(archive: Path) -> dict[str, date]:
+    content = (archive / "content/equities/EQUITY_L.csv").read_bytes()
+    return dict(parse_equity_list("EQUITY_L.csv", content).select("isin", "listed_on").drop_nulls().iter_rows())
+
+
 def _reason(archive: Path, day: date, symbol: str, isin: str) -> str:
+    if (listed := _listed_on(archive).get(isin, day)) > day:
+        return f"{symbol}: listed at the exchange on {listed} only"
     for step, word in ((1, "first bar later, on"), (-1, "last bar before, on")):
         for each in _near(day, step):
             bars = _shares(archive, each)
@@ -342,7 +356,7 @@ def _sectors(archive: Path, lists: pl.DataFrame, found: Membership) -> bool:
     periods = industry_periods(lists, found.set_aside)
     print("\nsector known on the date, one session a quarter: year, shares, of turnover; filled backward, of turnover")
     for year in range(2019, 2025):
-        counts, money, filled = [], [], []
+        counts, money, filled = list[float](), list[float](), list[float]()
         for month in (2, 5, 8, 11):
             last = _last(archive, date(year, month, 15))
             if last is None:
@@ -351,7 +365,7 @@ def _sectors(archive: Path, lists: pl.DataFrame, found: Membership) -> bool:
             for fill_backward, target in ((False, money), (True, filled)):
                 known = sectors_on(periods, session, fill_backward=fill_backward).filter(pl.col("sector") != UNKNOWN)
                 with_sector = bars.join(known, on="symbol", how="semi")
-                target.append(with_sector["turnover"].sum() / bars["turnover"].sum())
+                target.append(sum(with_sector["turnover"]) / sum(bars["turnover"]))
                 if not fill_backward:
                     counts.append(with_sector.height / bars.height)
         shares, turnover, back = (sum(each) / len(each) for each in (counts, money, filled))

@@ -19,6 +19,7 @@ from champion.market.identity.isin import check_digit
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.modeling.universe import Universe, find
 from champion.pipeline.ingest.reference_lists import kept_lists
+from champion.pipeline.provenance import downstream, upstream
 from champion.pipeline.reference import index_lists, membership
 from champion.settings import Settings
 
@@ -193,3 +194,14 @@ def test_digest_of_a_universe_changes_with_its_members_only(settings: Settings) 
     shutil.rmtree(Path(settings.archive) / "content/indices/snapshots/2024-03-10")
     index_lists.refresh(settings)
     assert membership.digests(lake, "NIFTY BANK", (), date(2024, 12, 31)) == after  # staging keeps what was read
+
+
+def test_members_are_traced_to_their_files_and_back(settings: Settings) -> None:
+    index_lists.refresh(settings)
+    up = upstream.back(settings, INDEX_MEMBERS, date(2024, 1, 10))
+    assert up.is_whole
+    assert {node.name for node in up.nodes.values()} == {INDEX_MEMBERS, CONSTITUENTS, "2 published files"}
+    manifest = Lake(settings.lake).manifest(CONSTITUENTS, date(2023, 1, 10))
+    assert manifest is not None
+    down = downstream.forward(settings, manifest.current.inputs["list"])
+    assert {node.name for node in down.nodes.values()} >= {CONSTITUENTS, INDEX_MEMBERS, SECTORS}

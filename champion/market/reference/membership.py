@@ -232,11 +232,13 @@ def _evidence(lists: pl.DataFrame, changes: pl.DataFrame) -> Iterator[tuple[str,
     ordered = changes.with_columns(is_register=pl.col("basis") == REGISTER).sort("effective", "is_register", "member")
     for row in ordered.select("index_name", "effective", "member", "joins", "basis").iter_rows():
         index, day, member, joins, basis = row
-        if one := by_index.get(index):
-            one.complete[basis] = max(one.complete.get(basis, day), day)
-            if joins is not None and (index, day, member, joins) not in seen:  # the register may repeat a release
-                one.events.append(Event(day, member, joins, basis))
-                seen.add((index, day, member, joins))
+        if index not in by_index:
+            continue
+        one = by_index[index]
+        one.complete[basis] = max(one.complete.get(basis, day), day)
+        if joins is not None and (index, day, member, joins) not in seen:  # the register may repeat a release
+            one.events.append(Event(day, member, joins, basis))
+            seen.add((index, day, member, joins))
     yield from by_index.items()
 
 

@@ -95,15 +95,20 @@ class _Back:
         elif name in PUBLISHED_LISTS:
             self._files(" ".join(self._inputs(name, session).get("list", "") for session in sessions).split(), node)
         elif name in _DERIVED:
-            made_from = self._inputs(name, last)
-            for part, key in _DERIVED[name]:
-                self.dataset(part, self._lake.sessions(part), node, same=self._lake.digest(part) == made_from.get(key))
+            self._derived(node, last)
         elif name.startswith("features_"):
             # All bars up to the last session; the recorded history proves whether they are the present ones.
             plan = fingerprints.plan(self._lake, last, features.find("v1"), corporate_actions.known_factors(self._lake))
             built = all(is_made_from(plan, session, self._inputs(name, session)) for session in sessions)
             self.dataset(BARS, plan.sessions, node, same=built)
             self._factors_up_to(last, None, node)
+
+    def _derived(self, node: Node, last: date) -> None:
+        made_from = self._inputs(node.name, last)
+        for part, key in _DERIVED[node.name]:
+            held, same = self._lake.sessions(part), self._lake.digest(part) == made_from.get(key)
+            if held or not same:  # no session is right if there was none
+                self.dataset(part, held, node, same=same)
 
     def _prediction(self, node: Node) -> None:
         session = node.last or date.max
@@ -157,7 +162,9 @@ class _Back:
             self.dataset(CHANGES, read[-1:], node)
 
     def _files(self, digests: Sequence[str], below: Node) -> None:
-        """Add published files as one node; each file is hashed again."""
+        """Add published files as one node; each file is hashed again. Confirmations of unchanged lists have no file."""
+        if not digests:
+            return
         if self._published is None:
             self._published = {staged.sha256: staged for staged in staging_records.everything(self._settings.staging)}
         files = [(digest, self._published.get(digest)) for digest in digests]

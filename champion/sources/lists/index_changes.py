@@ -82,13 +82,10 @@ def _rows(line: list[str]) -> Iterator[tuple[object, ...]]:
         raise ValueError(f"no index: {line}")
     if announced is not None and announced > day:
         raise ValueError(f"{release} was announced after {effective}, on which it took effect")
-    changes = [
-        (change, symbol.strip())
-        for change, side in zip(("out", "in"), sides, strict=True)
-        for symbol in side.split(";")
-    ]
-    for change, symbol in [(change, symbol) for change, symbol in changes if symbol] or [("none", None)]:
-        yield canonical_index(index), day, change, symbol, announced, release or None
+    sided = zip(("out", "in"), sides, strict=True)
+    changes = [(change, symbol.strip()) for change, side in sided for symbol in side.split(";") if symbol.strip()]
+    for change, symbol in changes or [("none", "")]:
+        yield canonical_index(index), day, change, symbol or None, announced, release or None
 
 
 def _announced(release: str) -> date | None:

@@ -46,8 +46,8 @@ def parse_weights(name: str, content: bytes) -> pl.DataFrame:
     require_header(name, [field.strip() for field in lines[1]] if len(lines) > 1 else [], list(HEADER))
     rows = [_row(name, line) for line in lines[2:] if line[0].strip().isdigit()]
     frame = pl.DataFrame([(index, month_end, *row) for row in rows], schema=_ROWS, orient="row")
-    if abs(frame["weight"].sum() - 1) > _TOLERANCE:
-        raise FormatError(f"{name}: the weights add up to {frame['weight'].sum():.2%}, not 100%; the table is cut off")
+    if abs((total := sum(frame["weight"].to_list())) - 1) > _TOLERANCE:
+        raise FormatError(f"{name}: the weights add up to {total:.2%}, not 100%; the table is cut off")
     return frame
 
 
