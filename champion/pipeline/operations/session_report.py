@@ -18,7 +18,7 @@ from champion.lake import Lake
 from champion.modeling import drift, metrics
 from champion.pipeline.ingest import corporate_actions, quality
 from champion.pipeline.ingest.bars import equity_bars
-from champion.pipeline.ingest.share_moves import is_share, moves
+from champion.pipeline.ingest.share_moves import moves
 from champion.pipeline.models import outcomes
 from champion.pipeline.operations.status import RunLine, last_runs
 from champion.settings import Settings
@@ -27,6 +27,7 @@ from champion.tracking import promotion, standing
 
 _MONTH = timedelta(days=31)
 _MOVERS = 8
+_KEY = ["instrument_id", "trade_date"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def session_report(settings: Settings, session: date | None = None) -> SessionRe
         raise UsageError(f"the lake has no session {session or ''}: {last}")
     session = session or sessions[-1]
     first = [day for day in sessions if day <= session][-60:][0]  # 60 sessions are shown
-    bars = equity_bars(lake, first, session).collect().filter(is_share(pl.col("symbol"), pl.col("isin")))
+    bars = equity_bars(lake, first, session).collect()
     changes = moves(lake, first, session)
     problem = standing.problem(settings)
     entry = None if standing.damage(settings) else promotion.current_champion(settings)
@@ -138,9 +139,14 @@ def session_report(settings: Settings, session: date | None = None) -> SessionRe
 
 
 def _drift(lake: Lake, session: date) -> pl.DataFrame:
-    """Return the drift of each feature over the month to `session` against the month before, largest first."""
+    """Return the drift of each share's features over the month to `session` against the month before, largest first."""
     since = session - _MONTH
     names = [name for columns in contracts.load(FEATURES).groups.values() for name in columns]
-    now = lake.scan(FEATURES, since + timedelta(days=1), session).select(names).collect()
-    before = lake.scan(FEATURES, since - _MONTH + timedelta(days=1), since).select(names).collect()
+    now, before = (
+        lake.scan(FEATURES, start, end)
+        .join(equity_bars(lake, start, end).select(_KEY), on=_KEY, how="semi")
+        .select(names)
+        .collect()
+        for start, end in ((since + timedelta(days=1), session), (since - _MONTH + timedelta(days=1), since))
+    )
     return drift.between(before, now).sort("psi", "column", descending=[True, False], nulls_last=True)
