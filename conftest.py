@@ -13,7 +13,9 @@ from champion.lake import Lake
 from champion.settings import Settings
 from champion.warehouse import adjustment_cache
 
-ASKING = frozenset({"champion.workspace", "champion.pipeline.ingest.adjusted_bars"})
+ASKING = frozenset(
+    f"champion.{name}" for name in ("workspace", "pipeline.ingest.adjusted_bars", "pipeline.ingest.symbol_master")
+)
 """The modules whose examples read the workspace; all others make what they need."""
 
 

@@ -14,8 +14,9 @@ from champion.market import validation
 from champion.market.envelope import stamp_list
 from champion.market.equity_bars import instrument_id
 from champion.market.identity.symbol_history import SymbolHistory
+from champion.market.reference import instrument_kind
 
-VERSION = "1"  # raise it when the meaning of the output changes: committed lists are then rebuilt
+VERSION = "2"  # raise it when the meaning of the output changes: committed lists are then rebuilt
 EXCHANGE = "NSE"
 
 
@@ -46,6 +47,9 @@ def normalize(rows: pl.DataFrame, lineage: SymbolHistory, origin: MasterOrigin) 
         exchange=pl.lit(EXCHANGE),
         known_at=read_at,
         source_sha256=pl.lit(origin.sha256),
+        instrument_kind=instrument_kind.kind(*map(pl.col, ("isin", "series", "symbol")), pl.col("company")),
+        sector=pl.lit(None, pl.String),  # the list has neither
+        industry=pl.lit(None, pl.String),
     )
     stamped = stamp_list(named, contract, source=pl.lit(origin.source), read_at=read_at, entity="instrument_id")
     return validation.require_valid(

@@ -24,7 +24,7 @@ from champion.errors import UsageError
 from champion.market.reference.kind_rules import NO_ISIN, RULES, Rule
 
 __all__ = [
-    "COLUMN", "Learn", "classify", "evidence", "kind", "of_kinds", "require_kinds", "with_kinds",
+    "COLUMN", "Learn", "classify", "clickhouse", "evidence", "kind", "of_kinds", "require_kinds", "with_kinds",
 ]  # fmt: skip
 __dir__ = __all__.copy
 
@@ -36,6 +36,7 @@ _ID = "instrument_id"
 _FORM = r"^[A-Z]{2}[A-Z0-9]{9}[0-9]$"
 _MARKS = {"#": digits, "?": digits + ascii_uppercase}
 _EACH = [_ID, "isin", "series", "symbol"]
+_PREFIX = 3  # characters of an ISIN before the issuer
 _NONE = "no rule covers its ISIN and series"
 
 
@@ -133,6 +134,18 @@ def classify(bars: pl.DataFrame | pl.LazyFrame, listed: pl.DataFrame | None = No
     ).sort(_ID)  # fmt: skip
 
 
+def clickhouse() -> str:
+    """Return `kind` as a ClickHouse expression of the columns code, series and symbol, for views.
+
+    `code` is characters 1 to 3, 8 and 9 of a well-formed ISIN, else `-`. Names are not used.
+
+    >>> clickhouse().splitlines()[1]
+    "    code = 'INE01', 'equity',"
+    """
+    lines = [f"    {_in_sql(rule)}, '{rule.kind}'," for rule in RULES if not rule.name]
+    return "\n".join(["multiIf(", *lines, f"    '{UNKNOWN}'", ")"])
+
+
 def require_kinds(kinds: Collection[str]) -> tuple[str, ...]:
     """Return the kinds in the order of `KINDS`, without duplicates.
 
@@ -174,7 +187,7 @@ def _first_rule(
 
 
 def _applies(rule: Rule, code: pl.Expr, series: pl.Expr, symbol: pl.Expr, name: pl.Expr | None) -> pl.Expr:
-    conditions = [code == rule.isin if len(rule.isin) != 3 else code.str.starts_with(rule.isin)]  # noqa: PLR2004
+    conditions = [code == rule.isin if len(rule.isin) != _PREFIX else code.str.starts_with(rule.isin)]
     if rule.series:
         conditions.append(series.is_in(expanded(rule.series)))
     if rule.symbol:
@@ -182,6 +195,18 @@ def _applies(rule: Rule, code: pl.Expr, series: pl.Expr, symbol: pl.Expr, name: 
     if rule.name and name is not None:
         conditions.append(name.str.contains(rule.name))
     return pl.all_horizontal(conditions)
+
+
+def _in_sql(rule: Rule) -> str:
+    whole = len(rule.isin) != _PREFIX
+    conditions = [f"code = '{rule.isin}'" if whole else f"startsWith(code, '{rule.isin}')"]
+    if rule.series:
+        patterns = rule.series.replace("#", "[0-9]").replace("?", "[0-9A-Z]").split()
+        conditions.append(f"match(series, '^({'|'.join(patterns)})$')")
+    if rule.symbol:
+        escaped = rule.symbol.replace("\\", "\\\\")
+        conditions.append(f"match(symbol, '{escaped}')")
+    return " and ".join(conditions)
 
 
 def expanded(series: str) -> list[str]:
