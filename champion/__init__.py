@@ -1,8 +1,8 @@
 """Champion: a notebook-centric research workbench for quants on daily equities.
 
 `import champion as ch` gives a notebook `ch.scan`, `ch.scan_adjusted`, `ch.share_moves`, `ch.instruments`, `ch.sql`,
-`ch.query` and `ch.publish`, and the modules `ch.features`, `ch.labels`, `ch.metrics`, `ch.pipeline`, `ch.plots`, `ch.training`,
-`ch.workspace` and the rest.
+`ch.query` and `ch.publish`, and the modules `ch.features`, `ch.labels`, `ch.metrics`, `ch.pipeline`, `ch.plots`,
+`ch.training`, `ch.workspace` and the rest.
 Each is imported when first used, so that importing Champion costs nothing. `%load_ext champion` gives it `%%sql`.
 """
 

@@ -1,4 +1,4 @@
-"""What views would otherwise compute from all bars: each instrument's adjustment, kind and life, stored after a load."""
+"""Each instrument's adjustment, kind and life, stored after a load so that views need not read all bars."""
 
 from champion.contracts.datasets import BARS, FACTORS, SYMBOLS
 from champion.warehouse import load_ledger
@@ -14,7 +14,8 @@ def refresh(client: Executor) -> bool:
     One step replaces all rows of a table, so a reader sees those of the previous load or of this one. After a crash the
     previous ones remain, and the next call replaces them.
     """
-    return any([_refresh(client, name, sources) for name, sources in _SOURCES.items()])
+    updated = [_refresh(client, name, sources) for name, sources in _SOURCES.items()]
+    return True in updated
 
 
 def _refresh(client: Executor, name: str, sources: tuple[str, ...]) -> bool:

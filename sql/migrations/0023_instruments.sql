@@ -83,6 +83,7 @@ with
             instrument_id,
             is_list,
             multiIf(
+                code = 'INE01' and match(symbol, 'DVR(EQS)?$'), 'dvr',
                 code = 'INE01', 'equity',
                 code = 'INE20', 'rights_entitlement',
                 code = 'INE03', 'preference',
@@ -107,6 +108,7 @@ with
                 startsWith(code, 'IN3'), 'government',
                 startsWith(code, 'IN4'), 'government',
                 code = '-' and match(symbol, '-RE\\d*$'), 'rights_entitlement',
+                code = '-' and match(series, '^(BE|BL|BZ|EQ)$') and match(symbol, 'DVR(EQS)?$'), 'dvr',
                 code = '-' and match(series, '^(SM|ST|SZ)$'), 'equity',
                 code = '-' and match(series, '^(IL|IT)$'), 'equity',
                 code = '-' and match(series, '^(GB)$'), 'gold_bond',
@@ -180,6 +182,12 @@ with
 
 select *
 from final;
+
+-- A warehouse that has bars needs the rows before its next load.
+insert into champion_market.instruments
+select *
+from champion_market.instruments_now
+where (select count() from champion_market.instruments) = 0;
 
 -- The registry of symbols: every instrument in a series of shares, traded or listed. What the exchange's list of shares
 -- gives is from the newest list that has it. is_active is null for a listed share without a bar.

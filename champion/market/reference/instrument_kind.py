@@ -139,7 +139,7 @@ def clickhouse() -> str:
 
     `code` is characters 1 to 3, 8 and 9 of a well-formed ISIN, else `-`. Names are not used.
 
-    >>> clickhouse().splitlines()[1]
+    >>> clickhouse().splitlines()[2]
     "    code = 'INE01', 'equity',"
     """
     lines = [f"    {_in_sql(rule)}, '{rule.kind}'," for rule in RULES if not rule.name]

@@ -32,6 +32,7 @@ class Rule(NamedTuple):
 
 
 RULES: Final = (
+    Rule("INE01", "", r"DVR(EQS)?$", "", "dvr", "type 01, but the symbol ends in DVR, as SCAPDVR beside STAMPEDE"),
     Rule("INE01", "", "", "", "equity", "type 01: a fully paid equity share; the series says only how it is settled"),
     Rule("INE20", "", "", "", "rights_entitlement", "type 20: a right to shares or units, tradable for about a week"),
     Rule("INE03", "", "", "", "preference", "type 03: convertible preference shares, as UPL's series Q1 and Q2"),
@@ -56,6 +57,7 @@ RULES: Final = (
     Rule("IN3", "", "", "", "government", "IN3: loans of a state government"),
     Rule("IN4", "", "", "", "government", "IN4: loans of a state government"),
     Rule("-", "", r"-RE\d*$", "", "rights_entitlement", "the symbol ends in -RE: a rights entitlement"),
+    Rule("-", "BE BL BZ EQ", r"DVR(EQS)?$", "", "dvr", "the symbol ends in DVR: such shares in all files"),
     Rule("-", "SM ST SZ", "", "", "equity", "the SME platform lists companies; rights there are named -RE"),
     Rule("-", "IL IT", "", "", "equity", "limits of institutions and foreign investors: ordinary shares in all files"),
     Rule("-", "GB", "", "", "gold_bond", "series GB: sovereign gold bonds in all files"),

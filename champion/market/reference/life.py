@@ -53,8 +53,8 @@ def life(instruments: pl.DataFrame, sessions: Sequence[date], lists: pl.DataFram
     placed = instruments.join(after, left_on="last_session", right_on="session", how="left", maintain_order="left")
     idle = calendar.height - 1 - pl.col("number").cast(pl.Int64)
     dated = placed.join(_listings(lists), on=_ID, how="left", maintain_order="left")
-    newest = None if lists is None else lists["list_date"].max()
-    read_since = (pl.lit(newest, pl.Date) > pl.col("last_session")).fill_null(value=False)
+    newest = pl.lit(None if lists is None else lists["list_date"].max(), pl.Date)
+    read_since = (newest > pl.col("last_session")).fill_null(value=False)
     covered = (pl.col("instrument_kind") == "equity") & pl.col("series").is_in(LISTED_SERIES)
     status = (
         pl.when(idle < QUIET)
