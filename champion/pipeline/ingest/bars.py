@@ -9,7 +9,7 @@ import polars as pl
 from champion import contracts
 from champion.base.clock import INDIA
 from champion.contracts.datasets import BARS, RAW_BARS, SYMBOLS
-from champion.contracts.instrument_kinds import EQUITY
+from champion.contracts.instrument_kinds import EQUITY, UNKNOWN
 from champion.lake import Lake
 from champion.market import validation
 from champion.market.envelope import session_close
@@ -43,6 +43,12 @@ def equity_bars(
 def with_kinds(lake: Lake, bars: pl.DataFrame) -> pl.DataFrame:
     """Return bars (instrument_id, symbol, isin and series) with the column `instrument_kind`, in the same order."""
     return instrument_kind.with_kinds(bars, partial(learn_kinds, lake, None))
+
+
+def unknown_kinds(lake: Lake, start: date | None = None, end: date | None = None) -> int:
+    """Return the number of instruments in series of shares that have a bar in the range and whose kind is not known."""
+    unknown = equity_bars(lake, start, end, kinds=(UNKNOWN,))
+    return int(unknown.select(pl.col("instrument_id").n_unique()).collect().item())
 
 
 def learn_kinds(lake: Lake, as_of: datetime | None, instruments: list[str]) -> pl.DataFrame:

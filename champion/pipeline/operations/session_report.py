@@ -17,7 +17,7 @@ from champion.errors import UsageError
 from champion.lake import Lake
 from champion.modeling import drift, metrics
 from champion.pipeline.ingest import corporate_actions, quality
-from champion.pipeline.ingest.bars import equity_bars
+from champion.pipeline.ingest.bars import equity_bars, unknown_kinds
 from champion.pipeline.ingest.share_moves import moves
 from champion.pipeline.models import outcomes
 from champion.pipeline.operations.status import RunLine, last_runs
@@ -34,7 +34,8 @@ _KEY = ["instrument_id", "trade_date"]
 class SessionReport:
     """The report of one session; frames without data are empty.
 
-    - `market`: shares with a bar, shares that rose and fell, and turnover in rupees.
+    - `market`: shares with a bar, shares that rose and fell, turnover in rupees, and the instruments in series of
+      shares that are not counted because their kind is not known.
     - `bars`: the last sessions as traded; `moves`: the moves of shares in these sessions (`share_moves.moves`).
     - `gates`: the results of the quality gates; `accepted`: the accepted findings of the session, with user and reason.
     - `moved`: the drift of each feature since the month before, largest first.
@@ -123,6 +124,7 @@ def session_report(settings: Settings, session: date | None = None) -> SessionRe
             "advances": changes.filter(today, pl.col("change") > 0).height,
             "declines": changes.filter(today, pl.col("change") < 0).height,
             "turnover": float(bars.filter(today)["turnover"].cast(pl.Float64).sum()),
+            "unknown_kinds": unknown_kinds(lake, session, session),
         },
         bars=bars,
         moves=changes,
