@@ -47,7 +47,9 @@ def normalize(rows: pl.DataFrame, lineage: SymbolHistory, origin: MasterOrigin) 
         exchange=pl.lit(EXCHANGE),
         known_at=read_at,
         source_sha256=pl.lit(origin.sha256),
-        instrument_kind=instrument_kind.kind(*map(pl.col, ("isin", "series", "symbol")), pl.col("company")),
+        instrument_kind=instrument_kind.kind(
+            pl.col("isin"), pl.col("series"), pl.col("symbol"), pl.col("company").str.to_uppercase()
+        ),
         sector=pl.lit(None, pl.String),  # the list has neither
         industry=pl.lit(None, pl.String),
     )

@@ -7,6 +7,7 @@ units and DVR shares trade in the series of shares, and rights entitlements for 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -74,7 +75,7 @@ def beside(
     walked = walk(others, events(others, sessions), sessions, seed=seed + SEED, signal=0.0)
     for (quotes, report), aside in zip(reported, walked, strict=True):
         columns = [each.name for each in fields(Quotes) if each.name not in {"session", "settled"}]
-        both = {name: np.concatenate([getattr(quotes, name), getattr(aside, name)]) for name in columns}
+        both: dict[str, Any] = {name: np.concatenate([getattr(quotes, name), getattr(aside, name)]) for name in columns}
         yield quotes, report, replace(quotes, **both)
 
 
