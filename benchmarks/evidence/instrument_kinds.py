@@ -153,7 +153,7 @@ def _session(name: str) -> date:
 def _liquid(lake: Lake, found: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return by year the members of `liquid` and what the same filters held before, and the funds among the members.
 
-    A fund is told by the ISIN of any of its bars, without the rules.
+    A fund is recognised by the ISIN of any of its bars, without the rules.
     """
     isins = lake.scan(BARS).filter(pl.col("isin").str.starts_with(_FUND)).select(pl.col(_ID).unique()).collect()[_ID]
     liquid = UNIVERSES["liquid"]

@@ -121,8 +121,7 @@ def test_evidence_gives_isin_series_and_the_reason_of_the_deciding_rule() -> Non
     columns = [pl.col(name) for name in COLUMNS]
     found = frame.select(instrument_kind.kind(*columns), instrument_kind.evidence(*columns))
     reasons = {rule.reason: rule.kind for rule in RULES}
-    for isin, said in zip(frame["isin"], found.rows(), strict=True):
-        kind, text = said
+    for isin, (kind, text) in zip(frame["isin"], found.rows(), strict=True):
         assert text is None or text.startswith(f"ISIN {isin or 'none'}, series ")
         if text is not None and (reason := text.partition(": ")[2]) in reasons:
             assert reasons[reason] == kind
@@ -142,10 +141,10 @@ def test_a_bar_without_isin_has_the_kind_of_the_instruments_other_days() -> None
     assert dict(found.select("symbol", "instrument_kind").rows()) == {
         "FUND": "fund", "LATER": "equity", "NEVER": UNKNOWN, "BOTH": UNKNOWN, "SPLIT": "equity",
     }  # fmt: skip
-    said = dict(found.select("symbol", "evidence").rows())
-    assert said["BOTH"] == "the instrument's bars contradict each other: equity, fund"
-    assert said["NEVER"].startswith("ISIN none, series BE: ")
-    assert "INE237A01028" in said["SPLIT"], "the latest evidence"
+    texts = dict(found.select("symbol", "evidence").rows())
+    assert texts["BOTH"] == "the instrument's bars contradict each other: equity, fund"
+    assert texts["NEVER"].startswith("ISIN none, series BE: ")
+    assert "INE237A01028" in texts["SPLIT"], "the latest evidence"
     assert found.filter(symbol="FUND")["isin"].item() == "INF204KB14I2"
     by_bar = instrument_kind.with_kinds(rows, lambda _: found)
     assert by_bar.filter(symbol="FUND")["instrument_kind"].to_list() == ["fund"] * 2
@@ -171,9 +170,11 @@ def test_a_list_decides_where_no_bar_does() -> None:
 
 def test_a_name_that_ends_in_limited_does_not_prove_a_share() -> None:
     """ITBEES is published as 'NIPPON LIFE INDIA ASSET MANAGEMENT LIMITED' in the price bands of 2026."""
-    said = pl.DataFrame({"n": ["NIPPON LIFE INDIA ASSET MANAGEMENT LIMITED", "KOTAK NIFTY IT ETF", "AXIS MUTUAL FUND"]})
+    names = pl.DataFrame(
+        {"n": ["NIPPON LIFE INDIA ASSET MANAGEMENT LIMITED", "KOTAK NIFTY IT ETF", "AXIS MUTUAL FUND"]}
+    )
     columns = pl.lit(None, pl.String), pl.lit("EQ"), pl.lit("IT"), pl.col("n")
-    assert said.select(instrument_kind.kind(*columns)).to_series().to_list() == [UNKNOWN, "fund", "fund"]
+    assert names.select(instrument_kind.kind(*columns)).to_series().to_list() == [UNKNOWN, "fund", "fund"]
 
 
 @settings(max_examples=8)

@@ -40,7 +40,7 @@ def test_an_instrument_is_active_until_the_market_has_held_40_sessions_without_i
     assert status(life(instrument(last - 40), SESSIONS)) == ("inactive", SESSIONS[last - 39], False)
 
 
-def test_the_list_of_shares_tells_suspended_from_delisted() -> None:
+def test_the_list_of_shares_distinguishes_suspended_from_delisted() -> None:
     gone = instrument(50)
     still = lists(("A", 10, date(2001, 1, 2)), ("A", 150, date(2001, 1, 2)), ("B", 150, None))
     assert status(life(gone, SESSIONS, still)) == ("suspended", SESSIONS[51], False)

@@ -5,7 +5,7 @@
    bars agree, then that of the exchange's lists (`classify`, `with_kinds`).
 3. What none of them decides, and where they contradict each other, is `unknown`. It is never taken for a share.
 
-A kind belongs to the identity of an instrument, as `instrument_id` itself: like it, it may be learnt from any session
+A kind belongs to the identity of an instrument, as `instrument_id` itself: like it, its evidence may be of any session
 that was published by the moment of the question, also from a later one than the bar's. In the files of 2019 to 2024 no
 instrument has bars of two kinds.
 """
@@ -24,13 +24,13 @@ from champion.errors import UsageError
 from champion.market.reference.kind_rules import NO_ISIN, RULES, Rule
 
 __all__ = [
-    "COLUMN", "Learn", "classify", "clickhouse", "evidence", "kind", "of_kinds", "require_kinds", "with_kinds",
+    "COLUMN", "OtherEvidence", "classify", "clickhouse", "evidence", "kind", "of_kinds", "require_kinds", "with_kinds",
 ]  # fmt: skip
 __dir__ = __all__.copy
 
 COLUMN = "instrument_kind"
 """The column that `with_kinds` adds."""
-Learn: TypeAlias = Callable[[list[str]], pl.DataFrame]
+OtherEvidence: TypeAlias = Callable[[list[str]], pl.DataFrame]
 """Return instrument_id and instrument_kind of some instruments, from evidence beyond one bar (`classify`)."""
 _ID = "instrument_id"
 _FORM = r"^[A-Z]{2}[A-Z0-9]{9}[0-9]$"
@@ -63,36 +63,36 @@ def evidence(isin: pl.Expr, series: pl.Expr, symbol: pl.Expr, name: pl.Expr | No
     return pl.format("ISIN {}, series {}: {}", isin.fill_null("none"), series, reason).alias("evidence")
 
 
-def with_kinds(bars: pl.DataFrame, learn: Learn) -> pl.DataFrame:
-    """Return the bars with `instrument_kind`: by their own columns, else by `learn`, else `unknown`; order is kept.
+def with_kinds(bars: pl.DataFrame, other_evidence: OtherEvidence) -> pl.DataFrame:
+    """Return the bars with `instrument_kind`: by their own columns, else by `other_evidence`, else `unknown`; order is kept.
 
-    `bars` need instrument_id, symbol, isin and series. `learn` is called only if bars do not decide for themselves.
+    `bars` need instrument_id, symbol, isin and series. `other_evidence` is called only if bars do not decide for themselves.
     """
-    kinds = _of_each(bars.select(_EACH).unique(), learn)
+    kinds = _of_each(bars.select(_EACH).unique(), other_evidence)
     return bars.join(kinds, on=_EACH, how="left", nulls_equal=True, maintain_order="left")
 
 
-def of_kinds(bars: pl.LazyFrame, kinds: Collection[str], learn: Learn) -> pl.LazyFrame:
+def of_kinds(bars: pl.LazyFrame, kinds: Collection[str], other_evidence: OtherEvidence) -> pl.LazyFrame:
     """Return the bars whose instrument has one of the kinds, in the same order and columns; see `with_kinds`.
 
     Raises:
         UsageError: one of `kinds` is not a kind.
     """
     wanted = require_kinds(kinds)
-    each = _of_each(bars.select(_EACH).unique().collect(), learn)
+    each = _of_each(bars.select(_EACH).unique().collect(), other_evidence)
     chosen = each.filter(pl.col(COLUMN).is_in(wanted)).select(_EACH)
     return bars.join(chosen.lazy(), on=_EACH, how="semi", nulls_equal=True, maintain_order="left")
 
 
-def _of_each(each: pl.DataFrame, learn: Learn) -> pl.DataFrame:
+def _of_each(each: pl.DataFrame, other_evidence: OtherEvidence) -> pl.DataFrame:
     """Return the kind of each combination of instrument_id, isin, series and symbol."""
     own = each.with_columns(kind(pl.col("isin"), pl.col("series"), pl.col("symbol")))
     undecided = own.filter(pl.col(COLUMN) == UNKNOWN)
     if undecided.is_empty():
         return own
-    learnt = learn(undecided[_ID].unique().sort().to_list()).select(_ID, _learnt=COLUMN)
-    joined = own.join(learnt, on=_ID, how="left")
-    chosen = pl.when(pl.col(COLUMN) == UNKNOWN).then(pl.col("_learnt").fill_null(UNKNOWN)).otherwise(COLUMN)
+    other = other_evidence(undecided[_ID].unique().sort().to_list()).select(_ID, _other=COLUMN)
+    joined = own.join(other, on=_ID, how="left")
+    chosen = pl.when(pl.col(COLUMN) == UNKNOWN).then(pl.col("_other").fill_null(UNKNOWN)).otherwise(COLUMN)
     return joined.select(*_EACH, chosen.alias(COLUMN))
 
 

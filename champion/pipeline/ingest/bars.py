@@ -37,12 +37,12 @@ def equity_bars(
     version.
     """
     bars = _share_series(lake, start, end, as_of)
-    return bars if kinds is None else instrument_kind.of_kinds(bars, kinds, partial(learn_kinds, lake, as_of))
+    return bars if kinds is None else instrument_kind.of_kinds(bars, kinds, partial(classified, lake, as_of))
 
 
 def with_kinds(lake: Lake, bars: pl.DataFrame) -> pl.DataFrame:
     """Return bars (instrument_id, symbol, isin and series) with the column `instrument_kind`, in the same order."""
-    return instrument_kind.with_kinds(bars, partial(learn_kinds, lake, None))
+    return instrument_kind.with_kinds(bars, partial(classified, lake, None))
 
 
 def unknown_kinds(lake: Lake, start: date | None = None, end: date | None = None) -> int:
@@ -51,7 +51,7 @@ def unknown_kinds(lake: Lake, start: date | None = None, end: date | None = None
     return int(unknown.select(pl.col("instrument_id").n_unique()).collect().item())
 
 
-def learn_kinds(lake: Lake, as_of: datetime | None, instruments: list[str]) -> pl.DataFrame:
+def classified(lake: Lake, as_of: datetime | None, instruments: list[str]) -> pl.DataFrame:
     """Return `instrument_kind.classify` of some instruments, from all their bars and the list of shares in the lake."""
     bars = lake.scan(BARS)
     if as_of is not None:
