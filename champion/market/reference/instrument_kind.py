@@ -64,9 +64,10 @@ def evidence(isin: pl.Expr, series: pl.Expr, symbol: pl.Expr, name: pl.Expr | No
 
 
 def with_kinds(bars: pl.DataFrame, other_evidence: OtherEvidence) -> pl.DataFrame:
-    """Return the bars with `instrument_kind`: by their own columns, else by `other_evidence`, else `unknown`; order is kept.
+    """Return the bars in the same order with `instrument_kind`: by their own columns, else by `other_evidence`.
 
-    `bars` need instrument_id, symbol, isin and series. `other_evidence` is called only if bars do not decide for themselves.
+    `bars` need instrument_id, symbol, isin and series. `other_evidence` is called only if the columns of a bar do not
+    decide; where it does not decide either, the kind is `unknown`.
     """
     kinds = _of_each(bars.select(_EACH).unique(), other_evidence)
     return bars.join(kinds, on=_EACH, how="left", nulls_equal=True, maintain_order="left")
