@@ -15,7 +15,7 @@ from champion.contracts.datasets import BARS, FEATURES, SYMBOLS
 from champion.errors import UsageError
 from champion.lake import Lake
 from champion.market.envelope import session_close
-from champion.modeling.universe import UNIVERSES, Universe
+from champion.modeling.universe import UNIVERSES, Universe, stored
 from champion.pipeline.feature_store.build import build_features
 from champion.pipeline.ingest import symbol_master
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
@@ -23,7 +23,7 @@ from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.ingest.fetch import fetch, staged
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.ingest.share_moves import moves
-from champion.pipeline.models import frames
+from champion.pipeline.models import evaluate, frames
 from champion.pipeline.operations.session_report import session_report
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive, other_kinds, publish
@@ -132,6 +132,15 @@ def test_no_fund_is_in_a_universe_that_does_not_ask_for_it(market: Settings) -> 
     assert not symbols(rows) & IN_SHARE_SERIES
     liquid_funds = frames.scoring_frame(lake, END, universe=Universe(min_turnover=5e6, kinds=("fund",)))
     assert symbols(liquid_funds) == {"KAVERIBEES", "DECCANGOLD", "MALWALIQ", "KONKANBANK"}
+
+
+def test_models_of_the_same_universe_compare_whatever_version_stored_it() -> None:
+    before = '{"min_age": 0, "min_close": 0.0, "min_turnover": 5000000.0, "series": []}'
+    tags = [{evaluate.UNIVERSE: text} for text in (before, stored(before).text, UNIVERSES["liquid"].text)]
+    old, again, shares = (evaluate._task(one, evaluate.UNIVERSE) for one in tags)
+    assert old == again
+    assert old != shares, "one has funds, the other has not"
+    assert evaluate._task({}, evaluate.UNIVERSE) is None
 
 
 def test_the_session_report_counts_company_shares(market: Settings) -> None:
