@@ -15,7 +15,13 @@ from champion.settings import Settings
 from champion.warehouse import adjustment_cache
 
 ASKING = frozenset(
-    {"champion.workspace", "champion.pipeline.ingest.adjusted_bars", "champion.pipeline.models.portfolio"}
+    f"champion.{name}"
+    for name in (
+        "workspace",
+        "pipeline.ingest.adjusted_bars",
+        "pipeline.ingest.symbol_master",
+        "pipeline.models.portfolio",
+    )
 )
 """The modules whose examples read the workspace; all others make what they need."""
 

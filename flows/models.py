@@ -14,6 +14,7 @@ from champion import features
 from champion.contracts.datasets import BARS, PREDICTIONS
 from champion.errors import ModelError
 from champion.lake import Lake
+from champion.modeling.universe import stored
 from champion.pipeline.feature_store.build import build_features
 from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.ingest import market_data_lock
@@ -124,7 +125,7 @@ def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, An
         model or recipe.get("model", "logistic"),
         model_parameters={} if model else recipe.get("parameters", {}),
         horizon=int(tags.get(evaluate.HORIZON, 5)),
-        universe=tags.get(evaluate.UNIVERSE, "liquid"),
+        universe=stored(tags.get(evaluate.UNIVERSE, "liquid")).text,
         feature_set=feature_set,
     )
     return result

@@ -63,7 +63,7 @@ def normalized(sessions: tuple[date, ...] = SESSIONS, bump: float = 0.0) -> pl.D
                     "instrument_id": f"NSE:{symbol}",
                     "symbol": symbol,
                     "exchange": "NSE",
-                    "isin": None if symbol == "BETA" else f"INE00000{number}",
+                    "isin": None if symbol == "BETA" and session == SESSIONS[0] else f"INE000A0101{number}",
                     "instrument_type": "STK",
                     "series": None if symbol == "ZED'S" else "EQ",
                     "trade_date": session,
@@ -203,7 +203,7 @@ def master() -> pl.DataFrame:
     row |= {
         "instrument_id": "NSE:ACME",
         "series": "EQ",
-        "isin": "INE000001",
+        "isin": "INE000A01011",
         "known_at": INGESTED,
         "source_sha256": "00",
     }
@@ -255,7 +255,7 @@ PARAMETERS: dict[str, dict[str, object]] = {
     "session_cross_section": {"session": SESSIONS[0]},
     "movers": {"session": SESSIONS[0], "rows": 3, "min_turnover": 0},
     "volume_leaders": {"session": SESSIONS[0], "rows": 2},
-    "liquidity": {"min_sessions": 2},
+    "liquidity": {"min_sessions": 2, "kinds": ""},
     "year_highs": {"session": SESSIONS[1], "min_sessions": 2},
     "adjusted_returns": {"symbol": "ACME"},
     "index_members": {"index": "NIFTY 50", "session": SESSIONS[0]},

@@ -50,8 +50,20 @@ def main() -> None:
 
 def _year(lake: Lake, start: date, end: date, asked: argparse.Namespace) -> tuple[pl.DataFrame, int, int]:
     """Return the labels of a year below the limit, the number left out across a gap, and the number known."""
-    columns = ["instrument_id", "symbol", "trade_date", "series", "open", "high", "low", "close", "volume", "turnover"]
-    bars = adjusted_bars(lake, start - _BEFORE, end + _AFTER, columns=columns)
+    columns = [
+        "instrument_id",
+        "symbol",
+        "isin",
+        "trade_date",
+        "series",
+        "open",
+        "high",
+        "low",
+        "close",
+        "volume",
+        "turnover",
+    ]
+    bars = adjusted_bars(lake, start - _BEFORE, end + _AFTER, columns=columns, kinds=None)
     chosen = frames._members(lake, bars, universe.find(asked.universe))  # noqa: SLF001 - the universe of training
     factors = known_factors(lake)
     gaps = unadjusted_gaps(lake, start - _BEFORE, end + _AFTER, factors)

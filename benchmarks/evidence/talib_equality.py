@@ -59,7 +59,7 @@ def bars_of(home: Path, instruments: int | None) -> pl.DataFrame:
 
     `market` is an index of the median return of each session.
     """
-    bars = adjusted_bars(Lake(Settings(home=home).lake)).sort("instrument_id", "trade_date")
+    bars = adjusted_bars(Lake(Settings(home=home).lake), kinds=None).sort("instrument_id", "trade_date")
     past = (pl.col("close") / pl.col("close").shift(1)).over("instrument_id")
     market = bars.select("trade_date", past=past).group_by("trade_date").agg(market=pl.col("past").median())
     level = (pl.col("market").fill_null(1).cum_prod() * 10_000).round(2)

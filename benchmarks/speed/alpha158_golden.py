@@ -52,7 +52,9 @@ def simulated(folder: Path) -> pl.DataFrame:
     settings = Settings(home=folder / "home", archive=str(archive.root))
     for step in list(steps(settings, START, END).values())[: STAGES.index("actions")]:
         step()
-    bars = equity_bars(Lake(settings.lake)).select(_ID, "trade_date", *_PRICES, "volume", "turnover").collect()
+    bars = (
+        equity_bars(Lake(settings.lake), kinds=None).select(_ID, "trade_date", *_PRICES, "volume", "turnover").collect()
+    )
     sessions = bars["trade_date"].unique().sort().head(SESSIONS)
     kept = bars.filter(pl.col("trade_date").is_in(sessions.implode()))
     whole = kept.group_by(_ID).len().filter(pl.col("len") == SESSIONS)[_ID].sort().head(4)

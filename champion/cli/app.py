@@ -40,7 +40,18 @@ for _command in (
     *(services.serve, services.deploy, services.lab, services.ui, services.stop),
 ):
     app.command()(_command)
-for _group in ("models", "notebook", "lineage", "actions", "lists", "archive", "lake", "quality", "schema", "warehouse"):
+for _group in (
+    "models",
+    "notebook",
+    "lineage",
+    "actions",
+    "lists",
+    "archive",
+    "lake",
+    "quality",
+    "schema",
+    "warehouse",
+):
     app.add_typer(import_module(f"champion.cli.{_group}").app, name=_group)
 
 

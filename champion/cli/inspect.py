@@ -86,6 +86,7 @@ def report(
     console.out.print(
         f"{quantity(market['shares'], 'share')} traded, {market['advances']:,} up, {market['declines']:,} down, "
         f"turnover ₹ {market['turnover'] / 1e7:,.0f} crore"
+        + (f", {market['unknown_kinds']:,} of unknown kind not counted" if market["unknown_kinds"] else "")
     )
     verdict = (f"gates failed: {', '.join(found.failed)}", "bold red") if found.failed else "gates passed"
     known = found.rank_ic.sort("trade_date").tail(1)

@@ -11,8 +11,9 @@ from champion.market import validation
 from champion.market.envelope import stamp_list
 from champion.market.equity_bars import instrument_id
 from champion.market.identity.symbol_history import SymbolHistory
+from champion.market.reference import instrument_kind
 
-VERSION = "1"  # raise it when the meaning of the output changes: committed lists are then rebuilt
+VERSION = "2"  # raise it when the meaning of the output changes: committed lists are then rebuilt
 EXCHANGE = "NSE"
 
 
@@ -33,6 +34,11 @@ def normalize(rows: pl.DataFrame, lineage: SymbolHistory, source: str, sha256: s
         exchange=pl.lit(EXCHANGE),
         known_at=read_at,
         source_sha256=pl.lit(sha256),
+        instrument_kind=instrument_kind.kind(
+            pl.col("isin"), pl.col("series"), pl.col("symbol"), pl.col("company").str.to_uppercase()
+        ),
+        sector=pl.lit(None, pl.String),  # the list has neither
+        industry=pl.lit(None, pl.String),
     )
     contract, breaks = contracts.load(SYMBOLS), ("listed share breaks", "listed shares break")
     stamped = stamp_list(named, contract, source=pl.lit(source), read_at=read_at, entity="instrument_id")

@@ -15,9 +15,10 @@ from typing import Any
 import polars as pl
 
 from champion.base.strict_json import parse_json
+from champion.contracts.instrument_kinds import EQUITY, KINDS
 from champion.errors import UsageError
 
-__all__ = ["TURNOVER_WINDOW", "UNIVERSES", "Universe", "find", "members"]
+__all__ = ["TURNOVER_WINDOW", "UNIVERSES", "Universe", "find", "members", "stored"]
 __dir__ = __all__.copy
 
 TURNOVER_WINDOW = 20
@@ -32,6 +33,8 @@ class Universe:
     Args:
         min_turnover: minimum median turnover in rupees of the last 20 bars, the session's included. With fewer bars an
             instrument does not pass.
+        kinds: allowed kinds of instruments, by default company shares alone; empty means every kind in the series of
+            shares, also funds, rights entitlements and instruments of unknown kind.
         series: allowed series on the session, such as EQ; empty means every series of company shares.
         min_age: minimum number of calendar days since the instrument's first bar in the lake.
         min_close: minimum unadjusted close in rupees; at lower prices one tick is a large return.
@@ -39,7 +42,7 @@ class Universe:
         sectors: allowed sectors on the session, such as Healthcare, or Unknown; empty means all.
 
     >>> Universe(min_turnover=5e6, series=("EQ",)).text
-    '{"min_age": 0, "min_close": 0.0, "min_turnover": 5000000.0, "series": ["EQ"]}'
+    '{"kinds": ["equity"], "min_age": 0, "min_close": 0.0, "min_turnover": 5000000.0, "series": ["EQ"]}'
     """
 
     min_turnover: float = 0.0
@@ -48,9 +51,14 @@ class Universe:
     min_close: float = 0.0
     index: str = ""
     sectors: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = EQUITY
 
     def __post_init__(self) -> None:
-        """Require finite bounds."""
+        """Require finite bounds and existing kinds."""
+        if wrong := sorted(set(self.kinds) - set(KINDS)):
+            raise ValueError(
+                f"no kind of instrument is called {', '.join(map(repr, wrong))}; there are {', '.join(KINDS)}"
+            )
         if not (math.isfinite(self.min_turnover) and math.isfinite(self.min_close)):
             raise ValueError("min_turnover and min_close must be finite numbers")
 
@@ -71,7 +79,20 @@ UNIVERSES: dict[str, Universe] = {
     "main_board": Universe(min_turnover=5e6, series=("EQ", "BE", "BZ"), min_age=90),
     "large": Universe(min_turnover=2e8, series=("EQ",), min_age=180, min_close=20.0),
 }
-"""Universes by name: all shares, liquid shares, liquid shares outside the SME platform, and the most traded ones."""
+"""Universes by name: all company shares, liquid ones, liquid ones outside the SME platform, and the most traded."""
+
+
+def stored(text: str) -> Universe:
+    """Return the universe that a model's tag holds: one without `kinds` is from a time when it had all of them.
+
+    >>> stored('{"min_age": 0, "min_close": 0.0, "min_turnover": 5000000.0, "series": []}').kinds
+    ()
+    """
+    try:
+        filters = json.loads(text)
+    except (ValueError, RecursionError):
+        return find(text)
+    return find({"kinds": (), **filters} if isinstance(filters, dict) else text)
 
 
 def find(universe: str | Mapping[str, Any] | Universe) -> Universe:
@@ -98,7 +119,7 @@ def find(universe: str | Mapping[str, Any] | Universe) -> Universe:
     known = [field.name for field in fields(Universe)]
     if unknown := sorted(set(filters) - set(known)):
         raise UsageError(f"universe filters {', '.join(unknown)} are not known; there are {', '.join(known)}")
-    filters |= {name: [filters[name]] for name in ("series", "sectors") if isinstance(filters.get(name), str)}
+    filters |= {name: [filters[name]] for name in ("series", "sectors", "kinds") if isinstance(filters.get(name), str)}
     try:
         return parse_json(Universe, json.dumps(filters))
     except (ValueError, TypeError, RecursionError) as error:
@@ -109,19 +130,20 @@ def members(bars: pl.DataFrame, universe: Universe, first_bars: pl.DataFrame | N
     """Return the instrument_id and trade_date of each bar that is in the universe on its session.
 
     The filters `index` and `sectors` need lists, not bars: `pipeline.reference.membership.keep` applies them.
-    `bars` needs instrument_id, trade_date and turnover, and for their filters series and close (unadjusted).
+    `bars` needs instrument_id, trade_date and turnover, and for their filters series, close (unadjusted) and
+    instrument_kind.
     `first_bars` (instrument_id, first_bar) gives the first bars of instruments listed before `bars` start.
 
     Raises:
         UsageError: a column that a filter uses is missing.
 
     >>> from datetime import date
-    >>> prices = {"turnover": [1e6, 1e6], "close": [5.0, 50.0]}
+    >>> prices = {"turnover": [1e6] * 2, "close": [5.0, 50.0], "instrument_kind": ["equity"] * 2}
     >>> bars = pl.DataFrame({"instrument_id": ["A", "B"], "trade_date": [date(2024, 1, 15)] * 2, **prices})
     >>> members(bars, Universe(min_close=20.0))["instrument_id"].to_list()
     ['B']
     """
-    needed = {"series": universe.series, "close": universe.min_close > 0}
+    needed = {"series": universe.series, "close": universe.min_close > 0, "instrument_kind": universe.kinds}
     if missing := [name for name, is_needed in needed.items() if is_needed and name not in bars.columns]:
         raise UsageError(f"the universe filters on {', '.join(missing)}, which the bars lack")
     keep = [pl.lit(value=True)]
@@ -130,6 +152,8 @@ def members(bars: pl.DataFrame, universe: Universe, first_bars: pl.DataFrame | N
         keep.append((median >= universe.min_turnover).fill_null(value=False))
     if universe.series:
         keep.append(pl.col("series").is_in(list(universe.series)))
+    if universe.kinds:
+        keep.append(pl.col("instrument_kind").is_in(list(universe.kinds)))
     if universe.min_close > 0:
         keep.append(pl.col("close") >= universe.min_close)
     ordered = bars.sort("instrument_id", "trade_date")

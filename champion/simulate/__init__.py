@@ -5,6 +5,8 @@
 - legacy bhavcopies to 2024-07-05 and UDiFF ones from 2024-01-01, with both UDiFF headers; a holiday has no file,
   Muhurat and drill sessions have little volume;
 - the full report with delivery figures of every session, without some debt and series T0;
+- from a hundred instruments on, securities that are no company shares: funds and a DVR share in series EQ, a rights
+  entitlement in BE, a REIT, an InvIT, partly paid and preference shares, a warrant, a gold bond;
 - index closes of every session: three equity indices, dividend points and a volatility index;
 - listings, delistings, permanent and temporary moves to BE, and renames, one of them missing from the exchange's list;
 - splits and consolidations with a new ISIN up to two sessions later, one of them after a rename; bonuses; both on one

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from champion.errors import UsageError
-from champion.simulate import calendar, files, index_lists, indices, lists, market, universe
+from champion.simulate import calendar, files, index_lists, indices, lists, market, other_kinds, universe
 from champion.simulate.actions import Action, settle
 from champion.simulate.changes import Change
 from champion.simulate.events import Events, plan as plan_events
@@ -47,6 +47,7 @@ class _Plan:
 
     arguments: dict[str, Any]
     universe: tuple[Instrument, ...]
+    others: tuple[Instrument, ...]
     sessions: tuple[date, ...]
     events: Events
 
@@ -118,7 +119,7 @@ def _plan(arguments: dict[str, Any]) -> _Plan:
         raise UsageError(f"No session from {start} to {end}: choose a start before the end, with a weekday between.")
     members = universe.build(instruments, seed)
     happened = plan_events(members, sessions, seed, corporate_actions=arguments["corporate_actions"])
-    return _Plan(arguments, members, sessions, happened)
+    return _Plan(arguments, members, other_kinds.build(instruments, seed), sessions, happened)
 
 
 def _bhavcopies(session: date) -> list[tuple[str, bool]]:
@@ -147,12 +148,14 @@ def _contents(
     by_session = {session: list(found) for session, found in groupby(plan.events.changes, lambda one: one.session)}
     seed, signal = plan.arguments["seed"], plan.arguments["signal"]
     days = market.walk(plan.universe, plan.events, plan.sessions, seed=seed, signal=signal)
-    for done, (quotes, index_closes) in enumerate(indices.reports(plan.universe, plan.events, days), start=1):
+    reported = indices.reports(plan.universe, plan.events, days)
+    both = other_kinds.beside(reported, plan.others, plan.sessions, seed)
+    for done, (quotes, index_closes, every) in enumerate(both, start=1):
         session = quotes.session
         if session in by_session:
             identity = files.apply_changes(identity, by_session[session])
         closes |= {(one.position, session): int(quotes.previous[one.position]) for one in quotes.settled}
-        rows = files.bars(identity, quotes)
+        rows = files.bars(other_kinds.identified(identity, plan.others), every)
         for path, is_udiff in _bhavcopies(session):
             text = files.udiff(session, rows) if is_udiff else files.legacy(session, rows)
             yield path, files.zip_file(path.rpartition("/")[2].removesuffix(".zip"), text, session)

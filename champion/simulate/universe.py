@@ -124,7 +124,7 @@ def _titles(equities: int, rng: np.random.Generator) -> list[tuple[str, str, int
     return titles
 
 
-def _issuer(position: int) -> str:
+def issuer(position: int) -> str:
     """Return four characters such as `144J`, different for each of 26,000 positions."""
     number = position * 7_919 % ISSUERS  # a prime, so that neighbours look unrelated
     return f"{number // 26:03d}{chr(ord('A') + number % 26)}"
@@ -138,7 +138,7 @@ def _equity(
         symbol=symbol,
         name=name,
         series=series,
-        isin=isin(f"INE{_issuer(position)}0101"),
+        isin=isin(f"INE{issuer(position)}0101"),
         code=code,
         sector=sector,
         face_value=(10, 10, 10, 5, 2)[int(rng.integers(5))],
@@ -159,7 +159,7 @@ def _debt(series: str, position: int, code: int, delivery: float, rng: np.random
         symbol=f"{coupon}GS{year}" if government else f"{coupon}{word[:4]}{position % 100:02d}",
         name=f"GOI Loan {coupon / 100:.2f}% {year}" if government else f"Sec Re NCD {coupon / 100:.2f}% Sr {position}",
         series=series,
-        isin=isin(f"IN002022{position % 1_000:03d}") if government else isin(f"INE{_issuer(position)}0701"),
+        isin=isin(f"IN002022{position % 1_000:03d}") if government else isin(f"INE{issuer(position)}0701"),
         code=code,
         sector=0,
         face_value=100 if government else 1_000,

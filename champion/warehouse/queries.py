@@ -63,7 +63,7 @@ def load(name: str) -> Query:
         WarehouseError: no query has this name, or its first comment has another form than above.
 
     >>> [parameter.name for parameter in load("movers").parameters]
-    ['session', 'rows', 'min_turnover']
+    ['session', 'rows', 'min_turnover', 'kinds']
     """
     if name not in names():
         raise WarehouseError(f"no query is named {name!r}; there are: {', '.join(names())}")

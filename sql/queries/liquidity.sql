@@ -1,14 +1,20 @@
--- The liquidity of each instrument: median turnover and volume, and the share of sessions on which it traded.
+-- The liquidity of each share: median turnover and volume, and the share of sessions on which it traded.
 -- Parameters:
 --   start Date = (select max(trade_date) from champion_market.normalized_equity_ohlc) - 90: the first session
 --   end Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the last session
 --   min_sessions UInt32 = 20: the least number of sessions on which it traded
 --   min_turnover Float64 = 0: the least median turnover, in rupees
+--   kinds String = 'equity': the kinds of instruments, as equity,fund; empty for all; see the table instruments
 with
     bars as (
         select *
         from champion_market.equity_ohlc
         where trade_date between {start:Date} and {end:Date}
+            and ({kinds:String} = '' or instrument_id in (
+                select instrument_id
+                from champion_market.instruments
+                where has(splitByChar(',', {kinds:String}), instrument_kind)
+            ))
     ),
 
     sessions as (

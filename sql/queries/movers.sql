@@ -3,16 +3,19 @@
 --   session Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the session
 --   rows UInt32 = 20: the number of shares
 --   min_turnover Float64 = 1e6: the least turnover, in rupees, as prices move most in thin trading
+--   kinds String = 'equity': the kinds of instruments, as equity,fund; see the table instruments
 with
-    -- shares and fund units only: a rights entitlement has ISIN security type 20 and a symbol that ends in -RE
     bars as (
         select *
         from champion_market.equity_adjusted
         where trade_date = {session:Date}
             and turnover >= {min_turnover:Float64}
             and prev_close > 0
-            and not match(symbol, '-RE[0-9]*$')
-            and not (startsWith(ifNull(isin, ''), 'INE') and substring(ifNull(isin, ''), 8, 2) = '20')
+            and instrument_id in (
+                select instrument_id
+                from champion_market.instruments
+                where has(splitByChar(',', {kinds:String}), instrument_kind)
+            )
     ),
 
     -- without first sessions, whose previous close is the issue price; the first loaded session is not a listing

@@ -3,11 +3,17 @@
 --   session Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the session
 --   within Float64 = 0: the greatest distance below the highest close, as 0.02 for 2 percent
 --   min_sessions UInt32 = 200: the least number of sessions of the 52 weeks on which they traded
+--   kinds String = 'equity': the kinds of instruments, as equity,fund; see the table instruments
 with
     bars as (
         select *
         from champion_market.equity_adjusted
         where trade_date between {session:Date} - 363 and {session:Date}
+            and instrument_id in (
+                select instrument_id
+                from champion_market.instruments
+                where has(splitByChar(',', {kinds:String}), instrument_kind)
+            )
     ),
 
     years as (

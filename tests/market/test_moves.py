@@ -82,7 +82,7 @@ def test_the_report_and_its_figures_show_moves(market: Settings) -> None:
     found = session_report(market, EX)
     assert found.movers["symbol"].to_list() == ["STEADY", "KOTAK"]
     assert found.movers["simple_return"].min() == pytest.approx(-0.0131, abs=1e-4)
-    assert found.market == {"shares": 4, "advances": 1, "declines": 1, "turnover": 2e7}
+    assert found.market == {"shares": 4, "advances": 1, "declines": 1, "turnover": 2e7, "unknown_kinds": 0}
     (ax,) = plots.breadth(found.moves).axes
     assert ax.get_title(loc="left") == "Breadth: more advances than declines in 2 of 3 sessions"
 

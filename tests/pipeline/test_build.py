@@ -16,7 +16,7 @@ from champion.lake import Lake
 from champion.modeling.universe import Universe, members
 from champion.pipeline.feature_store import fingerprints, strategies
 from champion.pipeline.feature_store.build import build_features
-from champion.pipeline.ingest.bars import equity_bars
+from champion.pipeline.ingest.bars import equity_bars, with_kinds
 from champion.pipeline.ingest.corporate_actions import known_factors
 from champion.pipeline.models import frames
 from champion.settings import Settings
@@ -107,7 +107,7 @@ def test_a_lost_group_is_rebuilt(own: Lake) -> None:
 
 
 def test_universe_uses_only_earlier_bars(lake: Lake) -> None:
-    bars = equity_bars(lake).collect()
+    bars = with_kinds(lake, equity_bars(lake).collect())
     until = lake.sessions(BARS)[100]
     early = members(bars.filter(pl.col("trade_date") <= until), TRADED)
     late = members(bars, TRADED).filter(pl.col("trade_date") <= until)

@@ -29,7 +29,7 @@ def test_every_named_query_is_tested_and_described() -> None:
 
 def test_named_queries_return_expected_rows(loaded: Settings) -> None:
     got = {name: queries.run(loaded, name, bound) for name, bound in PARAMETERS.items()}
-    assert got["instruments"].rows() == [("NSE:M&M", "M&M", *SESSIONS, 2, ["INE000003"])]
+    assert got["instruments"].rows() == [("NSE:M&M", "M&M", *SESSIONS, 2, ["INE000A01013"])]
     bars = normalized(SESSIONS[:1])
     assert got["symbol_history"]["close"].to_list() == [100.25 * 4 + 15, 100.25 * 4 + 16]
     assert got["session_cross_section"]["symbol"].to_list() == list(SYMBOLS)
@@ -128,8 +128,8 @@ def test_history_follows_an_instrument_through_renames(fresh: Settings) -> None:
     assert found["GAMMA"].is_empty()
     assert named.select("instrument_id", "symbol", "first_session", "last_session", "isins").rows() == [
         ("NSE:BETA", "BETA", first, first, []),
-        ("NSE:BETA", "NEW", last, last, []),
-        (f"NSE:BETA@{last}", "BETA", last, last, ["INE000001"]),
+        ("NSE:BETA", "NEW", last, last, ["INE000A01012"]),
+        (f"NSE:BETA@{last}", "BETA", last, last, ["INE000A01011"]),
     ]
     assert everyone["instrument_id"].n_unique() == 5
 

@@ -10,9 +10,11 @@ from champion import contracts, warehouse
 from champion.settings import Settings
 
 
-def test_symbol_master_is_the_latest_list(loaded: Settings) -> None:
-    found = warehouse.sql(loaded, "select symbol, exchange, company_name, face_value from symbol_master")
-    assert found.rows() == [("ACME", "NSE", "Acme Ltd", 2.0)]
+def test_symbol_master_has_traded_instruments_with_the_latest_list(loaded: Settings) -> None:
+    text = "select symbol, exchange, company_name, face_value from symbol_master order by symbol"
+    found = warehouse.sql(loaded, text)
+    assert found.rows()[0] == ("ACME", "NSE", "Acme Ltd", 2.0)
+    assert found.rows()[1:] == [(symbol, "NSE", None, None) for symbol in SYMBOLS[1:]]
 
 
 def test_views_count_final_rows_only(fresh: Settings) -> None:

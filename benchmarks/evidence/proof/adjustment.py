@@ -85,7 +85,7 @@ def _normal(ordinary: pl.Series) -> str:
 def _gaps(run: Run) -> pl.DataFrame:
     """Return the adjusted gap of every open to the bar before, and the number of sessions between."""
     columns = [_ID, "symbol", "series", "trade_date", "open", "close"]
-    adjusted = adjusted_bars(run.lake, run.start, run.end, columns=columns, total_return=True)
+    adjusted = adjusted_bars(run.lake, run.start, run.end, columns=columns, total_return=True, kinds=None)
     order = adjusted.select(pl.col("trade_date").unique().sort()).with_row_index("number").cast({"number": pl.Int64})
     before = pl.col("close", "number", "trade_date").shift(1).over(_ID, order_by="trade_date").name.prefix("before_")
     return (
@@ -101,7 +101,7 @@ def _gaps(run: Run) -> pl.DataFrame:
 
 
 def _traded(run: Run) -> pl.DataFrame:
-    bars = equity_bars(run.lake, run.start, run.end).select(_ID, "trade_date", "open", "close").collect()
+    bars = equity_bars(run.lake, run.start, run.end, kinds=None).select(_ID, "trade_date", "open", "close").collect()
     close = pl.col("close").shift(1).over(_ID, order_by="trade_date")
     return bars.with_columns(traded_close=close).rename({"open": "traded_open"}).drop("close")
 

@@ -150,7 +150,11 @@ def _reasons(run: Run) -> pl.DataFrame:
 
 
 def _broken(lake: Lake, run: Run) -> pl.DataFrame:
-    bars = equity_bars(lake, run.start, run.end).select("instrument_id", "trade_date", "prev_close", "close").collect()
+    bars = (
+        equity_bars(lake, run.start, run.end, kinds=None)
+        .select("instrument_id", "trade_date", "prev_close", "close")
+        .collect()
+    )
     before = pl.col("close", "trade_date").shift(1).over("instrument_id", order_by="trade_date").name.prefix("held_")
     held = bars.with_columns(before).drop_nulls(["held_close", "prev_close"])
     share = (pl.col("held_close") != pl.col("prev_close")).mean()

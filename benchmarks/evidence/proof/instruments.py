@@ -20,7 +20,7 @@ _UNSEEN = 20  # sessions without an ISIN, after which a change cannot be dated
 
 def identity(run: Run) -> Section:
     """Return the numbers of instruments, symbols and ISINs, and the explanation of each change."""
-    bars = equity_bars(run.lake, run.start, run.end).select(_ID, "symbol", "isin", "trade_date").collect()
+    bars = equity_bars(run.lake, run.start, run.end, kinds=None).select(_ID, "symbol", "isin", "trade_date").collect()
     shares = bars.select("symbol", _ID).unique()
     seen = _renames(bars)
     listed = _listed(run)

@@ -49,7 +49,9 @@ def quality(run: Run) -> Section:
 
 def _described(run: Run, gaps: pl.DataFrame) -> pl.DataFrame:
     """Add the most probable kind of each gap, the first that applies; it is an aid for reading, not evidence."""
-    bars = equity_bars(run.lake, run.start, run.end).select("instrument_id", "trade_date", "isin", "prev_close")
+    bars = equity_bars(run.lake, run.start, run.end, kinds=None).select(
+        "instrument_id", "trade_date", "isin", "prev_close"
+    )
     chosen = bars.filter(pl.col("instrument_id").is_in(gaps["instrument_id"].unique().to_list())).collect()
     fund = chosen.group_by("instrument_id").agg(fund=pl.col("isin").str.starts_with(_FUND).any())
     close = chosen.select("instrument_id", pl.col("trade_date").alias("session"), "prev_close")

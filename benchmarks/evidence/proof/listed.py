@@ -26,7 +26,7 @@ def verdicts(run: Run) -> Section:
     shares = pl.col(_ID).str.count_matches(":", literal=True) == 1
     inside = pl.col("ex_date").is_between(run.start, run.end) & (pl.col("kind") != DECISION)
     known = as_known(rows).filter(shares & inside)
-    traded = equity_bars(run.lake).select(pl.col(_ID).unique()).collect()[_ID]
+    traded = equity_bars(run.lake, kinds=None).select(pl.col(_ID).unique()).collect()[_ID]
     counted = known.with_columns(no_bars=~pl.col(_ID).is_in(traded.implode()))
     unclear = counted.filter(pl.col("verdict") == NOT_UNDERSTOOD)
     ended = counted.filter(pl.col("no_bars") & pl.col("kind").is_in(_MOVING))

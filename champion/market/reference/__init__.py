@@ -1,1 +1,1 @@
-"""Reference data of instruments as of a date: what an instrument is, and to which indices and sectors it belonged."""
+"""Reference data as known on a date: what an instrument is, when it traded, and its indices, sectors and bands."""

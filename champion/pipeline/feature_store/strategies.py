@@ -57,13 +57,13 @@ def from_histories(build: BuildPlan, stale: Sequence[date], at_once: int = _CHUN
     views = actions * build.sessions.index(stale[-1]) // 2
     count = math.ceil((build.lake.rows(BARS, end=stale[-1]) + views) / at_once)
     if count <= 1:
-        rows, state = _from_histories(build, _bars(build, stale[-1]), stale[0], stale[-1])
+        rows, state = _from_histories(build, _share_bars(build, None, stale[-1]), stale[0], stale[-1])
         made = rows.filter(pl.col("trade_date").is_in(stale))
         yield FeatureBatch(stale, made, state if keeps_state(build.chosen) else None)
         return
     with backend.of(build.lake.root).scratch_folder(build.lake.root / layout.BUILDING) as folder:
         for year, sessions in _years([session for session in build.sessions if session <= stale[-1]]):
-            bars = equity_bars(build.lake, sessions[0], sessions[-1]).select(features.required(build.chosen)).collect()
+            bars = _share_bars(build, sessions[0], sessions[-1])
             _split(bars, pl.col(_ID).hash(0) % count, folder / "bars", f"{year}")
         empty, state = _split_features(build, stale, folder, count)
         for year, sessions in _years(stale):
@@ -131,7 +131,7 @@ def from_touched(build: BuildPlan, stale: Sequence[date], until: date) -> Featur
     history = build.common_history(span)
     if list(stale) != span or history is None or history != state_history(build, until):
         return None
-    bars, state = _bars(build, until), read_state(build, until)
+    bars, state = _share_bars(build, None, until), read_state(build, until)
     touched = pl.col(_ID).is_in(_touched(build, state, bars, until))
     rows, after = _from_histories(build, bars.filter(touched), span[0], until)
     others = build.lake.scan(build.chosen.contract, span[0], until).select(rows.columns).filter(~touched).collect()
@@ -144,14 +144,14 @@ def _advance(build: BuildPlan, state: pl.DataFrame, before: date, session: date)
 
     Instruments whose past an action after `before` rescales are built from their whole history.
     """
-    bars = equity_bars(build.lake, session, session).select(features.required(build.chosen)).collect()
+    bars = _share_bars(build, session, session)
     since_state = pl.col("ex_date").is_between(before, session, closed="right")
     new = adjustment.effective_factors(build.factors).filter(since_state)
     rescaled = new.join(state, on=_ID, how="semi")[_ID].unique().sort().to_list()
     mine = pl.col(_ID).is_in(rescaled)
     rows, after = features.advance(state.filter(~mine), bars.filter(~mine), build.chosen)
     if rescaled:
-        history = equity_bars(build.lake, end=session).filter(mine).select(bars.columns).collect()
+        history = equity_bars(build.lake, end=session, kinds=None).filter(mine).select(bars.columns).collect()
         rebuilt, rebuilt_state = _from_histories(build, history, session, session)
         rows, after = pl.concat([rows, rebuilt]), pl.concat([after, rebuilt_state.select(after.columns)])
     seen = pl.concat([state.select(_ID, "bars_seen"), bars_seen(bars)]).group_by(_ID)
@@ -193,5 +193,9 @@ def _lookback_bars(bars: pl.DataFrame, chosen: FeatureSet, since: date) -> pl.Da
     return pl.concat([kept.select(bars.columns), bars.filter(pl.col("trade_date") >= since)])
 
 
-def _bars(build: BuildPlan, end: date) -> pl.DataFrame:
-    return equity_bars(build.lake, end=end).select(features.required(build.chosen)).collect()
+def _share_bars(build: BuildPlan, start: date | None, end: date) -> pl.DataFrame:
+    """Return the bars of all instruments in series of shares, of whatever kind.
+
+    A universe chooses the kinds on reading. So what is stored does not depend on evidence of kinds that arrives later.
+    """
+    return equity_bars(build.lake, start, end, kinds=None).select(features.required(build.chosen)).collect()

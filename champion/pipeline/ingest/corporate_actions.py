@@ -188,7 +188,7 @@ def build_factors(lake: Lake) -> None:
 def _factors(lake: Lake, as_of: datetime | None) -> pl.DataFrame:
     """Return the factors of the actions known at `as_of`, under the date of the last list."""
     actions = as_known(lake.scan(ACTIONS).collect(), as_of).with_columns(list_date=pl.lit(lake.sessions(ACTIONS)[-1]))
-    bars = equity_bars(lake, as_of=as_of).select(_COLUMNS)
+    bars = equity_bars(lake, as_of=as_of, kinds=None).select(_COLUMNS)
     affected = bars.join(actions.lazy().select("instrument_id").unique(), on="instrument_id", how="semi")
     return factors(actions, affected.collect(), _market_gaps(lake, actions))
 
@@ -201,7 +201,7 @@ def _market_gaps(lake: Lake, actions: pl.DataFrame) -> pl.DataFrame:
     ahead = ex_dates.join_asof(sessions, left_on="ex_date", right_on="trade_date", strategy="forward", coalesce=False)
     ex_sessions = ahead.drop_nulls()["trade_date"]
     gap = pl.col("open") / pl.col("prev_close") - 1
-    bars = equity_bars(lake).filter(pl.col("trade_date").is_in(ex_sessions.implode()))
+    bars = equity_bars(lake, kinds=None).filter(pl.col("trade_date").is_in(ex_sessions.implode()))
     gaps = bars.group_by("trade_date").agg(market_gap=gap.median(), shares=gap.count())
     return gaps.filter(pl.col("shares") >= _MIN_SHARES).select("trade_date", "market_gap").collect()
 

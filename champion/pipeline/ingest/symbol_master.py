@@ -1,13 +1,17 @@
-"""Load the exchange's list of shares, which every archive has under one path."""
+"""Load the exchange's list of shares, and derive the register of all instruments from it and the bars."""
 
+from collections.abc import Collection
+from datetime import date
 from functools import partial
 
 import polars as pl
 
-from champion.contracts.datasets import SYMBOLS
+from champion import workspace
+from champion.contracts.datasets import BARS, SYMBOLS
 from champion.lake import Lake
 from champion.market import symbol_master
 from champion.market.identity.symbol_history import SymbolHistory
+from champion.market.reference import instrument_kind, life
 from champion.pipeline.ingest.fetch import retry_policy
 from champion.pipeline.ingest.reference_lists import RefreshResult, absent, commit
 from champion.pipeline.ingest.symbol_changes import symbol_history
@@ -16,6 +20,8 @@ from champion.sources import masters as lists
 from champion.sources.download.archive import Archive, Staged
 
 EQUITY_LIST = "content/equities/EQUITY_L.csv"
+_ID = "instrument_id"
+_LISTED = ("company", "face_value", "sector", "industry")
 
 
 def refresh(settings: Settings) -> RefreshResult:
@@ -38,3 +44,47 @@ def refresh(settings: Settings) -> RefreshResult:
 def _read(staged: Staged, history: SymbolHistory) -> pl.DataFrame:
     rows = lists.parse_equity_list(staged.name, staged.path.read_bytes())
     return symbol_master.normalize(rows, history, lists.SOURCE, staged.sha256, staged.fetched_at)
+
+
+def register(lake: Lake, as_of: date | None = None) -> pl.DataFrame:
+    """Return every instrument with bars up to `as_of`, by default up to the last session; one row each, sorted by id.
+
+    Columns: instrument_id, symbol, series and isin (the latest), instrument_kind with its evidence, company,
+    face_value (rupees), sector and industry (from the latest list of shares that has it; null without one),
+    first_session, last_session, listed_on, status, status_since and is_active: see
+    `champion.market.reference.life`. Bars after `as_of`, and lists first read after it, are not used.
+    """
+    sessions = lake.sessions(BARS, end=as_of)
+    bars = lake.scan(BARS, end=as_of).group_by(_ID, "symbol", "isin", "series")
+    spans = bars.agg(first_session=pl.col("trade_date").min(), trade_date=pl.col("trade_date").max()).collect()
+    read = [day for day in lake.sessions(SYMBOLS) if as_of is None or day <= as_of]
+    lists = lake.scan(SYMBOLS, read[0], read[-1]).collect() if read else None
+    newest = None if lists is None else lists.filter(pl.col("list_date") == read[-1])
+    classified = instrument_kind.classify(spans, newest)
+    lifespans = spans.group_by(_ID).agg(pl.col("first_session").min(), last_session=pl.col("trade_date").max())
+    named = classified.join(_latest(lists), on=_ID, how="left").join(lifespans, on=_ID, how="left")
+    return life.life(named, sessions, lists).sort(_ID)
+
+
+def instruments(as_of: date | str | None = None, *, kinds: Collection[str] | None = None) -> pl.DataFrame:
+    """Return this workspace's instruments as of a date: what each one is, and whether it trades; see `register`.
+
+    `kinds` names the wanted ones, as `instruments("2024-01-16", kinds=("equity",))`; None means all.
+
+    Raises:
+        UsageError: one of `kinds` is not a kind.
+
+    >>> instruments("2024-01-15").select("symbol", "first_session", "status").row(0)
+    ('ACME', datetime.date(2024, 1, 15), 'active')
+    """
+    wanted = None if kinds is None else instrument_kind.require_kinds(kinds)
+    found = register(workspace.lake(), workspace.as_date(as_of))
+    return found if wanted is None else found.filter(pl.col(instrument_kind.COLUMN).is_in(wanted))
+
+
+def _latest(lists: pl.DataFrame | None) -> pl.DataFrame:
+    """Return company, face value, sector and industry by instrument, from the newest list that has it."""
+    if lists is None:
+        texts = dict.fromkeys((_ID, *_LISTED), pl.String())
+        return pl.DataFrame(schema=texts | {"face_value": pl.Float64()})
+    return lists.sort("list_date").group_by(_ID, maintain_order=True).last().select(_ID, *_LISTED)

@@ -12,6 +12,7 @@ import polars as pl
 
 from champion.errors import DecisionOutdated, ModelError, PromotionRefused
 from champion.modeling import metrics
+from champion.modeling.universe import stored
 from champion.settings import Settings
 from champion.tracking import promotion, recovery, registry, runs
 from champion.tracking.promotion import Decision, Rules
@@ -76,10 +77,10 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
     canary = None if run is None else run.metrics.get(CANARY)
     decision = promotion.gate(ours, theirs, paired=paired, rules=rules, canary=None if canary is None else canary > 0)
     if rival is not None:  # they predict other horizons, or other universes
+        named = ((HORIZON, "horizon"), (LAG, "lag"), (UNIVERSE, "universe"))
+        tasks = [(name, *(_task(one.tags, tag) for one in (candidate, rival))) for tag, name in named]
         incomparable = [
-            f"its {name} is {candidate.tags.get(tag)}, the champion's {rival.tags.get(tag)}: not comparable"
-            for tag, name in ((HORIZON, "horizon"), (LAG, "lag"), (UNIVERSE, "universe"))
-            if candidate.tags.get(tag) != rival.tags.get(tag)
+            f"its {name} is {its}, the champion's {other}: not comparable" for name, its, other in tasks if its != other
         ]
     if champion == version:
         decision = Decision(promote=False, reasons=("it is champion already",))
@@ -89,6 +90,12 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
     limits = {"margin": rules.margin, "level": rules.level, "canary": canary}
     evidence = {**compared, "champion_version": None if rival is None else rival.number, **limits}
     return Evaluation(version, champion, decision, evidence, sessions)
+
+
+def _task(tags: Mapping[str, str], tag: str) -> str | None:
+    """Return a tag's value; a universe in the form of today, as earlier versions of Champion stored fewer filters."""
+    value = tags.get(tag)
+    return stored(value).text if tag == UNIVERSE and value is not None else value
 
 
 def evaluate_and_promote(

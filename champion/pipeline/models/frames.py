@@ -16,13 +16,16 @@ from champion.modeling.model_inputs import LOOKBACK, model_inputs, scale_free
 from champion.modeling.universe import TURNOVER_WINDOW, Universe, members
 from champion.pipeline.feature_store.build import stale_sessions
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
+from champion.pipeline.ingest.bars import with_kinds
 from champion.pipeline.ingest.corporate_actions import unadjusted_gaps
 from champion.pipeline.ingest.quality import require_passed
 from champion.pipeline.models.model_columns import model_columns
 from champion.pipeline.reference.membership import keep
 from champion.settings.quality_limits import Limits
 
-_BAR_COLUMNS = ("instrument_id", "symbol", "trade_date", "series", "high", "low", "close", "volume", "turnover")
+_BAR_COLUMNS = (
+    "instrument_id", "symbol", "isin", "trade_date", "series", "high", "low", "close", "volume", "turnover"
+)  # fmt: skip
 _KEY = ["instrument_id", "trade_date"]
 FEATURE_SET = "v1"
 LAG = 1
@@ -83,7 +86,7 @@ def recompute_inputs(
     """
     parts, columns = [], list(dict.fromkeys([*_BAR_COLUMNS, *features.required(feature_set)]))
     for session in sessions:
-        bars = adjusted_bars(lake, end=session, columns=columns)
+        bars = adjusted_bars(lake, end=session, columns=columns, kinds=None)
         built = features.build(bars, feature_set).filter(pl.col("trade_date") == session)
         rows = keep(
             built.join(_members(lake, bars, universe), on=_KEY, how="semi"), lake, universe.index, universe.sectors
@@ -132,7 +135,7 @@ def _bars_and_features(
     """
     # Instruments that skip sessions need more of the calendar.
     before = lake.sessions(BARS, end=start)[-2 * max(LOOKBACK, TURNOVER_WINDOW) - 1 :]
-    bars = adjusted_bars(lake, before[0] if before else start, end, columns=_BAR_COLUMNS)
+    bars = adjusted_bars(lake, before[0] if before else start, end, columns=_BAR_COLUMNS, kinds=None)
     contract = contracts.load(features.find(feature_set).contract)
     units = {field.name: field.unit for field in contract.fields}
     rescaled = adjustment.rescale(lake.scan(contract.name, start, end).collect(), bars, units)
@@ -146,7 +149,8 @@ def _members(lake: Lake, bars: pl.DataFrame, universe: Universe) -> pl.DataFrame
     if universe.min_age > 0:
         scanned = lake.scan(BARS).select("instrument_id", "trade_date")
         first = scanned.group_by("instrument_id").agg(first_bar=pl.col("trade_date").min()).collect()
-    return members(bars.with_columns(pl.col("close") * pl.col("adjustment_factor")), universe, first)
+    as_traded = bars.with_columns(pl.col("close") * pl.col("adjustment_factor"))
+    return members(with_kinds(lake, as_traded) if universe.kinds else as_traded, universe, first)
 
 
 def _inputs(bars: pl.DataFrame, rows: pl.DataFrame, feature_set: str) -> pl.DataFrame:

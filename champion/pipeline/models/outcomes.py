@@ -53,7 +53,8 @@ def score_outcomes(lake: Lake, start: date | None = None, end: date | None = Non
         no_date = pl.lit(None, pl.Date)
         return scores.with_columns(forward_return=pl.lit(None, pl.Float64), label_end=no_date, exit_date=no_date)
     first: date = scores["trade_date"].min()  # type: ignore[assignment]
-    bars = adjusted_bars(lake, first, columns=("instrument_id", "symbol", "trade_date", "close"))
+    columns = ("instrument_id", "symbol", "trade_date", "close")
+    bars = adjusted_bars(lake, first, columns=columns, kinds=None)  # of whatever kinds a version scored
     gaps = unadjusted_gaps(lake, first, bars["trade_date"].max())  # type: ignore[arg-type]
     parts = []
     for (horizon,), part in scores.partition_by("horizon", as_dict=True).items():

@@ -13,7 +13,7 @@ from champion.errors import ModelError
 from champion.lake import Lake
 from champion.market.envelope import stamp
 from champion.market.quality_gates import LOOKBACK
-from champion.modeling.universe import find
+from champion.modeling.universe import stored
 from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.ingest.quality import require_passed
 from champion.pipeline.models import frames
@@ -53,7 +53,7 @@ def score_session(settings: Settings, session: date) -> ScoreResult:
     names = frames.inputs(feature_set)
     loaded = registry.load(settings, registry.CHAMPION, features=names, feature_version=feature_set)
     check_fresh(lake, loaded.version, session, settings.model_sessions)
-    frame = frames.scoring_frame(lake, session, universe=find(loaded.version.text(UNIVERSE)), feature_set=feature_set)
+    frame = frames.scoring_frame(lake, session, universe=stored(loaded.version.text(UNIVERSE)), feature_set=feature_set)
     contract, version = contracts.load(PREDICTIONS), loaded.version
     named = training.score(loaded.model, frame, names).with_columns(
         model_name=pl.lit(registry.MODEL),

@@ -17,8 +17,8 @@ from champion.errors import UsageError
 from champion.lake import Lake
 from champion.modeling import drift, metrics
 from champion.pipeline.ingest import corporate_actions, quality
-from champion.pipeline.ingest.bars import equity_bars
-from champion.pipeline.ingest.share_moves import is_share, moves
+from champion.pipeline.ingest.bars import equity_bars, unknown_kinds
+from champion.pipeline.ingest.share_moves import moves
 from champion.pipeline.models import outcomes
 from champion.pipeline.operations.status import RunLine, last_runs
 from champion.settings import Settings
@@ -27,13 +27,15 @@ from champion.tracking import promotion, standing
 
 _MONTH = timedelta(days=31)
 _MOVERS = 8
+_KEY = ["instrument_id", "trade_date"]
 
 
 @dataclass(frozen=True, slots=True)
 class SessionReport:
     """The report of one session; frames without data are empty.
 
-    - `market`: shares with a bar, shares that rose and fell, and turnover in rupees.
+    - `market`: shares with a bar, shares that rose and fell, turnover in rupees, and the instruments in series of
+      shares that are not counted because their kind is not known.
     - `bars`: the last sessions as traded; `moves`: the moves of shares in these sessions (`share_moves.moves`).
     - `gates`: the results of the quality gates; `accepted`: the accepted findings of the session, with user and reason.
     - `moved`: the drift of each feature since the month before, largest first.
@@ -105,7 +107,7 @@ def session_report(settings: Settings, session: date | None = None) -> SessionRe
         raise UsageError(f"the lake has no session {session or ''}: {last}")
     session = session or sessions[-1]
     first = [day for day in sessions if day <= session][-60:][0]  # 60 sessions are shown
-    bars = equity_bars(lake, first, session).collect().filter(is_share(pl.col("symbol"), pl.col("isin")))
+    bars = equity_bars(lake, first, session).collect()
     changes = moves(lake, first, session)
     problem = standing.problem(settings)
     entry = None if standing.damage(settings) else promotion.current_champion(settings)
@@ -116,8 +118,14 @@ def session_report(settings: Settings, session: date | None = None) -> SessionRe
     today = pl.col("trade_date") == session
     month_ago = session - _MONTH
     names = [name for columns in contracts.load(FEATURES).groups.values() for name in columns]
-    now = lake.scan(FEATURES, month_ago + timedelta(days=1), session).select(names).collect()
-    before = lake.scan(FEATURES, month_ago - _MONTH + timedelta(days=1), month_ago).select(names).collect()
+    months = (month_ago + timedelta(days=1), session), (month_ago - _MONTH + timedelta(days=1), month_ago)
+    now, before = (
+        lake.scan(FEATURES, start, end)
+        .join(equity_bars(lake, start, end).select(_KEY), on=_KEY, how="semi")
+        .select(names)
+        .collect()
+        for start, end in months
+    )
     return SessionReport(
         session=session,
         made_at=clock.now(),
@@ -126,6 +134,7 @@ def session_report(settings: Settings, session: date | None = None) -> SessionRe
             "advances": changes.filter(today, pl.col("change") > 0).height,
             "declines": changes.filter(today, pl.col("change") < 0).height,
             "turnover": float(bars.filter(today)["turnover"].cast(pl.Float64).sum()),
+            "unknown_kinds": unknown_kinds(lake, session, session),
         },
         bars=bars,
         moves=changes,

@@ -92,14 +92,17 @@ class _Forward:
                         self._features(made, session)
         for name in PUBLISHED_LISTS:
             for session in self._made_of(name, "list", staged.sha256):
-                made = self._add(name, [session], root)
-                if name in {CONSTITUENTS, INDEX_CHANGES}:
-                    for derived in (INDEX_MEMBERS, SECTORS):
-                        if read := self._lake.sessions(derived)[-1:]:
-                            self._add(derived, read, made)
-                if name == ACTIONS and (read := self._lake.sessions(FACTORS)):
-                    factors = self._add(FACTORS, read[-1:], made)
-                    self._features(factors, min(self._lake.sessions(BARS), default=date.min))
+                self._from_list(name, self._add(name, [session], root))
+
+    def _from_list(self, name: str, made: Node) -> None:
+        """Add what is derived from a list."""
+        if name == ACTIONS and (read := self._lake.sessions(FACTORS)):
+            factors = self._add(FACTORS, read[-1:], made)
+            self._features(factors, min(self._lake.sessions(BARS), default=date.min))
+        if name in {CONSTITUENTS, INDEX_CHANGES}:
+            for derived in (INDEX_MEMBERS, SECTORS):
+                if read := self._lake.sessions(derived)[-1:]:
+                    self._add(derived, read, made)
 
     def _features(self, below: Node, since: date) -> None:
         """Add the features of this session and of later ones, the models trained on them, and their predictions.

@@ -1,0 +1,137 @@
+"""Kinds and lives in the warehouse are those of Python, and the registry of symbols has every column of its page."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import polars as pl
+import pytest
+from warehouse_rows import MASTER, NORMALIZED, envelope, master, normalized, typed
+
+from champion import contracts, warehouse
+from champion.lake import Lake
+from champion.market.reference.life import QUIET
+from champion.pipeline.ingest import symbol_master
+from champion.settings import Settings
+from champion.warehouse import adjustment_cache
+
+SESSIONS = [date(2024, 1, 1) + timedelta(days=number) for number in range(60)]
+FIRST_LIST, SECOND_LIST = date(2024, 2, 1), date(2024, 3, 15)
+TRADED: dict[str, tuple[str, str | None, int, int]] = {  # symbol: series, ISIN, first and last session
+    "STAY": ("EQ", "INE002A01018", 0, 59),
+    "QUIET": ("EQ", "INE117A01022", 0, 59 - QUIET + 1),
+    "GONE": ("BE", "INE237A01028", 0, 59 - QUIET),
+    "HELD": ("BZ", "INE047A01021", 0, 5),
+    "SMALL": ("SM", "INE0D0U01013", 0, 5),
+    "FUND": ("EQ", "INF204KB14I2", 3, 59),
+    "ENDED": ("EQ", "INF846K01X63", 0, 5),
+    "TATADVR": ("EQ", "IN9155A01020", 0, 59),
+    "SCAPDVR": ("EQ", "INE224E01036", 0, 59),
+    "ACME-RE": ("BE", "INE647O20011", 10, 15),
+    "BLANK-RE1": ("BE", None, 10, 15),
+    "BYLIST": ("EQ", None, 0, 59),
+    "NEVER": ("EQ", None, 0, 59),
+    "LOAN": ("N3", "INE583D07257", 0, 59),
+    "GOLD": ("GB", "IN0020150085", 0, 59),
+    "BILL": ("TB", "IN002023Y185", 0, 59),
+    "PARTLY": ("E1", "IN9397D01014", 0, 59),
+    "OFFICE": ("RR", "INE041025011", 0, 59),
+    "ODD": ("EQ", "INE000099012", 0, 59),
+}
+
+
+def bars() -> pl.DataFrame:
+    """Return bars of the instruments; BOTH has the ISIN of a share, then of a fund; LATER gets its ISIN at the end."""
+    spans = {**TRADED, "BOTH": ("EQ", "INE100D01014", 0, 59), "LATER": ("EQ", None, 0, 59)}
+    rows = []
+    for symbol, (series, isin, first, last) in spans.items():
+        name = f"NSE:{symbol}" if series in {"EQ", "BE", "BZ", "SM"} else f"NSE:{symbol}:{series}"
+        for number in range(first, last + 1):
+            known = {"BOTH": "INF204KB14I2" if number > 30 else isin, "LATER": "INE001A01036" if number > 50 else None}
+            row = envelope(SESSIONS[number], name) | {"instrument_id": name, "symbol": symbol, "series": series}
+            rows.append(row | {"trade_date": SESSIONS[number], "isin": known.get(symbol, isin), "exchange": "NSE"})
+    frame = normalized().head(1).drop("instrument_id", "symbol", "series", "trade_date", "isin", "exchange")
+    return pl.DataFrame(
+        [{**frame.drop("event_id", "event_time", "entity_id").row(0, named=True), **row} for row in rows],
+        schema=contracts.load(NORMALIZED).polars_schema,
+    )
+
+
+def lists() -> pl.DataFrame:
+    """Return two lists of shares; the second has lost GONE, and has a share that never traded."""
+    row = master().row(0, named=True)
+    held = {
+        FIRST_LIST: {"STAY": "INE002A01018", "GONE": "INE237A01028", "HELD": "INE047A01021", "BYLIST": "INE144J01027"},
+        SECOND_LIST: {"STAY": "INE002A01018", "HELD": "INE047A01021", "BYLIST": "INE144J01027", "NEW": "INE253B01015"},
+    }
+    named = [
+        {**row, "symbol": symbol, "instrument_id": f"NSE:{symbol}", "isin": isin, "list_date": day, "company": symbol}
+        | {"listed_on": date(2001, 2, 3), "face_value": 2.0 if day == FIRST_LIST else 1.0, "instrument_kind": "equity"}
+        for day, of_day in held.items()
+        for symbol, isin in of_day.items()
+    ]
+    return typed(MASTER, named)
+
+
+@pytest.fixture
+def market(fresh: Settings) -> Settings:
+    """A workspace with bars and lists in lake and warehouse."""
+    lake = Lake(fresh.lake)
+    with warehouse.writer(fresh) as client:
+        for name, rows in ((NORMALIZED, bars()), (MASTER, lists())):
+            session = contracts.load(name).session
+            for (day,), of_day in rows.partition_by(session, as_dict=True).items():
+                assert isinstance(day, date)
+                lake.write(name, day, of_day, {"file": "1"})
+            for (month,), of_month in rows.group_by(pl.col(session).dt.truncate("1mo")):
+                assert isinstance(month, date)
+                warehouse.load_month(client, contracts.load(name), month, of_month, "1")
+        assert adjustment_cache.refresh(client)
+        assert not adjustment_cache.refresh(client)
+    return fresh
+
+
+def test_kinds_and_lives_are_those_of_python(market: Settings) -> None:
+    wanted = symbol_master.register(Lake(market.lake))
+    got = warehouse.sql(market, "select * from instruments order by instrument_id")
+    shared = [name for name in got.columns if name != "exchange"]
+    assert got.select(shared).rows() == wanted.select(shared).rows()
+    assert dict(wanted.select("symbol", "status").rows()) | {} == {
+        **dict.fromkeys((*TRADED, "BOTH", "LATER"), "active"),
+        "GONE": "delisted", "HELD": "suspended", "SMALL": "inactive", "ENDED": "inactive",
+        "ACME-RE": "inactive", "BLANK-RE1": "inactive",
+    }  # fmt: skip
+    kinds = dict(wanted.select("symbol", "instrument_kind").rows())
+    unknown = {symbol for symbol, kind in kinds.items() if kind == "unknown"}
+    assert unknown == {"NEVER", "BOTH", "ODD"}
+    assert (kinds["BYLIST"], kinds["LATER"], kinds["SCAPDVR"], kinds["FUND"]) == ("equity", "equity", "dvr", "fund")
+
+
+def test_the_registry_has_traded_and_listed_symbols(market: Settings) -> None:
+    found = warehouse.sql(market, "select * from symbol_master order by symbol")
+    specified = (
+        "symbol exchange isin company_name sector industry instrument_type series face_value listing_date "
+        "delisting_date is_active last_updated"
+    ).split()
+    assert set(specified) <= set(found.columns)
+    by_symbol = {row["symbol"]: row for row in found.to_dicts()}
+    assert set(by_symbol) == {*TRADED, "BOTH", "LATER", "NEW"} - {"LOAN", "GOLD", "BILL", "PARTLY", "OFFICE"}
+    gone, stay, new, fund = (by_symbol[one] for one in ("GONE", "STAY", "NEW", "FUND"))
+    assert (gone["delisting_date"], gone["is_active"], gone["face_value"]) == (SESSIONS[20], False, 2.0)
+    assert (stay["delisting_date"], stay["is_active"], stay["face_value"]) == (None, True, 1.0)
+    assert stay["listing_date"] == date(2001, 2, 3)
+    assert (new["is_active"], new["instrument_type"], new["first_session"]) == (None, "equity", None)
+    assert (fund["instrument_type"], fund["company_name"], fund["face_value"], fund["sector"]) == (
+        "fund", None, None, None,
+    )  # fmt: skip
+
+
+def test_a_warehouse_from_before_has_its_instruments_after_the_migration(market: Settings) -> None:
+    text = "insert into instruments select * from instruments_now where (select count() from instruments) = 0"
+    with warehouse.writer(market) as client:
+        before = warehouse.frame(client, "select count() from instruments").item()
+        client.command(text)
+        assert warehouse.frame(client, "select count() from instruments").item() == before == len(TRADED) + 2
+        client.command("truncate table instruments")
+        client.command(text)
+        assert warehouse.frame(client, "select count() from instruments").item() == before
