@@ -69,6 +69,16 @@ def nse() -> Path:
 
 
 @pytest.fixture(scope="session")
+def nse_products() -> Path:
+    """The folder of real lists and derivatives files; tests that need it skip where it is absent."""
+    shared = Path(__file__).resolve().parents[2] / "shared" / "nse_products"
+    folder = Path(os.environ.get("CHAMPION_NSE_PRODUCTS", shared))
+    if not folder.is_dir():
+        pytest.skip("no real exchange lists: set CHAMPION_NSE_PRODUCTS to a folder of them")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> SimulatedArchive:
     """A simulated archive that crosses from legacy to UDiFF, and from one UDiFF header to the other."""
     return publish(tmp_path_factory.mktemp("archive"), instruments=20, start=START, end=END, signal=1.0)

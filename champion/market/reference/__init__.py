@@ -1,0 +1,1 @@
+"""Reference data as known on a date: what an instrument is, and which lists hold it."""
