@@ -76,7 +76,7 @@ def test_extremes_take_the_symbol_only_from_a_unique_price_row() -> None:
 def test_price_row_with_commas_in_the_name() -> None:
     row = "N,EQ,ABC,ONE, TWO AND CO,     1,     1,     9,     8,     1,1,1,N, ,1,1,1\n"
     found = pr_bundle.prices("PR.zip", bundle(pd011220=f"{pr_bundle.PRICE_HEADER}\n{row}"), SESSION)
-    assert found.rows() == [("ABC", "EQ", "ONE,TWO AND CO", 9.0, 8.0)]
+    assert found.rows() == [("ABC", "EQ", "ONE,TWO AND CO", 1.0, 9.0, 8.0)]
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Reference data as known on a date: what an instrument is, and which lists hold it."""
+"""Reference data of instruments as of a date: what an instrument is, and to which indices and sectors it belonged."""

@@ -31,7 +31,6 @@ PRICE_HEADER = (
 _SIDES = ("H", "L")
 _HIT_COLUMNS = ("SYMBOL", "SERIES", "SECURITY", "HIGH_LOW", "INDEX_FLAG")
 _EXTREME_COLUMNS = ("SECURITY", "NEW", "PREVIOUS", "NEW_STATUS")
-_PRICES = ("MKT", "SERIES", "SYMBOL", "SECURITY", "HIGH_PRICE", "LOW_PRICE")
 _PRICE_FIELDS, _SYMBOL_PLACE, _TAIL = 16, 2, 12  # PRICE_HEADER has twelve fields after the name
 _NUMBER = (r"\d+(\.\d+)?|\.\d+", "a price")
 _REJECTED = {"row_number": pl.Int64(), "reasons": pl.List(pl.String()), "row": pl.String()}
@@ -83,7 +82,9 @@ def read_extremes(name: str, content: bytes, session: date) -> Published:
 
 
 def prices(name: str, content: bytes, session: date) -> pl.DataFrame:
-    """Return the securities of the bundle's `Pd`, without indices: symbol, series, security, high, low.
+    """Return the securities of the bundle's `Pd`, without indices.
+
+    Columns: symbol, series, security, prev_close, high, low (rupees).
 
     Raises:
         WrongSession: the file inside is of another session.
@@ -99,9 +100,9 @@ def prices(name: str, content: bytes, session: date) -> pl.DataFrame:
         head, tail = fields[: _SYMBOL_PLACE + 1], fields[-_TAIL:]
         security = ",".join(fields[_SYMBOL_PLACE + 1 : -_TAIL])  # a name may contain commas
         if head[0] != "Y" and head[_SYMBOL_PLACE]:
-            rows.append((head[_SYMBOL_PLACE], head[1], security, tail[2], tail[3]))
-    frame = pl.DataFrame(rows, schema=["symbol", "series", "security", "high", "low"], orient="row")
-    return frame.with_columns(pl.col("high", "low").cast(pl.Float64, strict=False))
+            rows.append((head[_SYMBOL_PLACE], head[1], security, tail[0], tail[2], tail[3]))
+    frame = pl.DataFrame(rows, schema=["symbol", "series", "security", "prev_close", "high", "low"], orient="row")
+    return frame.with_columns(pl.col("prev_close", "high", "low").cast(pl.Float64, strict=False))
 
 
 def _member(name: str, content: bytes, kind: str, session: date) -> tuple[str, pl.Series]:
