@@ -10,10 +10,10 @@ import typer
 from champion.cli import (
     actions,
     archive,
-    audit,
     inspect,
     lake,
     lineage,
+    lists,
     models,
     notebook,
     quality,
@@ -50,11 +50,11 @@ def _options(
 
 for _command in (
     *(run.demo, run.simulate, run.daily, run.backfill, run.features, run.train, run.score),
-    *(inspect.status, inspect.report, inspect.doctor, inspect.sql, audit.audit),
+    *(inspect.status, inspect.report, inspect.doctor, inspect.sql, inspect.audit),
     *(services.serve, services.deploy, services.lab, services.ui, services.stop),
 ):
     app.command()(_command)
-for _group in (models, notebook, lineage, actions, archive, lake, quality, schema, warehouse):
+for _group in (models, notebook, lineage, actions, lists, archive, lake, quality, schema, warehouse):
     app.add_typer(_group.app, name=_group.__name__.rpartition(".")[2])
 
 

@@ -1,8 +1,9 @@
-"""Commands that read the workspace: status, report, doctor and sql."""
+"""Commands that read the workspace: status, report, doctor, sql and audit."""
 
 import json
 import math
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import polars as pl
 import typer
 from rich.text import Text
 
+from champion.base import clock
 from champion.base.counting import quantity
 from champion.base.file_modes import user_umask
 from champion.cli.terminal import completion, console
@@ -19,6 +21,8 @@ from champion.errors import UsageError
 Parameter = Annotated[
     list[str] | None, typer.Option("--param", "-p", help="name=value for {name:Type} in the query; repeatable.")
 ]
+_AUDIT_DAYS, _AUDIT_SHOWN = 7, 100
+_LONGEST = 160  # characters of a statement in a table of the audit
 _RUN_COLUMNS = ("started (IST)", "run", "outcome", "seconds")
 
 
@@ -188,3 +192,37 @@ def _list_queries(*, as_json: bool) -> None:
         for p in query.parameters:
             default = "required" if p.default is None else f"default {p.default}"
             console.out.print(f"    {p.name} ({p.type}, {default}): {p.meaning}", soft_wrap=True)
+
+
+def audit(
+    since: Annotated[str | None, typer.Option(help="First date in India; default: a week ago.")] = None,
+    until: Annotated[str | None, typer.Option(help="Last date in India, included; default: today.")] = None,
+    user: Annotated[str | None, typer.Option(help="One user: of the machine, of MLflow or of ClickHouse.")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Maximum number of lines; --json prints all.")] = _AUDIT_SHOWN,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show who ran what, when and on which data: runs, flows, promotions and the warehouse's statements, newest first.
+
+    Example: champion audit --since 2024-12-01 --until 2024-12-31 --user asha
+    """
+    from champion.pipeline.operations.activity import activity  # noqa: PLC0415
+    from champion.services import prefect  # noqa: PLC0415
+
+    chosen = console.settings()
+    last = console.day(until) if until else clock.today()
+    first = console.day(since) if since else last - timedelta(days=_AUDIT_DAYS)
+    server = prefect.running(chosen)
+    api = chosen.prefect_api_url or (server.api if server else None)
+    found = activity(chosen, first, last, user=user, prefect_api=api)
+    if as_json:
+        console.show({"events": found.events.to_dicts(), "not_asked": dict(found.gaps)}, as_json=True)
+        return
+    columns = ["at (IST)", "source", "user", "what", "outcome", "data"]
+    lines = [
+        [f"{row['at'].astimezone(clock.INDIA):%F %T}", *((row[name] or "")[:_LONGEST] for name in columns[1:])]
+        for row in found.events.head(rows).iter_rows(named=True)
+    ]
+    console.table(f"{first} to {last}, {quantity(found.events.height, 'event')}", columns, lines)
+    for source, reason in found.gaps.items():
+        console.out.print(f"not asked: {source}: {reason}", markup=False, soft_wrap=True)
