@@ -6,6 +6,7 @@
   Muhurat and drill sessions have little volume;
 - the full report with delivery figures of every session, without some debt and series T0;
 - index closes of every session: three equity indices, dividend points and a volatility index;
+- price bands, F&O ban list, PR bundle and market activity report of every session, lots and index histories;
 - listings, delistings, permanent and temporary moves to BE, and renames, one of them missing from the exchange's list;
 - splits and consolidations with a new ISIN up to two sessions later, one of them after a rename; bonuses; both on one
   day; rights issues, demergers, dividends, special dividends, and a bonus that is not of equity shares;

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from champion.errors import UsageError
-from champion.simulate import calendar, files, indices, lists, market, universe
+from champion.simulate import calendar, files, indices, lists, market, rolling_lists, universe
 from champion.simulate.actions import Action, settle
 from champion.simulate.changes import Change
+from champion.simulate.daily_lists import DailyLists
 from champion.simulate.events import Events, plan as plan_events
 from champion.simulate.marker import claim, digest, fingerprint, on_disk, seal, write
 from champion.simulate.universe import Instrument
@@ -73,7 +74,8 @@ def publish(
     drawn = {"seed": seed, "signal": float(signal), "corporate_actions": corporate_actions}
     plan = _plan({"instruments": instruments, **span, **drawn})
     dated = [path for session in plan.sessions for path in (*dict(_bhavcopies(session)), *_reports(session))]
-    paths = [*dated, *_lists(plan)]
+    dated += _daily_lists(plan).paths()
+    paths = [*dated, *_lists(plan), *rolling_lists.paths(plan.sessions)]
     marker = claim(root, plan.arguments)
     closes, written = marker.closes, 0
     if not marker.digest or digest(on_disk(root, paths)) != marker.digest:
@@ -147,6 +149,7 @@ def _contents(
     for change in plan.events.changes:
         by_session.setdefault(change.session, []).append(change)
     seed, signal = plan.arguments["seed"], plan.arguments["signal"]
+    daily, reported = _daily_lists(plan), dict[date, dict[str, list[str]]]()
     days = market.walk(plan.universe, plan.events, plan.sessions, seed=seed, signal=signal)
     for done, (quotes, index_closes) in enumerate(indices.reports(plan.universe, plan.events, days), start=1):
         session = quotes.session
@@ -158,12 +161,22 @@ def _contents(
             text = files.udiff(session, rows) if is_udiff else files.legacy(session, rows)
             yield path, files.zip_file(path.rpartition("/")[2].removesuffix(".zip"), text, session)
         yield from zip(_reports(session), (files.full(session, rows), index_closes), strict=True)
+        yield from daily.files(identity, quotes, index_closes)
+        reported[session] = {
+            row[0]: row for row in (line.split(",") for line in index_closes.decode().splitlines()[1:])
+        }
         if progress:
             progress(done, len(plan.sessions))
     master, symbols, actions = _lists(plan)
     yield master, lists.master(plan.universe, plan.events, plan.sessions)
     yield symbols, lists.symbol_changes(plan.universe, plan.events.changes)
+    yield rolling_lists.LOTS, rolling_lists.lots(identity, daily.dynamic, plan.sessions[-1])
+    yield from rolling_lists.histories(reported)
     yield actions, lists.corporate_actions(plan.universe, plan.events, _settle_all(plan, closes))
+
+
+def _daily_lists(plan: _Plan) -> DailyLists:
+    return DailyLists(plan.universe, plan.events, plan.sessions)
 
 
 def _settle_all(plan: _Plan, closes: dict[tuple[int, date], int]) -> tuple[Action, ...]:

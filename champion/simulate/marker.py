@@ -17,7 +17,7 @@ from champion.errors import UsageError
 
 MARKER = "simulation.json"
 FORMAT = 3  # of the generator: another number means other files from the same arguments
-CONTENTS = ("content", "corporates", "products")
+CONTENTS = ("archives", "content", "corporates", "indices", "products")
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def listed(*days: date, band: int | None = 5) -> pl.DataFrame:
         band_kind=pl.lit(kind),
         band_percent=pl.lit(band, pl.Int64),
         surveillance=pl.lit(None, pl.String),
-        known_at=pl.lit(READ) + (pl.col("trade_date") - date(2025, 2, 24)),
+        ingest_time=pl.lit(READ) + (pl.col("trade_date") - date(2025, 2, 24)),
     )
 
 

@@ -25,15 +25,14 @@ def for_session(
 ) -> pl.DataFrame:
     """Return the bands that apply in `session`, with `list_date`, `known_at` and `basis` (`published`).
 
-    `lists` are rows of contract normalized_price_bands with `known_at`, the time at which the row's list was first
-    read. `sessions` are all sessions of the market up to `session` or the one before it. With `known_at`, only lists
-    read until then count.
+    `lists` are rows of contract normalized_price_bands; their list is known since `ingest_time`. `sessions` are all
+    sessions of the market up to `session` or the one before it. With `known_at`, only lists read until then count.
 
     Raises:
         UsageError: no list applies to the session, and the message has the sessions that lists cover; or the sessions
             end too early to tell which one is the session before.
     """
-    known = lists if known_at is None else lists.filter(pl.col("known_at") <= known_at)
+    known = lists if known_at is None else lists.filter(pl.col("ingest_time") <= known_at)
     before = max((each for each in sessions if each < session), default=None)
     if before and session not in sessions and (session - before).days > _LONGEST_CLOSURE:
         raise UsageError(
@@ -46,7 +45,9 @@ def for_session(
             f"No list of price bands applies to {session}: it would be dated {before or 'before the first session'}. "
             f"Lists cover the sessions {have}. Elsewhere, infer bands from bars (basis 'inferred')."
         )
-    return found.rename({"trade_date": "list_date"}).select(*_COLUMNS, basis=pl.lit(PUBLISHED))
+    return found.rename({"trade_date": "list_date", "ingest_time": "known_at"}).select(
+        *_COLUMNS, basis=pl.lit(PUBLISHED)
+    )
 
 
 def covered(list_dates: Sequence[date], sessions: Sequence[date]) -> list[date]:
