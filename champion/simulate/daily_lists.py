@@ -123,8 +123,8 @@ class DailyLists:
         """Return the lines of new 52-week highs and lows, and remember the session's; prices follow factors."""
         factor = np.where(quotes.previous > 0, quotes.base / np.maximum(quotes.previous, 1), 1.0)
         if (factor != 1).any():
-            for past in (*self.highs, *self.lows):
-                np.multiply(past, factor, out=past)
+            for prices in (*self.highs, *self.lows):
+                np.multiply(prices, factor, out=prices)
         lines = []
         for side, now, past, best in (("H", quotes.high, self.highs, np.fmax), ("L", quotes.low, self.lows, np.fmin)):
             before = best.reduce(np.array(past), axis=0) if past else np.full(len(titles), np.nan)

@@ -32,6 +32,7 @@ from champion.pipeline.reference import as_known, daily_lists, rolling_lists
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.sources.lists import daily
+from champion.sources.table import Publication
 
 START, END = date(2024, 5, 6), date(2024, 5, 15)
 ALL = (PRICE_BANDS, BAN_LIST, CIRCUIT_HITS, EXTREMES, MARKET_ACTIVITY)
@@ -163,7 +164,7 @@ def test_missing_list_is_named_and_the_others_are_loaded(workspace: Settings) ->
 @pytest.mark.parametrize("publication", LISTS, ids=lambda one: one.name)
 @pytest.mark.parametrize("content", [b"<html>404</html>", b"", b"A,B\n1,2\n"])
 def test_broken_list_is_refused_and_stops_nothing(
-    workspace: Settings, publication: daily.Publication, content: bytes
+    workspace: Settings, publication: Publication, content: bytes
 ) -> None:
     (Path(workspace.archive) / publication.paths(START)[0]).write_bytes(content)
     note = daily_lists.refresh_quietly(workspace, START, START)
