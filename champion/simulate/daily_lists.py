@@ -74,9 +74,10 @@ class DailyLists:
     def _price_bands(self, identity: pl.DataFrame, number: int) -> bytes:
         names = ("symbol", "series", "name")
         dynamic, changing = set(self.dynamic), self._changing()
+        following = min(number + 1, len(self.sessions) - 1)
         rows = []
         for place, (symbol, series, name) in enumerate(identity.select(names).iter_rows()):
-            if self.events.first[place] - 1 <= number < self.events.last[place]:  # listed in the next session
+            if self.events.first[place] <= following <= self.events.last[place]:
                 band = self._band(place, number + 1, dynamic, changing)
                 remark = "-\t" if place == self.dynamic[0] else "-"
                 rows.append((str(band), symbol, f'{symbol},{series},{name.upper()},{band},"{remark}"\n'))

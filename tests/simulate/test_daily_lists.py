@@ -69,11 +69,8 @@ def test_market_activity_repeats_the_closes_under_short_names(archive: Simulated
     activity = parsed(archive, daily.MARKET_ACTIVITY)[session].rows
     closes = parsed(archive, INDEX_CLOSES)[session].rows
     assert set(activity["Index_Name"]) - set(closes["Index_Name"]) == {"NIFTY50 EQL Wgt", "Nifty50 Div Point"}
-    nifty = (frame.filter(Index_Name="Nifty 50") for frame in (activity, closes))
-    ours, theirs = (
-        float(frame[column].item()) for frame, column in zip(nifty, ("Close", "Closing_Index_Value"), strict=True)
-    )
-    assert ours == theirs
+    ours, theirs = (frame.filter(Index_Name="Nifty 50") for frame in (activity, closes))
+    assert float(ours["Close"].item()) == float(theirs["Closing_Index_Value"].item())
 
 
 def test_lots_and_histories_are_readable(archive: SimulatedArchive) -> None:

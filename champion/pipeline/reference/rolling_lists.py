@@ -92,7 +92,7 @@ def index_values(lake: Lake, index: str) -> pl.DataFrame:
 
 
 def _inputs(files: Sequence[Staged]) -> dict[str, str]:
-    return {"lists": " ".join(staged.sha256 for staged in files), "index_history": VERSION}
+    return {"list": " ".join(staged.sha256 for staged in files), "index_history": VERSION}
 
 
 def _lots(staged: Staged, history: SymbolHistory) -> pl.DataFrame:
