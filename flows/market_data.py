@@ -91,6 +91,7 @@ def daily_market_data_pipeline(session: date | None = None, *, force: bool = Fal
         if not arrival.executions:
             get_run_logger().info("%s: the archive has no session", session)
             return recording.keep_result({"session": str(session), "sessions": 0})
+        lists = steps.fetch_daily_lists(session, session)
         # The whole month is loaded, so the whole month is checked, against the weeks before it.
         since = session.replace(day=1) - LOOKBACK
         summary = check_build_load(
@@ -100,7 +101,7 @@ def daily_market_data_pipeline(session: date | None = None, *, force: bool = Fal
         scored = score_one(session, parent=parent, force=force)
         page = steps.write_report(session)
         recording.attach(page.parent, "report")
-        return recording.keep_result({**summary, "score": scored, "report": str(page)})
+        return recording.keep_result({**summary, "score": scored, "report": str(page), "lists": lists})
 
 
 @dataclass(slots=True)

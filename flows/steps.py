@@ -15,7 +15,7 @@ from champion.lake import Lake, compaction
 from champion.pipeline.ingest import corporate_actions, fetch, symbol_changes, symbol_master
 from champion.pipeline.maintenance import load_warehouse
 from champion.pipeline.models.notebook_data import NotebookData
-from champion.pipeline.reference import index_lists
+from champion.pipeline.reference import daily_lists, index_lists
 from champion.runner import Execution, NotebookRequest, run_notebook
 from champion.services import mlflow
 from champion.settings import Settings
@@ -68,6 +68,17 @@ def fetch_lists() -> str:
     except ArchiveError as error:
         get_run_logger().warning("index lists: %s", error)
     return actions.outcome
+
+
+@task(name="fetch_daily_lists", task_run_name="lists {start} to {end}")
+def fetch_daily_lists(start: date, end: date) -> str:
+    """Load the exchange's lists of the sessions into the lake; return what was loaded, missing or refused.
+
+    No error of a list fails the flow: bars do not depend on lists.
+    """
+    note = daily_lists.refresh_quietly(Settings(), start, end)
+    get_run_logger().info("lists: %s", note)
+    return note
 
 
 @task(name="run_notebook", task_run_name="notebook {name}")

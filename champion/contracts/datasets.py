@@ -29,10 +29,13 @@ DELIVERY, INDEX_BARS = "normalized_equity_delivery", "normalized_index_ohlc"
 ACTIONS, FACTORS = "normalized_corporate_actions", "normalized_adjustment_factors"
 SYMBOLS, CHANGES = "normalized_symbol_master", "normalized_symbol_changes"
 FEATURES, PREDICTIONS = "features_equity_indicators", "predictions_equity_scores"
+PRICE_BANDS, BAN_LIST = "normalized_price_bands", "normalized_fo_ban"
+CIRCUIT_HITS, EXTREMES = "normalized_circuit_hits", "normalized_week52_extremes"
+MARKET_ACTIVITY, LOTS, INDEX_HISTORY = "normalized_market_activity", "normalized_fo_lots", "normalized_index_history"
 FINDINGS, ACCEPTANCES = "quality_findings", "quality_acceptances"
 CONSTITUENTS, INDEX_CHANGES = "normalized_index_constituents", "normalized_index_changes"
 INDEX_MEMBERS, SECTORS = "normalized_index_members", "normalized_sectors"
-PUBLISHED_LISTS = (ACTIONS, SYMBOLS, CHANGES, CONSTITUENTS, INDEX_CHANGES)
+PUBLISHED_LISTS = (ACTIONS, SYMBOLS, CHANGES, CONSTITUENTS, INDEX_CHANGES, LOTS, INDEX_HISTORY)
 
 
 def is_list(name: str) -> bool:

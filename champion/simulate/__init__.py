@@ -8,6 +8,7 @@
 - from a hundred instruments on, securities that are no company shares: funds and a DVR share in series EQ, a rights
   entitlement in BE, a REIT, an InvIT, partly paid and preference shares, a warrant, a gold bond;
 - index closes of every session: three equity indices, dividend points and a volatility index;
+- price bands, F&O ban list, PR bundle and market activity report of every session, lots and index histories;
 - listings, delistings, permanent and temporary moves to BE, and renames, one of them missing from the exchange's list;
 - splits and consolidations with a new ISIN up to two sessions later, one of them after a rename; bonuses; both on one
   day; rights issues, demergers, dividends, special dividends, and a bonus that is not of equity shares;

@@ -8,9 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from champion.errors import UsageError
-from champion.simulate import calendar, files, index_lists, indices, lists, market, other_kinds, universe
+from champion.simulate import (
+    calendar,
+    files,
+    index_lists,
+    indices,
+    lists,
+    market,
+    other_kinds,
+    rolling_lists,
+    universe,
+)
 from champion.simulate.actions import Action, settle
 from champion.simulate.changes import Change
+from champion.simulate.daily_lists import DailyLists
 from champion.simulate.events import Events, plan as plan_events
 from champion.simulate.marker import claim, digest, fingerprint, on_disk, seal, write
 from champion.simulate.universe import Instrument
@@ -75,7 +86,8 @@ def publish(
     drawn = {"seed": seed, "signal": float(signal), "corporate_actions": corporate_actions}
     plan = _plan({"instruments": instruments, **span, **drawn})
     dated = [path for session in plan.sessions for path in (*dict(_bhavcopies(session)), *_reports(session))]
-    paths = [*dated, *_lists(plan), *_index_lists(plan)]
+    dated += _daily_lists(plan).paths()
+    paths = [*dated, *_lists(plan), *rolling_lists.paths(plan.sessions), *_index_lists(plan)]
     marker = claim(root, plan.arguments)
     closes, written = marker.closes, 0
     if not marker.digest or digest(on_disk(root, paths)) != marker.digest:
@@ -147,9 +159,10 @@ def _contents(
     identity = files.identities(plan.universe)
     by_session = {session: list(found) for session, found in groupby(plan.events.changes, lambda one: one.session)}
     seed, signal = plan.arguments["seed"], plan.arguments["signal"]
+    daily, reported = _daily_lists(plan), dict[date, dict[str, list[str]]]()
     days = market.walk(plan.universe, plan.events, plan.sessions, seed=seed, signal=signal)
-    reported = indices.reports(plan.universe, plan.events, days)
-    both = other_kinds.beside(reported, plan.others, plan.sessions, seed)
+    reports = indices.reports(plan.universe, plan.events, days)
+    both = other_kinds.beside(reports, plan.others, plan.sessions, seed)
     for done, (quotes, index_closes, every) in enumerate(both, start=1):
         session = quotes.session
         if session in by_session:
@@ -160,17 +173,27 @@ def _contents(
             text = files.udiff(session, rows) if is_udiff else files.legacy(session, rows)
             yield path, files.zip_file(path.rpartition("/")[2].removesuffix(".zip"), text, session)
         yield from zip(_reports(session), (files.full(session, rows), index_closes), strict=True)
+        yield from daily.files(identity, quotes, index_closes)
+        reported[session] = {
+            row[0]: row for row in (line.split(",") for line in index_closes.decode().splitlines()[1:])
+        }
         if progress:
             progress(done, len(plan.sessions))
     master, symbols, actions = _lists(plan)
     yield master, lists.master(plan.universe, plan.events, plan.sessions)
     yield symbols, lists.symbol_changes(plan.universe, plan.events.changes)
+    yield rolling_lists.LOTS, rolling_lists.lots(identity, daily.dynamic, plan.sessions[-1])
+    yield from rolling_lists.histories(reported)
     yield actions, lists.corporate_actions(plan.universe, plan.events, _settle_all(plan, closes))
     yield from _index_lists(plan).items()
 
 
 def _index_lists(plan: _Plan) -> dict[str, bytes]:
     return index_lists.index_lists(plan.universe, plan.events, plan.sessions, plan.arguments["seed"])
+
+
+def _daily_lists(plan: _Plan) -> DailyLists:
+    return DailyLists(plan.universe, plan.events, plan.sessions)
 
 
 def _settle_all(plan: _Plan, closes: dict[tuple[int, date], int]) -> tuple[Action, ...]:

@@ -35,7 +35,7 @@ def claim(root: Path, arguments: dict[str, Any]) -> Marker:
     """
     marker = root / MARKER
     if not marker.exists():
-        if any((root / name).exists() for name in ("content", "corporates", "products")):
+        if any((root / name).exists() for name in ("archives", "content", "corporates", "indices", "products")):
             raise UsageError(
                 f"{root} contains an archive that was not simulated (no {MARKER}): simulate into another folder."
             )

@@ -6,6 +6,7 @@ import lzma
 import re
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import PurePosixPath, PureWindowsPath
 
 import polars as pl
@@ -94,6 +95,24 @@ def text(name: str, content: bytes, encoding: str = "utf-8-sig") -> str:
         raise FormatError(f"{name}: not UTF-8 text ({error.reason} at byte {error.start})") from error
 
 
+def member(name: str, content: bytes, pattern: re.Pattern[str]) -> tuple[str, bytes]:
+    """Return the name and the bytes of the one file in a zip of several whose whole name matches `pattern`.
+
+    Raises:
+        FormatError: the bytes are no sound zip, or not exactly one name matches.
+    """
+    check_signature(name, content)
+
+    def matching(members: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:
+        found = [member for member in members if pattern.fullmatch(member.filename)]
+        if len(found) != 1:
+            names = ", ".join(member.filename for member in members[:20])
+            raise FormatError(f"{name}: expected one file {pattern.pattern} inside, found {len(found)} of: {names}")
+        return found[0]
+
+    return _extract(name, content, matching)
+
+
 def list_text(name: str, content: bytes) -> str:
     """Return the text of a list: UTF-8, else Latin-1, in which an accented letter is not valid UTF-8.
 
@@ -135,19 +154,29 @@ def _kind(content: bytes) -> str:
 
 
 def _only_member(name: str, content: bytes) -> bytes:
+    def only(members: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:
+        if len(members) != 1:
+            raise FormatError(f"{name}: expected one file inside, found {[m.filename for m in members][:5]}")
+        return members[0]
+
+    return _extract(name, content, only)[1]
+
+
+def _extract(
+    name: str, content: bytes, choose: Callable[[list[zipfile.ZipInfo]], zipfile.ZipInfo]
+) -> tuple[str, bytes]:
+    """Return the name and the bytes of the chosen file in a zip."""
     if (count := content.count(_ENTRY)) > _MAX_ENTRIES:  # before zipfile creates an object for each
         raise FormatError(f"{name}: expected one file inside, found {count:,} entries")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-            if len(members) != 1:
-                raise FormatError(f"{name}: expected one file inside, found {[m.filename for m in members][:5]}")
-            _check_member(name, members[0])
-            with archive.open(members[0]) as stream:  # in memory, at most the limit, whatever size it declares
+            member = choose(archive.infolist())
+            _check_member(name, member)
+            with archive.open(member) as stream:  # in memory, at most the limit, whatever size it declares
                 found = stream.read(_MAX_TEXT + 1)
     except DAMAGE as error:
         raise FormatError(f"{name}: not a readable zip ({error}); fetch it again") from error
-    return found
+    return member.filename, found
 
 
 def _check_member(name: str, member: zipfile.ZipInfo) -> None:

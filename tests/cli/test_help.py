@@ -49,7 +49,7 @@ def test_every_argument_and_option_is_explained(path: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("champion lake metadata normalized_ind", "normalized_index_ohlc"),
+        ("champion lake metadata normalized_index_oh", "normalized_index_ohlc"),
         ("champion notebook run qual", "quality"),
         ("champion sql --name mov", "movers"),
     ],

@@ -31,8 +31,9 @@ from champion.pipeline.feature_store.build import build_features, compare_with_r
 from champion.pipeline.ingest.availability import PublicationState, deadline
 from champion.settings import Settings
 from champion.sources import udiff
+from champion.sources.lists import daily
 from champion.sources.publications import bhavcopy_paths
-from flows import notifications
+from flows import notifications, steps
 from flows.configuration import variables_to_set
 from flows.daily import await_publication
 from flows.policy import is_transient
@@ -105,6 +106,19 @@ def test_a_special_session_on_a_holiday_is_published(
     publish(empty.archive, session)
     with disable_run_logger():
         assert await_publication.fn(session, deadline(session, clock.now().time())) is PublicationState.PUBLISHED
+
+
+def test_broken_lists_are_named_and_fail_no_flow(empty: Settings, session: date) -> None:
+    publish(empty.archive, session)
+    broken = Path(empty.archive) / daily.price_band_paths(session)[0]
+    broken.parent.mkdir(parents=True, exist_ok=True)
+    broken.write_text("<html>404</html>")
+    with disable_run_logger():
+        note = steps.fetch_daily_lists.fn(session, session)
+    assert "0 lists written" in note
+    assert "5 missing" in note
+    assert "found an HTML page" in note
+    assert "has no content/fo/fo_mktlots.csv" in note
 
 
 def test_the_environment_overrides_settings_in_prefect() -> None:

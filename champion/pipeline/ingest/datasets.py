@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from champion.market import delivery, equity_bars, index_bars
+from champion.market.reference import daily_lists
 from champion.sources.indices import INDEX_CLOSES
+from champion.sources.lists import daily
 from champion.sources.publications import BHAVCOPY, BSE_BHAVCOPY, DELIVERY
 from champion.sources.table import Publication
 
@@ -48,7 +50,26 @@ class DatasetSpec:
         return self.raw, self.quarantine, self.normalized
 
 
+_HIT, _EXTREME = ("SYMBOL", "SERIES", "HIGH_LOW"), ("SECURITY", "NEW_STATUS", "NEW")
 _BARS = ("equity_ohlc", ("TckrSymb", "SctySrs", "Src"), equity_bars.normalize, equity_bars.VERSION, "TckrSymb")
+LIST_SPECS = (
+    DatasetSpec(
+        daily.PRICE_BANDS, "price_bands", ("Symbol", "Series"), daily_lists.price_bands, daily_lists.VERSION, "Symbol"
+    ),
+    DatasetSpec(daily.BAN_LIST, "fo_ban", ("Symbol",), daily_lists.ban_list, daily_lists.VERSION, "Symbol"),
+    DatasetSpec(daily.CIRCUIT_HITS, "circuit_hits", _HIT, daily_lists.circuit_hits, daily_lists.VERSION, "SYMBOL"),
+    DatasetSpec(
+        daily.WEEK52_EXTREMES, "week52_extremes", _EXTREME, daily_lists.extremes, daily_lists.VERSION, "SYMBOL"
+    ),
+    DatasetSpec(
+        daily.MARKET_ACTIVITY,
+        "market_activity",
+        ("Index_Name",),
+        daily_lists.market_activity,
+        daily_lists.VERSION,
+        None,
+    ),
+)
 DATASET_SPECS = (
     DatasetSpec(BHAVCOPY, *_BARS),
     DatasetSpec(DELIVERY, "equity_delivery", ("SYMBOL", "SERIES"), delivery.normalize, delivery.VERSION, "SYMBOL"),
@@ -56,9 +77,14 @@ DATASET_SPECS = (
         INDEX_CLOSES, "index_ohlc", ("Index_Name",), lambda raw, _: index_bars.normalize(raw), index_bars.VERSION, None
     ),
     DatasetSpec(BSE_BHAVCOPY, *_BARS),
+    *LIST_SPECS,
 )
-PUBLICATIONS = tuple(spec.publication for spec in DATASET_SPECS if spec.publication.exchange == "NSE")
+PUBLICATIONS = tuple(
+    spec.publication for spec in DATASET_SPECS if spec.publication.exchange == "NSE" and spec not in LIST_SPECS
+)
 """NSE's publications, fetched and ingested by default. The first one determines whether a date is a session."""
+LISTS = tuple(spec.publication for spec in LIST_SPECS)
+"""NSE's lists of every session: fetched after the session's bars, which never depend on them."""
 
 
 def dataset_spec(publication: Publication) -> DatasetSpec:

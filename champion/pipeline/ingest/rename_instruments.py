@@ -6,7 +6,7 @@ from datetime import date
 from champion.base.progress import Progress, silent
 from champion.lake import Lake
 from champion.market.identity.symbol_history import SymbolHistory
-from champion.pipeline.ingest.datasets import PUBLICATIONS, dataset_spec
+from champion.pipeline.ingest.datasets import LISTS, PUBLICATIONS, dataset_spec
 from champion.pipeline.ingest.fetch import FetchedFile, staged
 from champion.pipeline.ingest.ingest import IngestResult, ingest
 from champion.pipeline.ingest.symbol_changes import NO_NAMES, names_by_session, symbol_history
@@ -38,7 +38,7 @@ def outdated_sessions(lake: Lake, history: SymbolHistory) -> list[date]:
 
 
 def _outdated(lake: Lake, history: SymbolHistory) -> Iterator[tuple[Publication, date]]:
-    for publication in PUBLICATIONS:
+    for publication in (*PUBLICATIONS, *LISTS):
         spec = dataset_spec(publication)
         names = names_by_session(lake, spec, history)
         for session in lake.sessions(spec.normalized):

@@ -21,7 +21,7 @@ from champion.errors import LakeError
 from champion.lake import Damage, Lake, backend, inventory, layout, partitions
 from champion.lake.retention import first_kept, rule
 from champion.pipeline.feature_store.build import outdated_sessions
-from champion.pipeline.ingest.datasets import DATASET_SPECS, DatasetSpec
+from champion.pipeline.ingest.datasets import DATASET_SPECS, LIST_SPECS, DatasetSpec
 from champion.pipeline.operations.checks import Check, first
 from champion.settings import Settings
 
@@ -30,7 +30,11 @@ _BY_RAW = {spec.raw: spec for spec in DATASET_SPECS}  # two exchanges publish ba
 _SHOWN = 6
 _REMEDIES = {
     **dict.fromkeys((datasets.ACTIONS, datasets.FACTORS, datasets.CHANGES), "`champion actions refresh`"),
-    datasets.SYMBOLS: "the next `champion daily` fetches today's list; earlier ones are in a backup of lake/",
+    **dict.fromkeys(
+        (datasets.SYMBOLS, datasets.LOTS),
+        "the next `champion daily` fetches today's list; earlier ones are in a backup of lake/",
+    ),
+    datasets.INDEX_HISTORY: "the next `champion daily` reads the files in staging/ again",
     PREDICTIONS: "`champion score SESSION` for each; scores of earlier champions are only in a backup of lake/",
     datasets.ACCEPTANCES: "restore lake/quality from a backup, or `champion quality accept` each finding again",
 }
@@ -193,19 +197,20 @@ def _of_publication(layers: _Layers, spec: DatasetSpec) -> Iterator[Gap]:
     lacks = (spec.raw, normalized - raw, spec.normalized), (spec.normalized, raw - normalized, spec.raw)
     for name, lacking, beside in lacks:
         if missing := layers.kept(name, lacking):
-            yield Gap(name, missing, f"missing, though {beside} has them", layers.remedy(BARS, missing))
+            yield Gap(name, missing, f"missing, though {beside} has them", layers.remedy(spec.raw, missing))
     if unstaged := layers.kept(spec.raw, raw - staged):
         reason = "in the lake, but the published file is no longer in staging/"
-        yield Gap(spec.raw, unstaged, reason, f"`champion backfill {_span(unstaged)}` fetches it again", lost=False)
+        yield Gap(spec.raw, unstaged, reason, f"{_load(spec.raw)} {_span(unstaged)}` fetches it again", lost=False)
     if waiting := layers.kept(spec.raw, staged - raw - normalized):
-        reason, remedy_ = "fetched, and not in the lake", f"`champion backfill {_span(waiting)}`"
+        reason, remedy_ = "fetched, and not in the lake", f"{_load(spec.raw)} {_span(waiting)}`"
         yield Gap(spec.raw, waiting, reason, remedy_, lost=False)
     sessions = sorted(raw & normalized)
     parts = (partitions.among(layers.lake.root, contracts.load(name), None, sessions) for name in spec.names)
     rows, refused, accepted = ({day: one.manifest.current.rows for day, one in each.items()} for each in parts)
     lost = [day for day in sessions if rows.get(day, 0) > accepted.get(day, 0) + refused.get(day, 0)]
     if short := layers.kept(spec.quarantine, lost):
-        yield Gap(spec.quarantine, short, "rows were refused, and are not in quarantine", layers.remedy(BARS, short))
+        reason = "rows were refused, and are not in quarantine"
+        yield Gap(spec.quarantine, short, reason, layers.remedy(spec.raw, short))
 
 
 def _of_features(layers: _Layers, name: str) -> Iterator[Gap]:
@@ -244,7 +249,12 @@ def remedy(settings: Settings, name: str, span: str) -> str:
     if name == datasets.FINDINGS:
         return f"`champion quality check {span}`"
     archive = ", or `champion lake restore` from the archive" if settings.lake_archive else ""
-    return _REMEDIES.get(name) or f"`champion backfill {span}`{archive}"
+    return _REMEDIES.get(name) or f"{_load(name)} {span}`{archive}"
+
+
+def _load(name: str) -> str:
+    """Return the beginning of the command that loads the published files of a dataset; a range and a quote follow."""
+    return f"`champion {'lists fetch' if any(name in spec.names for spec in LIST_SPECS) else 'backfill'}"
 
 
 def _feature_set_option(name: str) -> str:

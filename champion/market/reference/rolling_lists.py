@@ -1,0 +1,67 @@
+"""Normalize lists that the exchange updates under one name: lots, and the index provider's histories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from champion import contracts
+from champion.base.clock import INDIA
+from champion.contracts.datasets import INDEX_HISTORY, LOTS
+from champion.market import validation
+from champion.market.envelope import stamp_list
+from champion.market.equity_bars import instrument_id
+from champion.market.identity.symbol_history import SymbolHistory
+from champion.market.index_bars import index_id
+from champion.market.symbol_master import MasterOrigin
+
+VERSION = "1"  # raise it when the meaning of an output changes: committed lists are then rebuilt
+_VALUES = ("open", "high", "low", "close", "total_return", "price_earnings", "price_book", "dividend_yield")
+
+
+def lots(rows: pl.DataFrame, history: SymbolHistory, origin: MasterOrigin) -> pl.DataFrame:
+    """Return the rows of `sources.lists.fo_lots` by contract normalized_fo_lots; indices have no instrument.
+
+    Raises:
+        ContractError: a row breaks the contract.
+    """
+    names = history.names(rows["symbol"], origin.fetched_at.astimezone(INDIA).date())
+    share = instrument_id(pl.col("symbol").replace(names), pl.lit("EQ"), pl.lit("NSE"))
+    named = rows.with_columns(instrument_id=pl.when(pl.col("kind") == "security").then(share))
+    return _stamped(named, LOTS, "symbol", origin, ("lot breaks", "lots break"), ["symbol", "expiry_month"])
+
+
+def index_history(rows: pl.DataFrame, origin: MasterOrigin) -> pl.DataFrame:
+    """Return the rows of `sources.lists.index_history` by contract normalized_index_history.
+
+    Raises:
+        ContractError: a row breaks the contract.
+    """
+    named = rows.with_columns(index_id=index_id(pl.col("index_name")))
+    breaks = "session of an index breaks", "sessions of indices break"
+    return _stamped(named, INDEX_HISTORY, "index_id", origin, breaks, ["index_name", "trade_date"])
+
+
+def merged_history(rows: pl.DataFrame, index: str) -> pl.DataFrame:
+    """Return the history of one index by its id, oldest first: trade_date and all values.
+
+    Each value is that of the file that was read last, of those that have it; null where none has.
+    """
+    latest = [pl.col(name).drop_nulls().last() for name in _VALUES]
+    own = rows.filter(pl.col("index_id") == index).sort("known_at")
+    return own.group_by("trade_date", maintain_order=True).agg(latest).sort("trade_date")
+
+
+def _stamped(
+    rows: pl.DataFrame, name: str, entity: str, origin: MasterOrigin, breaks: tuple[str, str], shown: Sequence[str]
+) -> pl.DataFrame:
+    contract = contracts.load(name)
+    read_at = pl.lit(origin.fetched_at).cast(pl.Datetime("ms", "UTC"))
+    dated = rows.with_columns(
+        list_date=pl.lit(origin.fetched_at.astimezone(INDIA).date()),
+        known_at=read_at,
+        source_sha256=pl.lit(origin.sha256),
+    )
+    stamped = stamp_list(dated, contract, source=pl.lit(origin.source), read_at=read_at, entity=entity)
+    return validation.require_valid(stamped, contract, breaks, shown)

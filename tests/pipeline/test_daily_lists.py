@@ -1,0 +1,205 @@
+"""The lists of every session: from the archive to lake and warehouse; a missing or broken one never stops the bars."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from champion import warehouse
+from champion.contracts.datasets import (
+    BAN_LIST,
+    BARS,
+    CIRCUIT_HITS,
+    EXTREMES,
+    INDEX_BARS,
+    INDEX_HISTORY,
+    LOTS,
+    MARKET_ACTIVITY,
+    PRICE_BANDS,
+)
+from champion.errors import FormatError, UsageError
+from champion.lake import Lake
+from champion.market.reference import benchmarks, lots
+from champion.pipeline.ingest.datasets import LIST_SPECS, LISTS, PUBLICATIONS
+from champion.pipeline.ingest.fetch import fetch
+from champion.pipeline.ingest.ingest import ingest
+from champion.pipeline.maintenance.load_warehouse import load
+from champion.pipeline.reference import as_known, daily_lists, rolling_lists
+from champion.settings import Settings
+from champion.simulate import SimulatedArchive
+from champion.sources.lists import daily
+from champion.sources.table import Publication
+
+START, END = date(2024, 5, 6), date(2024, 5, 15)
+ALL = (PRICE_BANDS, BAN_LIST, CIRCUIT_HITS, EXTREMES, MARKET_ACTIVITY)
+
+
+@pytest.fixture(scope="module")
+def loaded(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A workspace with bars and lists of eight sessions; tests only read it."""
+    settings = Settings(home=tmp_path_factory.mktemp("lists"), archive=str(archive.root))
+    ingest(Lake(settings.lake), fetch(settings, START, END).staged).require_complete()
+    result = daily_lists.refresh(settings, START, END)
+    assert result.refused == []
+    rolling_lists.refresh_lots(settings)
+    rolling_lists.refresh_histories(settings)
+    return settings
+
+
+@pytest.fixture
+def workspace(archive: SimulatedArchive, tmp_path: Path) -> Settings:
+    """A workspace with one session of bars, and an archive of one session that tests may change."""
+    of_session = ("06052024", "060524", "20240506", "EQUITY_L", "symbolchange")
+    for path in archive.root.rglob("*"):
+        if path.is_file() and any(text in path.name for text in of_session):
+            target = tmp_path / "archive" / path.relative_to(archive.root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+    settings = Settings(home=tmp_path / "home", archive=str(tmp_path / "archive"))
+    ingest(Lake(settings.lake), fetch(settings, START, START).staged).require_complete()
+    return settings
+
+
+def test_every_session_has_every_list(loaded: Settings) -> None:
+    lake = Lake(loaded.lake)
+    sessions = lake.sessions(BARS)
+    assert [each.publication for each in daily_lists.coverage(lake)] == [one.name for one in LISTS]
+    for each in daily_lists.coverage(lake):
+        assert (each.sessions, each.first, each.last) == (len(sessions), sessions[0], sessions[-1])
+        assert (each.gaps, each.behind) == (0, 0)
+    assert [lake.sessions(spec.quarantine) for spec in LIST_SPECS] == [[]] * len(LIST_SPECS)
+    again = daily_lists.refresh(loaded, START, END)
+    assert (again.written, again.already, again.missing) == (0, len(sessions) * len(LISTS), [])
+
+
+def test_price_bands_of_a_session_are_those_of_the_list_before(loaded: Settings) -> None:
+    lake = Lake(loaded.lake)
+    bands = as_known.price_bands(lake, date(2024, 5, 8))
+    assert bands["list_date"].unique().to_list() == [date(2024, 5, 7)]
+    traded = lake.scan(BARS, date(2024, 5, 8), date(2024, 5, 8)).filter(pl.col("series") != "T0").collect()
+    assert traded.join(bands, on="instrument_id", how="anti").height == 0
+    assert bands.filter(band_kind="dynamic")["band_percent"].to_list() == [None]
+    assert set(bands["band_percent"].drop_nulls()) <= {10, 20, 40}
+    with pytest.raises(UsageError, match="Lists cover the sessions 2024-05-07 to 2024-05-15"):
+        as_known.price_bands(lake, START)
+    with pytest.raises(UsageError, match="No list of price bands applies"):
+        as_known.price_bands(lake, date(2024, 5, 8), known_at=datetime(2024, 5, 7, tzinfo=UTC))
+
+
+def test_ban_list_of_nil_is_an_empty_session(loaded: Settings) -> None:
+    lake = Lake(loaded.lake)
+    rows = {session: lake.rows(BAN_LIST, session, session) for session in lake.sessions(BAN_LIST)}
+    assert 0 in rows.values()
+    empty = next(session for session, count in rows.items() if count == 0)
+    assert as_known.banned(lake, empty) == frozenset()
+    with pytest.raises(UsageError, match="No ban list of 2024-05-16: unknown, not empty"):
+        as_known.banned(lake, date(2024, 5, 16))
+
+
+def test_market_activity_equals_the_index_closes(loaded: Settings) -> None:
+    lake = Lake(loaded.lake)
+    activity, closes = (lake.scan(name).collect() for name in (MARKET_ACTIVITY, INDEX_BARS))
+    both = activity.join(closes, on=["index_id", "trade_date"], suffix="_closes")
+    assert both.height == closes.height == activity.height - len(lake.sessions(BARS))  # it has one index more
+    assert (both["close"] - both["close_closes"]).abs().max() == pytest.approx(0, abs=1e-9)
+    equal = benchmarks.equal_weighted(activity)
+    assert equal["index_id"].unique().to_list() == ["NSE:NIFTY50 EQUAL WEIGHT"]
+    assert equal.height == len(lake.sessions(BARS))
+
+
+def test_hits_and_extremes(loaded: Settings) -> None:
+    lake = Lake(loaded.lake)
+    assert lake.scan(CIRCUIT_HITS).select("symbol", "series", "side").unique().collect().rows() == [
+        ("772GS2055", "GS", "high")
+    ]
+    extremes = lake.scan(EXTREMES).collect()
+    unnamed = extremes.filter(pl.col("instrument_id").is_null())
+    assert unnamed["security_name"].unique().to_list() == ["KAVERI NIFTY NEXT 50 ETF"]
+    named = extremes.drop_nulls("instrument_id").join(
+        lake.scan(BARS).collect(), on=["instrument_id", "trade_date"], suffix="_bar"
+    )
+    assert named.height == extremes.height - unnamed.height
+    side = pl.when(pl.col("side") == "high").then("high").otherwise("low")
+    assert named.filter(side != pl.col("price")).height == 0
+
+
+def test_lots_and_histories(loaded: Settings) -> None:
+    lake = Lake(loaded.lake)
+    listed = lake.scan(LOTS).collect()
+    assert listed.filter(kind="index")["instrument_id"].null_count() == listed.filter(kind="index").height
+    assert lots.lot(listed, "NIFTY", date(2024, 8, 29), listed["list_date"][0]) == 50 if lots.covered(listed) else True
+    history = rolling_lists.index_values(lake, "NSE:NIFTY 50")
+    assert history.null_count().sum_horizontal().item() == 0
+    published = benchmarks.published_total_return(history)
+    error = benchmarks.error_by_year(benchmarks.estimate_total_return(history), published)
+    assert error["year"].to_list() == [2023, 2024]
+    assert history.select("trade_date").equals(history.select("trade_date").unique().sort("trade_date"))
+    assert rolling_lists.refresh_histories(loaded).outcome == "already"
+    assert rolling_lists.refresh_lots(loaded).outcome == "already"
+    assert lake.rows(INDEX_HISTORY) > 0
+
+
+def test_warehouse_has_the_lists(loaded: Settings) -> None:
+    rows = {result.table: result.rows for result in load(loaded, START, END)}
+    lake = Lake(loaded.lake)
+    assert {name: rows[name] for name in (*ALL, LOTS, INDEX_HISTORY)} == {
+        name: lake.rows(name) for name in (*ALL, LOTS, INDEX_HISTORY)
+    }
+    text = "select count() from normalized_price_bands where band_kind = 'dynamic' and band_percent is null"
+    assert warehouse.sql(loaded, text).item() == len(lake.sessions(BARS))
+
+
+def test_missing_list_is_named_and_the_others_are_loaded(workspace: Settings) -> None:
+    (Path(workspace.archive) / daily.price_band_paths(START)[0]).unlink()
+    result = daily_lists.refresh(workspace, START, START)
+    assert (result.written, result.missing, result.refused) == (4, ["price bands 2024-05-06"], [])
+    (behind,) = (each for each in daily_lists.coverage(Lake(workspace.lake)) if each.dataset == PRICE_BANDS)
+    assert (behind.sessions, behind.last, behind.behind) == (0, None, 1)
+
+
+@pytest.mark.parametrize("publication", LISTS, ids=lambda one: one.name)
+@pytest.mark.parametrize("content", [b"<html>404</html>", b"", b"A,B\n1,2\n"])
+def test_broken_list_is_refused_and_stops_nothing(
+    workspace: Settings, publication: Publication, content: bytes
+) -> None:
+    (Path(workspace.archive) / publication.paths(START)[0]).write_bytes(content)
+    note = daily_lists.refresh_quietly(workspace, START, START)
+    shared = sum(one.paths(START) == publication.paths(START) for one in LISTS)  # the bundle serves two
+    assert f"{len(LISTS) - shared} lists written" in note
+    assert f"{shared} refused" in note
+
+
+def test_unchanged_bars_after_a_list_fails(workspace: Settings) -> None:
+    before = Lake(workspace.lake).digest(BARS)
+    (Path(workspace.archive) / daily.bundle_paths(START)[0]).write_bytes(b"PK\x03\x04")
+    daily_lists.refresh_quietly(workspace, START, START)
+    assert Lake(workspace.lake).digest(BARS) == before
+
+
+def test_date_without_a_session_has_no_lists(workspace: Settings) -> None:
+    result = daily_lists.refresh(workspace, date(2024, 5, 11), date(2024, 5, 12))
+    assert (result.written, result.missing, result.refused) == (0, [], [])
+
+
+def test_bars_alone_are_fetched_by_default() -> None:
+    assert not set(PUBLICATIONS) & set(LISTS)
+
+
+def test_malformed_history_is_set_aside_and_the_others_are_loaded(workspace: Settings) -> None:
+    folder = Path(workspace.archive) / "indices/history"
+    folder.mkdir(parents=True)
+    good = '"Index Name","Date","Open","High","Low","Close"\n"NIFTY 50","06 May 2024","1","3","1","2"'
+    (folder / "good.csv").write_text(good)
+    (folder / "bad.csv").write_text(good[:-1])
+    with pytest.raises(FormatError, match=r"bad\.csv: the file ends within line 2"):
+        rolling_lists.refresh_histories(workspace)
+    lake = Lake(workspace.lake)
+    assert lake.scan(INDEX_HISTORY).select("index_id", "close").collect().rows() == [("NSE:NIFTY 50", 2.0)]
+    (folder / "bad.csv").write_text(good.replace('"2"', '"2.5"'))  # corrected: read last, so it counts
+    rolling_lists.refresh_histories(workspace)
+    assert lake.rows(INDEX_HISTORY) == 2
+    assert rolling_lists.index_values(lake, "NSE:NIFTY 50")["close"].to_list() == [2.5]
