@@ -12,15 +12,15 @@ import polars as pl
 from champion.contracts.datasets import BARS, CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
 from champion.errors import LakeError, UsageError
 from champion.lake import Lake
-from champion.market.reference.index_lists import evidence
-from champion.market.reference.membership import memberships, stored
-from champion.market.reference.sectors import industry_periods, sectors_on
+from champion.market.reference.indices.index_lists import evidence
+from champion.market.reference.indices.membership import memberships, stored
+from champion.market.reference.indices.sectors import industry_periods, sectors_on
 from champion.settings import Settings, read
 from champion.sources.lists.index_list import canonical_index
 
 __all__ = [
-    "as_date", "has_warehouse", "lake", "last_session", "latest", "members", "query", "scan", "sectors", "settings",
-    "sql",
+    "as_date", "has_warehouse", "lake", "last_session", "latest", "latest_list", "members", "query", "scan",
+    "sectors", "settings", "sql",
 ]  # fmt: skip
 __dir__ = __all__.copy
 
@@ -61,7 +61,7 @@ def members(index: str, day: date | str, known: date | str | None = None) -> pl.
 
     `known` answers as one could on that date: lists and changes that became known later are left out. `symbol` is the
     one in the bars of the date, else in the nearest list. `from_after` is null for an exact start; otherwise the
-    security joined after this date and not after `member_from` (champion.market.reference.membership).
+    security joined after this date and not after `member_from` (champion.market.reference.indices.membership).
 
     Raises:
         UsageError: no list of the index covers the date; the message names the covered dates, or the known indices.

@@ -19,8 +19,11 @@ from champion.indicators import bollinger_lower, bollinger_upper, rsi, sma
 from champion.modeling import drift, labels, metrics
 from champion.pipeline.ingest import quality
 from champion.pipeline.ingest.adjusted_bars import scan_adjusted
+from champion.pipeline.models import portfolio
 from champion.pipeline.operations.status import last_runs
 from champion.pipeline.provenance.upstream import back
+from champion.portfolio.construction import Rule
+from champion.portfolio.simulator import MarketRules
 from champion.tracking import promotion, runs
 
 HERE = Path(__file__).resolve().parent
@@ -82,6 +85,11 @@ def of_one_share(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
     shares = reports.select("trade_date", "delivered_volume", "delivered_share").collect()
     shown = shown.join(shares, on="trade_date", how="left")
     yield "candles", plots.candles(shown, *bands)
+    technical = features.build(bars, "technical").drop("symbol", "feature_version")
+    charted = bars.join(technical, on=["instrument_id", "trade_date"], how="left").tail(120)
+    yield "chart_levels", plots.chart_levels(charted)
+    yield "chart_trends", plots.chart_trends(charted)
+    yield "chart_patterns", plots.chart_patterns(charted, "cdl_engulfing", "cdl_hammer", "cdl_3inside", "cdl_harami")
     yield "delivered", plots.delivered(shown)
     yield "indicator", plots.indicator(shown, "RSI, 14 sessions")
     yield "adjustment", plots.adjustment(bars)
@@ -137,9 +145,24 @@ def of_a_model(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
     yield "fold_metrics", plots.fold_metrics(pl.read_parquet(tables / "folds.parquet"))
     yield "ic_by_month", plots.ic_by_month(ic)
     yield "portfolio_turnover", plots.portfolio_turnover(pl.read_parquet(tables / "equity.parquet"))
+    account, benchmark, summary = of_an_account(scores)
+    yield "account_equity", plots.account_equity(account.with_columns(benchmark=benchmark))
+    yield "trading_costs", plots.trading_costs(summary)
     rsi_14 = features.build(history, "v1").select("instrument_id", "trade_date", score=-pl.col("rsi_14"))
     rival = later(rsi_14, history, 1).rename({"ic": "champion"})
     yield "against", plots.against(ic.rename({"ic": "challenger"}).join(rival, on="trade_date"))
+
+
+def of_an_account(scores: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series, pl.DataFrame]:
+    """Return the growth of an account that follows the scores, that of its benchmark, and the costs of a year."""
+    found = portfolio.simulate(scores, Rule(top=20), MarketRules(capital=1e7))
+    account, other = found.account.account, found.benchmark.account["equity"]
+    costs = account["charges"] + account["impact"]
+    gross = ((account["equity"] + costs) / account["equity"].shift(1)).fill_null(1.0).cum_prod()
+    growth = account.select("trade_date", net=pl.col("equity") / pl.col("equity").first(), gross=gross)
+    parts = {name.removesuffix("_bps"): value for name, value in found.summary.items() if name.endswith("_bps")}
+    parts.pop("charges")
+    return growth, other / other[0], pl.DataFrame({"component": list(parts), "basis_points": list(parts.values())})
 
 
 def of_ledgers() -> Iterator[tuple[str, Figure]]:

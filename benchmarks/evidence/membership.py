@@ -21,7 +21,7 @@ from benchmarks import meter
 from champion.errors import FormatError
 from champion.market.equity_bars import EQUITY_SERIES
 from champion.market.identity.symbol_history import SymbolHistory
-from champion.market.reference.index_lists import (
+from champion.market.reference.indices.index_lists import (
     REGISTER_SOURCE,
     RELEASES_SOURCE,
     ListFile,
@@ -29,8 +29,8 @@ from champion.market.reference.index_lists import (
     normalize_changes,
     normalize_list,
 )
-from champion.market.reference.membership import BETWEEN_LISTS, Membership, memberships
-from champion.market.reference.sectors import UNKNOWN, industry_periods, sectors_on
+from champion.market.reference.indices.membership import BETWEEN_LISTS, Membership, memberships
+from champion.market.reference.indices.sectors import UNKNOWN, industry_periods, sectors_on
 from champion.sources.actions import parse_symbol_changes
 from champion.sources.lists.index_changes import HEADER, parse_changes
 from champion.sources.lists.index_list import parse_index_list

@@ -245,7 +245,7 @@ def _texts() -> list[Target]:
     filters = [each.text.encode() for each in universe.UNIVERSES.values()]
     return [
         Target("named query", named, _query, weight=5),
-        Target("SQL text", [*named, b"bars << select {a:Int8} -- c\n; select ';' /* x */"], _sql, weight=6),
+        Target("SQL text", [b"bars << select {a:Int8} -- c\n; select ';' /* x */", *named], _sql, weight=6),
         Target("address of an archive", urls, _address),
         Target("Retry-After", moments, lambda c: retry_after(c.decode("latin-1"), _READ_AT) is None, weight=1),
         Target("universe", filters, lambda c: universe.find(c.decode("utf-8", "replace")).text, mutated_json),

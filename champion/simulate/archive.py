@@ -8,22 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from champion.errors import UsageError
-from champion.simulate import (
-    calendar,
-    files,
-    index_lists,
-    indices,
-    lists,
-    market,
-    other_kinds,
-    rolling_lists,
-    universe,
-)
+from champion.simulate import calendar, files, indices, lists, market, other_kinds, universe
 from champion.simulate.actions import Action, settle
 from champion.simulate.changes import Change
-from champion.simulate.daily_lists import DailyLists
 from champion.simulate.events import Events, plan as plan_events
 from champion.simulate.marker import claim, digest, fingerprint, on_disk, seal, write
+from champion.simulate.reference import index_lists, rolling_lists
+from champion.simulate.reference.daily_lists import DailyLists
 from champion.simulate.universe import Instrument
 from champion.sources.indices import index_paths
 from champion.sources.publications import bhavcopy_paths, delivery_paths

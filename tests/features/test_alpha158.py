@@ -15,7 +15,7 @@ from markets import FIRST, market
 from polars.testing import assert_frame_equal
 
 from champion import contracts, features
-from champion.features.alpha158_kernel import KERNEL
+from champion.features.alpha158.kernel import KERNEL
 
 SET = features.find("alpha158")
 SAMPLE = Path(__file__).parents[1] / "alpha158_qlib.parquet"  # benchmarks/speed/alpha158_golden.py writes it

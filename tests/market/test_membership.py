@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from champion.errors import UsageError
-from champion.market.reference.membership import CHANGES_SCHEMA, LISTS_SCHEMA, memberships
+from champion.market.reference.indices.membership import CHANGES_SCHEMA, LISTS_SCHEMA, memberships
 
 INDEX = "NIFTY TEST"
 START = date(2020, 1, 1)

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 from champion.errors import FormatError, UsageError
-from champion.market.reference import sectors
-from champion.market.reference.membership import LISTS_SCHEMA, SET_ASIDE_SCHEMA, within
-from champion.market.reference.sectors import (
+from champion.market.reference.indices import sectors
+from champion.market.reference.indices.membership import LISTS_SCHEMA, SET_ASIDE_SCHEMA, within
+from champion.market.reference.indices.sectors import (
     UNKNOWN,
     industry_periods,
     of_sectors,

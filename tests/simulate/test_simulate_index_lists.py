@@ -8,18 +8,18 @@ import polars as pl
 import pytest
 
 from champion.market.identity.symbol_history import SymbolHistory
-from champion.market.reference.index_lists import (
+from champion.market.reference.indices.index_lists import (
     RELEASES_SOURCE,
     ListFile,
     evidence,
     normalize_changes,
     normalize_list,
 )
-from champion.market.reference.membership import Membership, memberships
-from champion.market.reference.sectors import industry_periods
+from champion.market.reference.indices.membership import Membership, memberships
+from champion.market.reference.indices.sectors import industry_periods
 from champion.simulate import calendar, universe
 from champion.simulate.events import plan
-from champion.simulate.index_lists import index_lists
+from champion.simulate.reference.index_lists import index_lists
 from champion.sources.lists.index_changes import parse_changes
 from champion.sources.lists.index_list import parse_index_list
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from champion.simulate import SimulatedArchive
-from champion.simulate.daily_lists import NO_LIST_EVERY
+from champion.simulate.reference.daily_lists import NO_LIST_EVERY
 from champion.sources.indices import INDEX_CLOSES
 from champion.sources.lists import daily, fo_lots, index_history
 from champion.sources.table import Publication, Published

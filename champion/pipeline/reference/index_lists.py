@@ -30,7 +30,7 @@ from champion.contracts.datasets import CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBE
 from champion.errors import FormatError
 from champion.lake import Lake
 from champion.market.identity.symbol_history import SymbolHistory
-from champion.market.reference.index_lists import (
+from champion.market.reference.indices.index_lists import (
     LIST_SOURCE,
     REGISTER_SOURCE,
     RELEASES_SOURCE,
@@ -43,8 +43,8 @@ from champion.market.reference.index_lists import (
     normalize_members,
     normalize_sectors,
 )
-from champion.market.reference.membership import VERSION as MEMBERS_VERSION, memberships
-from champion.market.reference.sectors import VERSION as SECTORS_VERSION, industry_periods
+from champion.market.reference.indices.membership import VERSION as MEMBERS_VERSION, memberships
+from champion.market.reference.indices.sectors import VERSION as SECTORS_VERSION, industry_periods
 from champion.pipeline.ingest.fetch import retry_policy
 from champion.pipeline.ingest.reference_lists import RefreshResult, kept_lists
 from champion.pipeline.ingest.symbol_changes import symbol_history

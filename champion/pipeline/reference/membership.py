@@ -11,9 +11,9 @@ import polars as pl
 from champion import workspace
 from champion.contracts.datasets import CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
 from champion.lake import Lake
-from champion.market.reference.index_lists import evidence
-from champion.market.reference.membership import SET_ASIDE_SCHEMA, memberships, require_covered, stored, within
-from champion.market.reference.sectors import of_sectors
+from champion.market.reference.indices.index_lists import evidence
+from champion.market.reference.indices.membership import SET_ASIDE_SCHEMA, memberships, require_covered, stored, within
+from champion.market.reference.indices.sectors import of_sectors
 from champion.sources.lists.index_list import canonical_index
 
 

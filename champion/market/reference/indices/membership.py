@@ -1,6 +1,6 @@
 """Derive the members of an index as of a date from dated lists and dated changes.
 
-1. Lists that are older than their date are set aside (`champion.market.reference.stale_lists`).
+1. Lists that are older than their date are set aside (`champion.market.reference.indices.stale_lists`).
 2. The first list is the anchor. Earlier dates follow from it by undoing the dated changes, latest first, from
    sources that are complete until then, and only back to the first contradiction.
 3. Later dates follow by applying the dated changes. What then differs from the next list changed between both lists:
@@ -24,8 +24,8 @@ from typing import NamedTuple
 import polars as pl
 
 from champion.errors import UsageError
-from champion.market.reference.index_identity import identify
-from champion.market.reference.stale_lists import DatedList, Event, set_aside_stale
+from champion.market.reference.indices.index_identity import identify
+from champion.market.reference.indices.stale_lists import DatedList, Event, set_aside_stale
 
 VERSION = "1"  # raise it when the meaning of the output changes: stored members are then derived again
 LIST, REGISTER, PRESS_RELEASE, BETWEEN_LISTS, RENAMED = "list", "register", "press release", "between lists", "renamed"

@@ -2,7 +2,7 @@
 
 1. An index starts with the largest EQ instruments by turnover. At the end of March and of September the three smallest
    give way to three others; the largest instrument outside replaces a delisted member.
-2. Each quarter somebody keeps a copy of the list, up to three weeks old, under the day of keeping. One copy is stale:
+2. Each quarter a copy of the list is kept, up to three weeks old, under the day of keeping. One copy is stale:
    it is from before the last review. One copy has a line for shares in a demerger.
 3. Industries are in the old scheme until 2022-03 and in the new one later, as in the real lists.
 4. Press releases name the changes of the Nifty 50 alone; those of the other indices lie between lists.
@@ -37,7 +37,7 @@ NEW_SCHEME_FROM = date(2022, 8, 16)
 FOLDER = "content/indices"
 REVIEW_MONTHS, REPLACED = (3, 9), 3
 ANNOUNCED_BEFORE = timedelta(28)
-QUARTERS, OLDEST = (1, 4, 7, 10), 21  # months of the copies; days until somebody keeps one
+QUARTERS, OLDEST = (1, 4, 7, 10), 21  # months of the copies; days until a copy is kept
 DUMMY, STALE, STALE_BY = 1, 3, 150  # places of these copies; sessions, so that a review lies between
 RELEASES = "NIFTY 50"
 

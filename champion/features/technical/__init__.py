@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import polars as pl
 
-from champion.features import technical_lines
 from champion.features.sets import Carried, Feature, FeatureSet, Kernel, StateKernel
-from champion.features.technical_lines import CHANNELS, DONCHIAN, over
+from champion.features.technical import lines as technical_lines
+from champion.features.technical.lines import CHANNELS, DONCHIAN, over
 from champion.indicators import candles, charts
 from champion.indicators.charts import levels, stops
 from champion.indicators.charts.swings import SIDE

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.features.alpha158_kernel import KERNEL, needs
+from champion.features.alpha158.kernel import KERNEL, needs
 from champion.features.sets import Feature, FeatureSet
 from champion.indicators.numeric.windows import WINDOWS
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import polars as pl
 
 from champion.errors import FormatError, UsageError
-from champion.market.reference.index_identity import identify
-from champion.market.reference.membership import CHANGES_SCHEMA, within
+from champion.market.reference.indices.index_identity import identify
+from champion.market.reference.indices.membership import CHANGES_SCHEMA, within
 
 VERSION = "1"  # raise it when the meaning of the output or the map changes: stored sectors are then derived again
 UNKNOWN = "Unknown"

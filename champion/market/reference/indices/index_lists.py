@@ -1,7 +1,7 @@
 """Normalize index lists, the register and press-release changes to their contracts, and read them back.
 
-The lake keeps what was published. `champion.market.reference.membership` and `.sectors` derive members and sectors from
-it; `normalize_members` and `normalize_sectors` give both the form in which lake and warehouse hold them.
+The lake keeps what was published. The modules `membership` and `sectors` derive members and sectors from it.
+`normalize_members` and `normalize_sectors` give both the form in which lake and warehouse hold them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from champion.contracts.datasets import CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBE
 from champion.market import validation
 from champion.market.envelope import stamp_list
 from champion.market.identity.symbol_history import SymbolHistory
-from champion.market.reference.membership import LIST, PRESS_RELEASE, REGISTER, Membership
-from champion.market.reference.sectors import UNKNOWN, require_known_industries, sector_map
+from champion.market.reference.indices.membership import LIST, PRESS_RELEASE, REGISTER, Membership
+from champion.market.reference.indices.sectors import UNKNOWN, require_known_industries, sector_map
 
 VERSION = "1"  # raise it when the meaning of the output changes: committed lists are then rebuilt
 REGISTER_SOURCE, RELEASES_SOURCE, LIST_SOURCE = "nse_index_register", "index_press_releases", "nse_index_list"
