@@ -32,9 +32,12 @@ from warehouse_rows import (
 
 from champion import contracts, warehouse
 from champion.contracts.contract import parse
+from champion.contracts.datasets import BAN_LIST, CIRCUIT_HITS, PRICE_BANDS
 from champion.errors import WarehouseError
 from champion.settings import Settings
 from champion.warehouse import fingerprint
+
+BY_SYMBOL = (ALPHA158, FEATURES, DELIVERY, NORMALIZED, PREDICTIONS, PRICE_BANDS, CIRCUIT_HITS, BAN_LIST)
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -100,7 +103,7 @@ def test_partitions_order_and_indices_follow_the_specification(loaded: Settings)
     assert found[FINDINGS] == ("MergeTree", "toYYYYMM(session)", "session, gate, instrument_id")
     indices = warehouse.sql(loaded, "select table, name, type from system.data_skipping_indices order by name, table")
     assert indices.rows() == [
-        *((table, "idx_instrument", "minmax") for table in (ALPHA158, FEATURES, DELIVERY, NORMALIZED, PREDICTIONS)),
+        *((table, "idx_instrument", "minmax") for table in sorted(BY_SYMBOL)),
         (RAW, "idx_isin", "bloom_filter"),
         (NORMALIZED, "idx_isin_norm", "bloom_filter"),
         (NORMALIZED, "idx_volume", "minmax"),
