@@ -13,7 +13,7 @@ from champion.contracts.datasets import BARS
 from champion.errors import LakeError
 from champion.lake import Lake
 from champion.pipeline.feature_store import build
-from champion.pipeline.feature_store.verify import compare_with_rebuild
+from champion.pipeline.feature_store.build import compare_with_rebuild
 from champion.pipeline.ingest import market_data_lock
 from champion.settings import Settings
 from flows import feature_sets, steps

@@ -12,7 +12,7 @@ from champion.base.counting import quantity
 from champion.contracts.datasets import BARS
 from champion.errors import ServiceError
 from champion.lake import Lake
-from champion.pipeline.operations import health, verify_lake
+from champion.pipeline.operations import consistency, health
 from champion.settings import Settings
 from flows import configuration, market_data, steps
 from flows.notifications import HOOKS
@@ -53,7 +53,7 @@ def data_quality_audit(start: date | None = None, end: date | None = None) -> di
         LakeError: a file is damaged.
         WarehouseError: the warehouse disagrees with the lake.
     """
-    first, last = verify_lake.last_month(clock.today())
+    first, last = consistency.last_month(clock.today())
     start, end = start or first, end or last
     with record_flow("data-quality-audit", f"audit {start} to {end}", {"start": start, "end": end}) as recording:
         lake = Lake(Settings().lake)
@@ -72,4 +72,4 @@ def verify() -> dict[str, int]:
     Raises:
         LakeError: a file is damaged.
     """
-    return verify_lake.verify(Settings())
+    return consistency.verify(Settings())

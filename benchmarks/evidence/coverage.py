@@ -28,8 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAD = """\
 # Coverage and proof
 
-Written by `benchmarks/evidence/coverage.py` (see `benchmarks/evidence/README.md`); do not edit. Every session of
-{start} to {end} in {what}, from published file to quality gates. On {today}, {machine}, {versions}.
+`benchmarks/evidence/coverage.py` writes this page (see `benchmarks/evidence/README.md`); do not edit it. The script
+processed every session of {start} to {end} in {what}, from published file to quality gates, on {today}, with
+{machine}, {versions}.
 """
 
 

@@ -159,9 +159,7 @@ def verdicts(noise: list[Found], planted: list[Found]) -> list[tuple[bool, str]]
     """Return the statements that must hold, and whether they do."""
     aucs = np.array([one.auc for one in noise])
     mean, wide = aucs.mean(), _wide(aucs)
-    centred = (
-        f"without a signal the AUC over {len(noise)} seeds is {mean:.4f} ± {wide:.4f} (95%): one half is within it"
-    )
+    centred = f"without a signal the mean AUC of {len(noise)} seeds is {mean:.4f} ± {wide:.4f} (95%), which covers 0.5"
     lasting, redrawn = sum(one.fooled_lasting for one in noise), sum(one.fooled_redrawn for one in noise)
     return [
         (abs(mean - 0.5) <= wide, centred),
@@ -196,8 +194,9 @@ def _signal(planted: list[Found]) -> list[tuple[bool, str]]:
     through = sum(one.promoted for one in planted)
     promoted = f"a planted signal of {PLANTED:g} was found and promoted in {through} of {len(planted)} seeds"
     near = (
-        f"its measured rank IC is {ours:.4f} ± {wide:.4f} (95%); it is {hidden:.4f} with the hidden state of the "
-        f"market known, and {reachable:.4f} if shares are ranked by the return of the past {MEMORY} sessions"
+        f"the measured rank IC of these models is {ours:.4f} ± {wide:.4f} (95%); the rank IC would be {hidden:.4f} if "
+        f"the hidden state of the market were known, and {reachable:.4f} if shares were ranked by the return of the "
+        f"past {MEMORY} sessions"
     )
     return [(through == len(planted), promoted), (bool(0.7 * reachable <= ours <= hidden + wide), near)]
 
@@ -211,12 +210,13 @@ def page(noise: list[Found], planted: list[Found], held: list[tuple[bool, str]])
     """Return the report as Markdown."""
     intro = f"""# Noise
 
-Does the gate accept models without predictive power, and does it find a planted signal? Written by
-`benchmarks/evidence/noise.py`: simulated archives of {INSTRUMENTS} instruments, {START} to {END}, from zip to gate,
-with logistic models; label and trade start at the next close and last {HORIZON} sessions. The planted IC is computed
-from the equations of the simulation, without its archives. Labels overlap, so the gate counts every fifth session
-only. Scores that stay the same overlap as much as the labels, and the gate promotes them at its stated rate at most;
-scores that are drawn again each session do not overlap, and the gate hardly ever promotes them.
+Does the gate accept models without predictive power, and does it promote models of a planted signal?
+`benchmarks/evidence/noise.py` writes this page. It simulates archives of {INSTRUMENTS} instruments, {START} to {END},
+processes them from zip to gate, and trains logistic models. Label and trade start at the next close and last {HORIZON}
+sessions. The planted IC is computed from the equations of the simulation, not from its archives. Labels overlap, so
+the gate uses every fifth session only. IC values of constant score sets overlap like the labels, and the gate promotes
+at most the stated share of these sets. IC values of score sets drawn again each session do not overlap, and the gate
+hardly ever promotes them.
 """
     lines = [intro, *(f"- {'holds' if yes else '**does not hold**'}: {text}" for yes, text in held), ""]
     for title, rows in (("No signal", noise), (f"Signal {PLANTED:g}", planted)):

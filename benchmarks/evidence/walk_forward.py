@@ -147,22 +147,23 @@ def page(found: list[dict[str, Any]], start: date, end: date) -> str:
     """Return docs/models.md."""
     intro = f"""# Models on real files
 
-Written by `benchmarks/evidence/walk_forward.py` from the exchange's files, {start} to {end}. The label is 1 if the
-return over {HORIZON} sessions from the next close is above the session's median. Validation is a purged walk-forward
-with {SPLITS} folds and an embargo of {HORIZON} sessions; all figures below are out of sample. The long-short portfolio
-trades at the next close, holds the best and worst fifth for {HORIZON} sessions and pays {COST_BPS:g} basis points of
-each trade's value. Many investors cannot sell shares short for several days, and borrowing costs and market impact are
-not included: these figures measure ranking skill, not achievable returns.
+`benchmarks/evidence/walk_forward.py` writes this page from the exchange's files, {start} to {end}. The label is 1 if
+the return over {HORIZON} sessions from the next close is above the session's median. Validation is a purged
+walk-forward with {SPLITS} folds and an embargo of {HORIZON} sessions. All figures below are out of sample. The
+long-short portfolio trades at the next close, holds the best and worst fifth for {HORIZON} sessions and pays
+{COST_BPS:g} basis points of each trade's value. Many investors cannot sell shares short for several days, and
+borrowing costs and market impact are not included. So these figures measure ranking skill, not achievable returns.
 
 A share that is not traded when its label ends (suspended, delisted or illiquid) is valued at its last close since
-entry; a share that is not traded on entry has no label. The exchange's files do not contain the loss on delisting after
-the last trade. So each case also has the result if every share that was not traded again, merged ones included, had
-lost a further {-DELISTING:.0%}, the mean of failures on NYSE and AMEX (Shumway, Journal of Finance 52, 1997).
+entry. A share that is not traded on entry has no label. The exchange's files do not contain the loss on delisting after
+the last trade. So each case also has a second result, for which every share that was not traded again (merged ones
+included) lost a further {-DELISTING:.0%}. A loss of {-DELISTING:.0%} is the mean for failed shares on NYSE
+and AMEX (Shumway, Journal of Finance 52, 1997).
 
-Returns cover the whole test range. Turnover is the weight traded at each rebalance (2 is about the whole portfolio),
-from weights that drifted with the returns since the last one. Drawdowns use the portfolio's values at rebalances.
-Sharpe ratios are annualised with {metrics.SESSIONS_PER_YEAR} sessions. Labels overlap, so the t-statistic counts every
-fifth session only.
+Returns cover the whole test range. Turnover is the weight traded at each rebalance (2 is about the whole portfolio). It
+includes the drift of weights with the returns since the last rebalance. Drawdowns use the portfolio's values at
+rebalances. Sharpe ratios are annualised with {metrics.SESSIONS_PER_YEAR} sessions. Labels overlap, so the t-statistic
+uses every fifth session only.
 
 | model | universe | tested from | AUC | rank IC | t | ICIR | gross | net | net Sharpe | drawdown | turnover |
 |---|---|---|---|---|---|---|---|---|---|---|---|
@@ -203,13 +204,13 @@ def _labels(one: dict[str, Any]) -> list[str]:
     lost = one["if_lost"]
     return [
         (
-            f"{one['rows']:,} rows, {one['labelled']:,.0f} with a label; {one['unknown']:,} not traded on entry; "
-            f"{one['carried']:,} valued before the label ends, {one['gone']:,} of them for shares that were not traded "
-            "again"
+            f"{one['rows']:,} rows, {one['labelled']:,.0f} of them with a label; {one['unknown']:,} rows of shares not "
+            f"traded on entry; {one['carried']:,} labels valued before their end, {one['gone']:,} of them for shares "
+            "that were not traded again"
         ),
         (
-            f"with a further loss of {-DELISTING:.0%} on the {one['gone_tested']:,} of these that were tested: rank IC "
-            f"{lost['rank_ic']:.4f}, net {lost['net']:+.1%}"
+            f"with a further loss of {-DELISTING:.0%} for the {one['gone_tested']:,} tested labels of shares that were "
+            f"not traded again: rank IC {lost['rank_ic']:.4f}, net return {lost['net']:+.1%}"
         ),
     ]
 
@@ -220,7 +221,7 @@ def _over_time(one: dict[str, Any]) -> list[str]:
     first = one["first"]
     learning = (
         f"the first fold's model was trained on {first['rows']:,} rows of {first['sessions']} sessions, with "
-        f"{first['unknown']:.0%} of the inputs unknown ({first['unknown_later']:.0%} in the last fold); a model "
+        f"{first['unknown']:.0%} of the inputs unknown ({first['unknown_later']:.0%} in the last fold). A model "
         f"trained on the last fold has a rank IC of {first['rank_ic']:.4f} in the first fold's sessions{_why_weak(one)}"
     )
     return [f"rank IC by fold: {folds}; by year: {years}", learning]
@@ -234,7 +235,7 @@ def _why_weak(one: dict[str, Any]) -> str:
         return ""
     short = one["first"]["rank_ic"] - own >= (later - own) / 2
     return (
-        f": the first fold's low rank IC is due more to {'its short history' if short else 'its sessions'} than to "
+        f". So the first fold's low rank IC is due more to {'its short history' if short else 'its sessions'} than to "
         f"{'its sessions' if short else 'its short history'}"
     )
 

@@ -25,13 +25,14 @@ from champion.market.actions.action_text import parse_purpose
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.modeling import universe
 from champion.pipeline.ingest.datasets import DATASET_SPECS, DatasetSpec
-from champion.pipeline.ingest.parse_file import FileOrigin, parse_file
+from champion.pipeline.ingest.parse_file import parse_file
 from champion.runner import notebook, parameters
 from champion.simulate import publish
 from champion.sources import actions as lists, container, masters as equity_lists
 from champion.sources.container import check_signature
 from champion.sources.download import transport
 from champion.sources.download.retry_policy import RetryPolicy, retry_after
+from champion.sources.download.staging_records import Staged
 from champion.sources.publications import BSE_BHAVCOPY
 from champion.warehouse import queries
 from champion.warehouse.engine import statements
@@ -107,7 +108,7 @@ def _bhavcopies(archive: Path) -> list[Target]:
 
 def _taken(name: str, filling: DatasetSpec) -> Callable[[bytes], object]:
     def read(content: bytes) -> object:
-        origin = FileOrigin(SESSION, name, sha256(content).hexdigest(), _READ_AT)
+        origin = Staged(Path(name), SESSION, sha256(content).hexdigest(), _READ_AT, name)
         found = parse_file(content, origin, filling)
         return found.normalized.height > 0, frozenset(found.quarantine["reasons"].explode().str.slice(0, 12))
 
@@ -144,8 +145,7 @@ def _action_list() -> bytes:
 
 def _shares(content: bytes) -> object:
     rows = equity_lists.parse_equity_list("EQUITY_L.csv", content)
-    origin = symbol_master.MasterOrigin(equity_lists.SOURCE, "0" * 64, _READ_AT)
-    return symbol_master.normalize(rows, SymbolHistory(), origin).height > 0
+    return symbol_master.normalize(rows, SymbolHistory(), equity_lists.SOURCE, "0" * 64, _READ_AT).height > 0
 
 
 def _corporate(content: bytes) -> object:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from champion import contracts
-from champion.market.envelope import envelope, session_close_expr
+from champion.market.envelope import session_close_expr, stamp
 
 BARS, FEATURES, FACTORS = "normalized_equity_ohlc", "features_equity_indicators", "normalized_adjustment_factors"
 _SATURDAY = 5
@@ -95,10 +95,7 @@ def _skeleton(days: Sequence[date], names: Sequence[str]) -> pl.DataFrame:
 
 
 def _enveloped(name: str, made: pl.DataFrame, key: list[pl.Expr]) -> pl.DataFrame:
-    source, entity = pl.lit("made_up"), pl.col("instrument_id")
-    return made.with_columns(
-        envelope(contracts.load(name), source=source, ingest_time=_MADE, entity_id=entity, key=key)
-    )
+    return stamp(made, contracts.load(name), pl.lit("made_up"), _MADE, pl.col("instrument_id"), key)
 
 
 def _typed(name: str, made: pl.DataFrame) -> pl.DataFrame:

@@ -24,7 +24,7 @@ from champion.pipeline.feature_store import build
 from champion.pipeline.ingest import fetch as archive, quality
 from champion.pipeline.ingest.datasets import DatasetSpec, dataset_spec
 from champion.pipeline.ingest.ingest import ingest
-from champion.pipeline.ingest.parse_file import FileOrigin, parse_file
+from champion.pipeline.ingest.parse_file import parse_file
 from champion.pipeline.maintenance import load_warehouse as warehouse
 from champion.pipeline.models import evaluate, frames, register
 from champion.runner import NotebookRequest, run_notebook
@@ -106,8 +106,7 @@ def through_warehouse(settings: Settings, start: date, end: date, quality_from: 
 
 
 def _row_count(file: Staged, spec: DatasetSpec) -> int:
-    origin = FileOrigin(file.session, file.name, file.sha256, file.fetched_at)
-    return parse_file(file.path.read_bytes(), origin, spec).row_count
+    return parse_file(file.path.read_bytes(), file, spec).row_count
 
 
 def _migrate(settings: Settings) -> None:

@@ -1,7 +1,5 @@
 """Write files that are complete or absent: write a temporary file, flush it to disk, rename it."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil

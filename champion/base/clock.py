@@ -4,8 +4,6 @@
 compared with the original byte by byte.
 """
 
-from __future__ import annotations
-
 import os
 from calendar import monthrange
 from datetime import UTC, date, datetime

@@ -1,7 +1,5 @@
 """Format counts in messages: one row, two rows."""
 
-from __future__ import annotations
-
 from typing import Any
 
 

@@ -5,8 +5,6 @@ its modes explicitly, for the group (docs/governance.md). Folders with logins, k
 (`private_folder`), so the modes of files in them do not matter.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

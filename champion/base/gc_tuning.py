@@ -5,8 +5,6 @@ them several times during the import, and again at exit: a third of the cost of 
 -m champion.base.gc_tuning MODULE ARGUMENTS` runs `python -m MODULE ARGUMENTS` without that.
 """
 
-from __future__ import annotations
-
 import atexit
 import gc
 import os

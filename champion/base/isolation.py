@@ -5,8 +5,6 @@
 protection: it starts in a new folder of its run, and its cells can import modules that they write there.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import sysconfig

@@ -4,8 +4,6 @@ HTTP clients (httpx, requests, urllib, and so Prefect's and MLflow's) send reque
 `HTTP_PROXY` or `ALL_PROXY`, unless `NO_PROXY` names that address.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from importlib.util import find_spec

@@ -4,8 +4,6 @@ Kept notebooks and users' own models import these names. `champion.estimators` g
 contain that name.
 """
 
-from __future__ import annotations
-
 import sys
 import warnings
 from collections.abc import Sequence
@@ -27,7 +25,7 @@ _FORMER = {  # by current package: former names, with `=` and the current one if
         "canaries=leakage_checks drift estimators inputs=model_inputs labels metrics overfitting splits training "
         "universe"
     ),
-    "pipeline.feature_store": "pipeline.build pipeline.recompute=verify",
+    "pipeline.feature_store": "pipeline.build pipeline.recompute=build",
     "pipeline.ingest": (
         "pipeline.actions=corporate_actions pipeline.adjusted=adjusted_bars pipeline.bars pipeline.fetch "
         "pipeline.identify=rename_instruments pipeline.lineage=symbol_changes pipeline.masters=symbol_master "
@@ -39,7 +37,7 @@ _FORMER = {  # by current package: former names, with `=` and the current one if
         "pipeline.trials"
     ),
     "pipeline.operations": (
-        "doctor pipeline.audit=verify_lake pipeline.health pipeline.morning=session_report pipeline.status "
+        "doctor pipeline.audit=consistency pipeline.health pipeline.morning=session_report pipeline.status "
         "pipeline.trail=activity"
     ),
     "pipeline.provenance": "pipeline.trace=graph pipeline.trace_back=upstream pipeline.trace_forward=downstream",

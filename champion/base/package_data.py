@@ -3,8 +3,6 @@
 In a checkout they are the top-level folders; in an installed wheel they are inside the package.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]

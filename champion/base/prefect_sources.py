@@ -4,8 +4,6 @@ Prefect reads these files whenever it creates its settings, in any thread, and h
 settings come only from the environment and the workspace's own profile.
 """
 
-from __future__ import annotations
-
 from contextlib import chdir
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Identify a process despite PID reuse and clock changes."""
 
-from __future__ import annotations
-
 import os
 import sys
 import time

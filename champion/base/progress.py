@@ -4,8 +4,6 @@ The stages of the work are weighted by their usual share of the time. The time l
 fraction left over the fraction done: rough at first, better with every stage.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from threading import Lock

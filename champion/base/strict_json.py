@@ -1,7 +1,5 @@
 """Read JSON that Champion wrote, strictly: exact types, no unknown names, limited nesting."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import PurePath

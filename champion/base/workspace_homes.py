@@ -5,8 +5,6 @@ store can update its locations. A copy of a workspace starts with the original's
 copy.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence

@@ -10,7 +10,7 @@ from champion.cli.terminal import console
 from champion.cli.terminal.console import AsJson, First, Last
 from champion.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True, help="Corporate actions: lists, pending decisions, decisions made.")
+app = typer.Typer(no_args_is_help=True, help="Corporate actions: lists, pending and recorded decisions.")
 
 
 @app.command("list")
@@ -41,11 +41,11 @@ def list_open(start: First = None, end: Last = None, *, as_json: AsJson = False)
 
 @app.command()
 def decide(
-    instrument: Annotated[str, typer.Argument(help="Instrument, as NSE:ADANIENT, or its symbol on the ex-date.")],
-    ex_date: Annotated[str, typer.Argument(help="Ex-date, as 2018-04-05.")],
-    factor: Annotated[str, typer.Argument(help="Divides earlier prices; 1: the gap is a market move; none: withdraw.")],
+    instrument: Annotated[str, typer.Argument(help="Instrument, such as NSE:ADANIENT, or its symbol on the ex-date.")],
+    ex_date: Annotated[str, typer.Argument(help="Ex-date, such as 2018-04-05.")],
+    factor: Annotated[str, typer.Argument(help="Divisor of earlier prices; 1 for a market move; none to withdraw.")],
     reason: Annotated[str, typer.Option(help="Reason: the circular, the ratio, the computation.")],
-    who: Annotated[str | None, typer.Option(help="Who decides; default: your login name.")] = None,
+    who: Annotated[str | None, typer.Option(help="Name stored with the decision; default: your login name.")] = None,
 ) -> None:
     """Set the price factor of an instrument's ex-date; it is stored in corporates/decisions.csv and in the lake.
 

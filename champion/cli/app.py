@@ -2,26 +2,12 @@
 
 import io
 import sys
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import Annotated
 
 import typer
 
-from champion.cli import (
-    actions,
-    archive,
-    inspect,
-    lake,
-    lineage,
-    lists,
-    models,
-    notebook,
-    quality,
-    run,
-    schema,
-    services,
-    warehouse,
-)
+from champion.cli import inspect, run, services
 from champion.cli.terminal import console
 from champion.errors import ChampionError, MachineError
 
@@ -54,8 +40,19 @@ for _command in (
     *(services.serve, services.deploy, services.lab, services.ui, services.stop),
 ):
     app.command()(_command)
-for _group in (models, notebook, lineage, actions, lists, archive, lake, quality, schema, warehouse):
-    app.add_typer(_group.app, name=_group.__name__.rpartition(".")[2])
+for _group in (
+    "models",
+    "notebook",
+    "lineage",
+    "actions",
+    "lists",
+    "archive",
+    "lake",
+    "quality",
+    "schema",
+    "warehouse",
+):
+    app.add_typer(import_module(f"champion.cli.{_group}").app, name=_group)
 
 
 def main() -> None:

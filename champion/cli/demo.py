@@ -9,6 +9,7 @@ from champion.base.file_modes import workspace_folder
 from champion.cli.terminal import console
 from champion.contracts.datasets import BARS, FEATURES, QUARANTINED_BARS
 from champion.lake import Lake
+from champion.security import prefect_login
 from champion.settings import Settings
 from champion.simulate import publish
 from champion.tracking import registry
@@ -68,7 +69,6 @@ def run(base: Settings, instruments: int, start: date, signal: float, *, as_json
 
 
 def _print_next_steps(settings: Settings) -> None:
-    from champion.security import prefect_login  # noqa: PLC0415
     from champion.services import prefect  # noqa: PLC0415
 
     server, place = prefect.running(settings), prefect_login.place(settings)

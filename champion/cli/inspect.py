@@ -1,4 +1,4 @@
-"""Commands that read the workspace: status, report, doctor, sql and audit."""
+"""Commands that read the workspace: status, report, doctor, audit and sql."""
 
 import json
 import math
@@ -19,11 +19,11 @@ from champion.cli.terminal.console import AsJson
 from champion.errors import UsageError
 
 Parameter = Annotated[
-    list[str] | None, typer.Option("--param", "-p", help="name=value for {name:Type} in the query; repeatable.")
+    list[str] | None, typer.Option("--param", "-p", help="name=value for {name:Type} in the query; may be repeated.")
 ]
-_AUDIT_DAYS, _AUDIT_SHOWN = 7, 100
-_LONGEST = 160  # characters of a statement in a table of the audit
 _RUN_COLUMNS = ("started (IST)", "run", "outcome", "seconds")
+_AUDIT_DAYS = 7
+_LONGEST = 160  # characters of a statement in a table
 
 
 def status(*, as_json: AsJson = False) -> None:
@@ -38,7 +38,7 @@ def status(*, as_json: AsJson = False) -> None:
     chosen = console.settings()
     found = read_status(chosen)
     if as_json:
-        console.show(found.as_dict(), as_json=True)
+        console.show(asdict(found), as_json=True)
         return
     console.out.print(Text.assemble(("Champion", "bold"), f" workspace {found.home}"))
     rows = [[d.name, d.sessions, d.first, d.last, d.rows] for d in found.datasets if d.sessions]
@@ -127,78 +127,11 @@ def doctor(*, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def sql(
-    query: Annotated[str | None, typer.Argument(help="A read-only statement.")] = None,
-    name: Annotated[
-        str | None, typer.Option(autocompletion=completion.named_queries, help="Named query, see --list.")
-    ] = None,
-    param: Parameter = None,
-    *,
-    listing: Annotated[bool, typer.Option("--list", help="List the named queries and their parameters.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Query the warehouse, also while a load runs.
-
-    Example: champion sql --name movers -p rows=10
-    """
-    from champion.warehouse import queries  # noqa: PLC0415
-    from champion.warehouse.engine import query as free  # noqa: PLC0415
-
-    if listing:
-        _list_queries(as_json=as_json)
-        return
-    if (query is None) == (name is None):
-        raise UsageError(f"give a query, or --name one of: {', '.join(queries.names())}; --list describes them")
-    bound = console.assigned(param or [])
-    settings = console.settings()
-    answer = free.sql(settings, query, bound) if query else queries.run(settings, str(name), bound)
-    if as_json:  # Polars writes neither bytes nor maps
-        special = any(name in str(dtype) for dtype in answer.dtypes for name in ("Binary", "Map", "Duration"))
-        text = (
-            json.dumps([_writable(row) for row in answer.to_dicts()], default=str) if special else answer.write_json()
-        )
-        console.out.print_json(text)
-        return
-    with pl.Config(tbl_rows=50, tbl_cols=30, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
-        console.out.print(console.printable(str(answer)), soft_wrap=True)
-    console.out.print(f"{quantity(answer.height, 'row')}")
-
-
-def _writable(value: Any) -> Any:
-    """Return a value for JSON, with bytes in hexadecimal digits."""
-    match value:
-        case bytes():
-            return value.hex()
-        case float():
-            return value if math.isfinite(value) else None
-        case dict():
-            return {str(name): _writable(each) for name, each in value.items()}
-        case list():
-            return [_writable(each) for each in value]
-        case _:
-            return value
-
-
-def _list_queries(*, as_json: bool) -> None:
-    from champion.warehouse import queries  # noqa: PLC0415
-
-    known = [queries.load(name) for name in queries.names()]
-    if as_json:
-        shown = {q.name: {"answers": q.answers, "parameters": [asdict(p) for p in q.parameters]} for q in known}
-        console.show(shown, as_json=True)
-        return
-    for query in known:
-        console.out.print(Text.assemble((query.name, "bold"), f"  {query.answers}"), soft_wrap=True)
-        for p in query.parameters:
-            default = "required" if p.default is None else f"default {p.default}"
-            console.out.print(f"    {p.name} ({p.type}, {default}): {p.meaning}", soft_wrap=True)
-
-
 def audit(
     since: Annotated[str | None, typer.Option(help="First date in India; default: a week ago.")] = None,
     until: Annotated[str | None, typer.Option(help="Last date in India, included; default: today.")] = None,
-    user: Annotated[str | None, typer.Option(help="One user: of the machine, of MLflow or of ClickHouse.")] = None,
-    rows: Annotated[int, typer.Option(min=1, help="Maximum number of lines; --json prints all.")] = _AUDIT_SHOWN,
+    user: Annotated[str | None, typer.Option(help="Only this user of the machine, MLflow or ClickHouse.")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Maximum number of lines; --json prints all.")] = 100,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -226,3 +159,61 @@ def audit(
     console.table(f"{first} to {last}, {quantity(found.events.height, 'event')}", columns, lines)
     for source, reason in found.gaps.items():
         console.out.print(f"not asked: {source}: {reason}", markup=False, soft_wrap=True)
+
+
+def sql(
+    query: Annotated[str | None, typer.Argument(help="A read-only statement.")] = None,
+    name: Annotated[
+        str | None, typer.Option(autocompletion=completion.named_queries, help="Named query, see --list.")
+    ] = None,
+    param: Parameter = None,
+    *,
+    listing: Annotated[bool, typer.Option("--list", help="List the named queries and their parameters.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Query the warehouse, also while a load runs.
+
+    Example: champion sql --name movers -p rows=10
+    """
+    from champion.warehouse import queries, sql as run_statement  # noqa: PLC0415
+
+    if listing:
+        known = [queries.load(each) for each in queries.names()]
+        if as_json:
+            shown = {q.name: {"answers": q.answers, "parameters": [asdict(p) for p in q.parameters]} for q in known}
+            console.show(shown, as_json=True)
+            return
+        for each in known:
+            console.out.print(Text.assemble((each.name, "bold"), f"  {each.answers}"), soft_wrap=True)
+            for p in each.parameters:
+                default = "required" if p.default is None else f"default {p.default}"
+                console.out.print(f"    {p.name} ({p.type}, {default}): {p.meaning}", soft_wrap=True)
+        return
+    if (query is None) == (name is None):
+        raise UsageError(f"give a query, or --name one of: {', '.join(queries.names())}; --list describes them")
+    bound = console.assigned(param or [])
+    settings = console.settings()
+    answer = run_statement(settings, query, bound) if query else queries.run(settings, str(name), bound)
+    if as_json:  # Polars writes neither bytes nor maps
+        special = any(name in str(dtype) for dtype in answer.dtypes for name in ("Binary", "Map", "Duration"))
+        rows = [_writable(row) for row in answer.to_dicts()] if special else []
+        console.out.print_json(json.dumps(rows, default=str) if special else answer.write_json())
+        return
+    with pl.Config(tbl_rows=50, tbl_cols=30, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
+        console.out.print(console.printable(str(answer)), soft_wrap=True)
+    console.out.print(f"{quantity(answer.height, 'row')}")
+
+
+def _writable(value: Any) -> Any:
+    """Return a value for JSON, with bytes in hexadecimal digits."""
+    match value:
+        case bytes():
+            return value.hex()
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {str(name): _writable(each) for name, each in value.items()}
+        case list():
+            return [_writable(each) for each in value]
+        case _:
+            return value

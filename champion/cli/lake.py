@@ -14,6 +14,7 @@ from champion.cli.terminal.console import AsJson, End, Start
 from champion.errors import LakeError, UsageError
 from champion.lake import Damage, Lake, index, seal, sweep
 from champion.lake.vacuum import GRACE
+from champion.pipeline.maintenance import retention
 
 app = typer.Typer(help="The Parquet lake.", no_args_is_help=True)
 Dataset = Annotated[
@@ -126,8 +127,6 @@ def retain(
 
     Example: champion lake retain --dry-run
     """
-    from champion.pipeline.maintenance import retention  # noqa: PLC0415
-
     settings, today = console.settings(), clock.now().date()
     with console.progress_bar(hidden=as_json) as progress:
         if dry_run:
@@ -151,8 +150,6 @@ def restore(start: Start, end: End, dataset: Dataset = None, *, as_json: AsJson 
 
     Example: champion lake restore 2019-01-01 2019-12-31
     """
-    from champion.pipeline.maintenance import retention  # noqa: PLC0415
-
     names, first, last = _names(dataset), console.day(start), console.day(end)
     back: dict[str, list[date]] = {}
     with console.progress_bar(hidden=as_json) as progress:
@@ -167,8 +164,6 @@ def adopt(*, as_json: AsJson = False) -> None:
 
     Example: champion lake adopt
     """
-    from champion.pipeline.maintenance import retention  # noqa: PLC0415
-
     console.show({"the archive is now of": retention.adopt(console.settings())}, as_json=as_json)
 
 

@@ -24,8 +24,8 @@ _PICTURES = (".png", ".svg", ".pdf")
 
 @app.command("back")
 def back_to_files(
-    dataset: Annotated[str, typer.Argument(help="Dataset, as predictions_equity_scores.")],
-    session: Annotated[str, typer.Argument(help="Session, as 2024-12-31.")],
+    dataset: Annotated[str, typer.Argument(help="Dataset, such as predictions_equity_scores.")],
+    session: Annotated[str, typer.Argument(help="Session, such as 2024-12-31.")],
     picture: Picture = None,
     *,
     as_json: AsJson = False,

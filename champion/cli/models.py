@@ -8,6 +8,7 @@ from champion.base import clock
 from champion.cli.terminal import console
 from champion.cli.terminal.console import AsJson
 from champion.errors import UsageError
+from champion.tracking import promotion, recovery, registry
 
 app = typer.Typer(help="Model versions, the champion, and promotion.", no_args_is_help=True)
 _SHORT = 8  # characters of a run id; `champion notebook show` accepts them
@@ -20,8 +21,6 @@ def list_versions(*, as_json: AsJson = False) -> None:
 
     Example: champion models list
     """
-    from champion.tracking import registry  # noqa: PLC0415
-
     found = registry.versions(console.settings())
     if as_json:
         shown = {
@@ -86,9 +85,8 @@ def compare(
     Example: champion models compare 3 2
     """
     from champion.pipeline.models.evaluate import evaluate  # noqa: PLC0415
-    from champion.tracking.promotion import ANY_CHAMPION  # noqa: PLC0415
 
-    evaluation = evaluate(console.settings(), version, ANY_CHAMPION if against is None else against)
+    evaluation = evaluate(console.settings(), version, promotion.ANY_CHAMPION if against is None else against)
     decision = evaluation.decision
     judged = {"version": version, "against": evaluation.champion, "promote": decision.promote}
     console.show({**judged, "reasons": list(decision.reasons), **evaluation.evidence}, as_json=as_json)
@@ -100,8 +98,6 @@ def rollback(reason: Reason, *, as_json: AsJson = False) -> None:
 
     Example: champion models rollback --reason "live IC fell"
     """
-    from champion.tracking import promotion  # noqa: PLC0415
-
     entry = promotion.rollback(console.settings(), reason=reason)
     console.show({"version": entry.version, "previous": entry.previous, "at": entry.at}, as_json=as_json)
 
@@ -112,8 +108,6 @@ def repair(*, as_json: AsJson = False) -> None:
 
     Example: champion models repair
     """
-    from champion.tracking import promotion, recovery  # noqa: PLC0415
-
     chosen = console.settings()
     before, now = recovery.realign(chosen), promotion.current_champion(chosen)
     console.show({"alias before": before, "champion": now.version if now else None}, as_json=as_json)
@@ -127,8 +121,6 @@ def begin(reason: Reason, *, as_json: AsJson = False) -> None:
 
     Example: champion models begin --reason "the disk failed, backup of 2024-12-01"
     """
-    from champion.tracking import recovery  # noqa: PLC0415
-
     entry = recovery.begin(console.settings(), reason=reason)
     shown = {"champion": entry.version or None, "wrong": entry.evidence["wrong"], "kept": entry.evidence["kept"]}
     console.show(shown, as_json=as_json)
@@ -144,8 +136,6 @@ def history(
 
     Example: champion models history --on 2024-12-31
     """
-    from champion.tracking import promotion  # noqa: PLC0415
-
     chosen = console.settings()
     if on is not None:
         entry = promotion.champion_on(chosen, console.day(on))

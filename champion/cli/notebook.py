@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,10 +13,8 @@ import typer
 
 from champion.cli.terminal import completion, console
 from champion.cli.terminal.console import AsJson, Force
-from champion.settings import Settings
 
 if TYPE_CHECKING:
-    from champion.runner.notebook import Notebook
     from champion.runner.run_detail import RunDetail
     from champion.runner.run_diff import RunDiff
 
@@ -29,7 +28,7 @@ _SHORT = 8  # characters of a run id that are printed
 
 @app.command("list")
 def list_runs(
-    name: Annotated[str | None, typer.Argument(help="Only runs of this notebook or flow, as features.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Only runs of this notebook or flow, such as features.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Number of runs, newest first.")] = 20,
     *,
     as_json: AsJson = False,
@@ -65,12 +64,14 @@ def list_runs(
 
 @app.command("run")
 def run_one(
-    name: Annotated[str, typer.Argument(autocompletion=completion.notebooks, help="Notebook, as ingest, or a path.")],
+    name: Annotated[
+        str, typer.Argument(autocompletion=completion.notebooks, help="Notebook, such as ingest, or a path.")
+    ],
     param: Parameter = None,
     reads: Reads = None,
     writes: Writes = None,
-    timeout: Annotated[int | None, typer.Option(min=1, help="Seconds the whole notebook may take.")] = None,
-    memory: Annotated[int | None, typer.Option(min=1, help="MiB of memory for its kernel.")] = None,
+    timeout: Annotated[int | None, typer.Option(min=1, help="Time limit of the whole notebook, in seconds.")] = None,
+    memory: Annotated[int | None, typer.Option(min=1, help="Memory limit of the kernel, in MiB.")] = None,
     *,
     force: Force = False,
     as_json: AsJson = False,
@@ -79,40 +80,30 @@ def run_one(
 
     Example: champion notebook run quality -p start=2024-01-01 -p end=2024-01-31 --reads normalized_equity_ohlc
     """
-    from champion.runner import NotebookRequest, run_notebook  # noqa: PLC0415
+    from champion.lake import Lake  # noqa: PLC0415
+    from champion.pipeline.models import notebook_data  # noqa: PLC0415
+    from champion.runner import NotebookRequest, parameters, run_notebook  # noqa: PLC0415
     from champion.runner.notebook import find  # noqa: PLC0415
-    from champion.runner.parameters import from_text  # noqa: PLC0415
 
     settings = console.settings()
-    notebook = find(name)
-    values = from_text(notebook.parameters, console.assigned(param or []))
-    inputs, outputs = _data(settings, notebook, values, reads, writes)
+    notebook, lake = find(name), Lake(settings.lake)
+    values = parameters.from_text(notebook.parameters, console.assigned(param or []))
+    inputs: Mapping[str, str] | None = None
+    outputs: Callable[[], Mapping[str, str]] | None = None
+    # The digests of the data that it reads and writes: from the options, or as known for the notebook.
+    if reads or writes or notebook.beside is not None:
+        inputs = {dataset: lake.digest(dataset) for dataset in reads} if reads else None
+        outputs = (lambda: {dataset: lake.digest(dataset) for dataset in writes}) if writes else None
+    else:
+        given = parameters.check(notebook.parameters, values, notebook.name)
+        complete = parameters.defaults(notebook.parameters) | given
+        if known := notebook_data.of_notebook(settings, notebook.name, complete):
+            inputs, outputs = known.inputs, partial(known.written, lake)
     with console.progress_bar(hidden=as_json) as progress:
         limited = NotebookRequest(name, values, inputs=inputs, outputs=outputs, timeout=timeout, memory=memory)
         execution = run_notebook(settings, replace(limited, force=force, on_progress=progress))
     head = {"outcome": execution.outcome.value, "reason": execution.reason, "run": execution.run_id}
     console.show({**head, "seconds": execution.seconds, "saved": execution.saved, **execution.metrics}, as_json=as_json)
-
-
-def _data(
-    settings: Settings,
-    notebook: Notebook,
-    values: Mapping[str, Any],
-    reads: Sequence[str] | None,
-    writes: Sequence[str] | None,
-) -> tuple[Mapping[str, str] | None, Callable[[], Mapping[str, str]] | None]:
-    """Return the input digests and a function for the output digests, from the options or as known for the notebook."""
-    from champion.lake import Lake  # noqa: PLC0415
-    from champion.pipeline.models import notebook_data  # noqa: PLC0415
-    from champion.runner.parameters import check, defaults  # noqa: PLC0415
-
-    lake = Lake(settings.lake)
-    if reads or writes or notebook.beside is not None:
-        inputs = {dataset: lake.digest(dataset) for dataset in reads} if reads else None
-        return inputs, (lambda: {dataset: lake.digest(dataset) for dataset in writes}) if writes else None
-    given = check(notebook.parameters, values, notebook.name)
-    known = notebook_data.of_notebook(settings, notebook.name, defaults(notebook.parameters) | given)
-    return (known.inputs, lambda: known.written(lake)) if known is not None else (None, None)
 
 
 @app.command("show")

@@ -40,7 +40,7 @@ def list_findings(
     start: First = None,
     end: Last = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="Also list warnings about single bars (many).")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also list the many warnings about single bars.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the recorded findings with their keys, and the accepted ones with user and reason.
@@ -67,7 +67,7 @@ def list_findings(
 
 @app.command()
 def accept(
-    findings: Annotated[list[str], typer.Argument(help="Keys of findings, as row_count:2025-08-06.")],
+    findings: Annotated[list[str], typer.Argument(help="Keys of findings, such as row_count:2025-08-06.")],
     reason: Annotated[str, typer.Option(help="Why the data is correct; stored in the lake.")] = "",
     *,
     as_json: AsJson = False,

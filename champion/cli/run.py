@@ -9,7 +9,7 @@ from champion.base.file_modes import user_umask
 from champion.cli.terminal import console
 from champion.cli.terminal.console import AsJson, End, Force, Start
 
-Session = Annotated[str | None, typer.Argument(help="Session, as 2024-12-31; default: today in India.")]
+Session = Annotated[str | None, typer.Argument(help="Session, such as 2024-12-31; default: today in India.")]
 
 
 def demo(
@@ -33,7 +33,7 @@ def simulate(
     start: Annotated[str, typer.Option(help="First date.")] = "2023-01-02",
     end: Annotated[str, typer.Option(help="Last date.")] = "2024-12-31",
     instruments: Annotated[int, typer.Option(min=1, help="Number of instruments.")] = 100,
-    seed: Annotated[int, typer.Option(help="Same seed, same archive.")] = 7,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same archive.")] = 7,
     signal: Annotated[float, typer.Option(help="Planted predictability: 0 none, 1 strong.")] = 0.5,
     *,
     as_json: AsJson = False,
@@ -136,8 +136,10 @@ def train(  # noqa: PLR0913 - its options
     horizon: Annotated[int, typer.Option(min=1, help="Horizon of the label in sessions.")] = 5,
     universe: Annotated[str, typer.Option(help="all, liquid, main_board, large, or filters as JSON.")] = "liquid",
     feature_set: Annotated[str, typer.Option(help="Feature set of the model inputs.")] = "v1",
-    add: Annotated[list[str] | None, typer.Option(help="Your own feature, as module:FEATURE; may be repeated.")] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 7,
+    add: Annotated[
+        list[str] | None, typer.Option(help="Your own feature, in the form module:FEATURE; may be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same model.")] = 7,
     *,
     force: Force = False,
     as_json: AsJson = False,
@@ -160,7 +162,7 @@ def train(  # noqa: PLR0913 - its options
 
 
 def score(
-    session: Annotated[str, typer.Argument(help="Session, as 2024-12-31.")],
+    session: Annotated[str, typer.Argument(help="Session, such as 2024-12-31.")],
     *,
     force: Force = False,
     as_json: AsJson = False,

@@ -99,9 +99,11 @@ def sample(name: Annotated[str, typer.Argument(help="Contract.")], *, as_json: A
 
 @app.command()
 def draft(
-    name: Annotated[str, typer.Argument(help="Version of a feature set, or a dataset of daily files, as index_ohlc.")],
+    name: Annotated[
+        str, typer.Argument(help="Version of a feature set, or a dataset of daily files, such as index_ohlc.")
+    ],
     file: Annotated[Path | None, typer.Argument(help="A published file of the dataset.")] = None,
-    session: Annotated[str | None, typer.Argument(help="Session of the file, as 2024-12-31.")] = None,
+    session: Annotated[str | None, typer.Argument(help="Session of the file, such as 2024-12-31.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -10,6 +10,7 @@ import typer
 from champion.base import file_modes, package_data
 from champion.cli.terminal import console
 from champion.errors import UsageError
+from champion.security import prefect_login
 
 
 def lab(
@@ -48,7 +49,6 @@ def serve() -> None:
 
     Example: champion serve
     """
-    from champion.security import prefect_login  # noqa: PLC0415
     from champion.services import mlflow, supervisor  # noqa: PLC0415
     from champion.tracking.store import experiments_page  # noqa: PLC0415
 
@@ -73,7 +73,6 @@ def deploy() -> None:
 
     Example: champion deploy
     """
-    from champion.security import prefect_login  # noqa: PLC0415
     from champion.services import deployments, prefect  # noqa: PLC0415
 
     chosen = console.settings()
@@ -88,7 +87,6 @@ def ui() -> None:
 
     Example: champion ui
     """
-    from champion.security import prefect_login  # noqa: PLC0415
     from champion.services import managed_process, mlflow, prefect, supervisor  # noqa: PLC0415
     from champion.tracking.store import experiments_page  # noqa: PLC0415
 
@@ -100,7 +98,7 @@ def ui() -> None:
     pages = mlflow.start(chosen)
     try:
         with supervisor.quiet_interrupts():
-            managed_process.wait(chosen, mlflow.NAME, pages, lambda: mlflow.healthy(pages))
+            managed_process.wait(chosen, mlflow.NAME, pages, lambda: managed_process.answers(f"{pages.url}/health"))
             address = f"{server.url}{login}" if server else "not running; the next flow starts it"
             console.out.print(f"Prefect: {address}", soft_wrap=True)
             console.out.print(f"MLflow:  {experiments_page(pages.url)}", soft_wrap=True)

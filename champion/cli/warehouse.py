@@ -18,10 +18,9 @@ def migrate(*, as_json: AsJson = False) -> None:
 
     Example: champion warehouse migrate
     """
-    from champion.warehouse import migrations  # noqa: PLC0415
-    from champion.warehouse.engine import client  # noqa: PLC0415
+    from champion.warehouse import migrations, writer  # noqa: PLC0415
 
-    with client.writer(console.settings()) as engine:
+    with writer(console.settings()) as engine:
         done = [f"{migration.number:04d}_{migration.name}" for migration in migrations.migrate(engine)]
     console.show({"applied": done}, as_json=as_json)
 
@@ -47,7 +46,9 @@ def load(start: Start, end: End, *, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def backup(place: Annotated[str, typer.Argument(help="New folder; on a server as Disk('backups', 'monday').")]) -> None:
+def backup(
+    place: Annotated[str, typer.Argument(help="New folder; on a server, for example Disk('backups', 'monday').")],
+) -> None:
     """Back up the last committed state of the warehouse; loads and queries may run meanwhile.
 
     Example: champion warehouse backup backups/2024-06-28
@@ -81,10 +82,9 @@ def access(
     """
     from pydantic import SecretStr  # noqa: PLC0415
 
-    from champion.warehouse import roles as rights  # noqa: PLC0415
-    from champion.warehouse.engine import client  # noqa: PLC0415
+    from champion.warehouse import roles as rights, writer  # noqa: PLC0415
 
-    with client.writer(console.settings()) as engine:
+    with writer(console.settings()) as engine:
         rights.apply_access(engine)
         if user is not None:
             password = os.environ.get("CHAMPION_USER_PASSWORD") or typer.prompt(f"Password of {user}", hide_input=True)
@@ -103,10 +103,9 @@ def audit(
 
     Example: champion warehouse audit --days 7 --json
     """
-    from champion.warehouse import roles as rights  # noqa: PLC0415
-    from champion.warehouse.engine import client  # noqa: PLC0415
+    from champion.warehouse import reader, roles as rights  # noqa: PLC0415
 
-    with client.reader(console.settings()) as engine:
+    with reader(console.settings()) as engine:
         found = rights.audit(engine, days, rows)
     if as_json:
         console.out.print_json(found.write_json())

@@ -30,9 +30,8 @@ def _section(contract: Contract) -> Iterator[str]:
     yield from _table(("", ""), _facts(contract))
     if contract.rules:
         yield ""
-        yield from _table(
-            ("Rule", "Holds unless false"), ((name, f"`{rule}`") for name, rule in contract.rules.items())
-        )
+        rules = ((name, f"`{rule}`") for name, rule in contract.rules.items())
+        yield from _table(("Rule", "Holds unless false"), rules)
     yield ""
     rows = ((f.name, _type(f), f.clickhouse, f.unit or "", "yes" if f.nullable else "", f.doc) for f in contract.fields)
     yield from _table(("Field", "Type", "ClickHouse", "Unit", "Null", "Meaning"), rows)

@@ -31,7 +31,7 @@ def _application(record: code_record.CodeRecord | None) -> Any:
 
         limit = OutputLimit()
 
-        def send(  # noqa: PLR0913, PLR0917 - the method it overrides
+        def send(
             self,
             stream: Any,
             msg_or_type: Any,
@@ -39,9 +39,8 @@ def _application(record: code_record.CodeRecord | None) -> Any:
             parent: Any = None,
             ident: Any = None,
             buffers: Any = None,
-            track: bool = False,
-            header: Any = None,
-            metadata: Any = None,
+            *rest: Any,
+            **named: Any,
         ) -> Any:
             whole = isinstance(msg_or_type, dict)
             kind = msg_or_type["header"]["msg_type"] if whole else msg_or_type
@@ -52,7 +51,7 @@ def _application(record: code_record.CodeRecord | None) -> Any:
             if kept is not None:
                 message = {**msg_or_type, "content": kept} if whole else msg_or_type
                 body = None if whole else dict(kept)
-                sent = super().send(stream, message, body, parent, ident, buffers, track, header, metadata)
+                sent = super().send(stream, message, body, parent, ident, buffers, *rest, **named)
             if notice:
                 cell = msg_or_type.get("parent_header") if whole else parent
                 super().send(stream, "stream", {"name": "stderr", "text": notice}, cell, ident)

@@ -18,7 +18,7 @@ import os
 import site
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def install(environment: Mapping[str, str]) -> CodeRecord | None:
         return None
     record = CodeRecord(Path(target))
     sys.addaudithook(record.on_audit_event)
-    sys.meta_path.insert(0, record.modules)
+    sys.meta_path.insert(0, record)
     record.variables.install()
     record.add_loaded()
     return record
@@ -60,9 +60,8 @@ class CodeRecord:
         self._installed = installed_folders()
         self._package = f"{_PACKAGE}{os.sep}"
         workspace = [os.environ.get(f"CHAMPION_{name}", "") for name in ("HOME", "ARCHIVE", "LAKE_URI")]
-        self._left_out = [
-            os.path.realpath(place) for place in workspace if place[:1] == "/"
-        ]  # data is an input of a run
+        # Data is an input of a run.
+        self._left_out = [os.path.realpath(place) for place in workspace if place[:1] == "/"]
         self._work = f"{os.path.realpath(os.curdir)}{os.sep}"  # the run's own folder: the notebook created its files
         self._seen: set[str] = set()
         self._asked: set[str] = set()
@@ -71,10 +70,14 @@ class CodeRecord:
         self._digests: dict[str, str] = {}  # of what was read
         self._searched: tuple[frozenset[str], frozenset[str]] | None = None
         self._names: set[str] = set()  # file names in own code
-        self.modules = own_files.RequestedModules()
+        self._requested: set[str] = set()  # names of modules, as `find_spec` gets them
         self.variables = own_files.Variables(self._is_own)
         self._written: set[str] = set()
         self._last = ""
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> None:  # noqa: ARG002
+        """Record the name of a requested module, also of `importlib.import_module`; the next finder finds it."""
+        self._requested.add(name)
 
     def add_loaded(self) -> None:
         """Add the modules imported so far, including start-up modules that are installed."""
@@ -138,7 +141,7 @@ class CodeRecord:
                 digest = self._digest_of_read(path)
                 is_missing = digest == own_files.ABSENT and (not below or path.endswith(_SOURCES))  # as for a traceback
                 files.setdefault(path, "" if is_missing else digest)
-        searched = set(self.modules.names)  # copied in one step, as other threads import meanwhile
+        searched = set(self._requested)  # copied in one step, as other threads import meanwhile
         asked = self._asked | {name for name in searched if "." not in name or self._is_own_package(name)}
         for path in self._unexecuted(asked, roots):
             files.setdefault(path, own_files.digest(path) or "")
@@ -195,8 +198,8 @@ class CodeRecord:
 
     def _is_own(self, name: str) -> bool:
         """Return whether code of this file name is a cell or one of the user's own modules."""
-        is_module = not name.startswith(("<", self._package)) and self._is_recorded(name)
-        return is_module or own_files.is_cell(name)
+        is_cell = f"{os.sep}ipykernel_" in name or name.startswith("<ipython-input")
+        return is_cell or (not name.startswith(("<", self._package)) and self._is_recorded(name))
 
     def _is_own_package(self, name: str) -> bool:
         folders = getattr(sys.modules.get(name.partition(".")[0]), "__path__", ())

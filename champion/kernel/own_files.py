@@ -79,19 +79,11 @@ def calling_file(frame: Any) -> str | None:
         name = frame.f_code.co_filename
         if "importlib" in name and "resources" not in name:
             return None
-        if (
-            not name.startswith("<frozen")
-            and ("/site-packages/" in name or not name.startswith(_STANDARD))
-            and name != __file__
-        ):
+        is_standard = name.startswith(_STANDARD) and "/site-packages/" not in name
+        if not (is_standard or name.startswith("<frozen") or name == __file__):
             return str(name)
         frame = frame.f_back
     return None
-
-
-def is_cell(name: str) -> bool:
-    """Return whether a code object of this file name is a notebook's cell."""
-    return f"{os.sep}ipykernel_" in name or name.startswith("<ipython-input")
 
 
 def file_names(code: CodeType) -> set[str]:
@@ -124,17 +116,6 @@ def find_named(folders: Iterable[str], names: AbstractSet[str], left_out: Sequen
             if count > _MOST_FILES:
                 break
             yield from (f"{place}{os.sep}{one}" for one in files if one in names and not one.endswith(".py"))
-
-
-class RequestedModules:
-    """A finder that finds nothing and records the requested names, including `importlib.import_module`."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> None:  # noqa: ARG002
-        """Return None, so that the next finder is used."""
-        self.names.add(name)
 
 
 class Variables:

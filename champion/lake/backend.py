@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 from secrets import token_hex
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from champion.base import atomic_files, object_path
 from champion.lake import object_lock
@@ -28,57 +28,22 @@ _LOCKS = ".locks"
 _THREADS = 32
 
 
-class Backend(Protocol):
-    """The operations that a lake needs on a folder or object store, besides the methods of its paths."""
+class Backend:
+    """The operations that a lake needs besides the methods of its paths, here on a folder."""
 
-    table_function: str
+    table_function = "file"
     """ClickHouse's table function for its files."""
-    is_remote: bool
+    is_remote = False
     """Each operation is a request over the network, and the store verifies its own bytes."""
-    overwrites: bool
+    overwrites = True
     """A new revision replaces the file of the old one; otherwise it gets another name beside it."""
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """Return the results in the order of the items; requests over the network run in parallel."""
-
-    def find(self, folder: Path, pattern: str) -> Iterator[str]:
-        """Yield the matching paths below `folder`, relative to it; see `layout.present`."""
-
-    def locked(self, root: Path, name: str) -> AbstractContextManager[None]:
-        """Hold the lock `name` of a lake: one writer at a time, also across processes."""
-
-    def scratch_folder(self, building: Path) -> AbstractContextManager[Path]:
-        """Yield an empty local folder, below `building` if the lake is local, and remove it at the end."""
-
-    def temporary_file(self, path: Path) -> AbstractContextManager[Path]:
-        """Yield a temporary local file, for `commit` to move to `path`; otherwise it is removed."""
-
-    def commit(self, temporary: Path, path: Path, storage_class: str | None = None) -> None:
-        """Replace the file at `path` by a complete file in one step."""
-
-    def create(self, path: Path, content: bytes) -> bool:
-        """Write a new file in one step; return False if `path` exists."""
-
-    def rename(self, path: Path, target: Path) -> None:
-        """Rename a file, durably."""
-
-    def remove_empty(self, folder: Path, top: Path) -> None:
-        """Remove `folder` and its parents below `top`, as long as they are empty."""
-
-    def md5(self, path: Path) -> str | None:
-        """Return the MD5 that the store keeps of an object uploaded in one request; None without one."""
-
-    def clickhouse_path(self, paths: Sequence[Path], links: Path) -> str:
-        """Return one path or URL by which ClickHouse reads these files; `links` is a folder to create for it."""
-
-
-class _Folder:
-    table_function, is_remote, overwrites = "file", False, True
-
-    def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         return [function(item) for item in items]
 
     def find(self, folder: Path, pattern: str) -> Iterator[str]:
+        """Yield the matching paths below `folder`, relative to it; see `layout.present`."""
         if not pattern.startswith("**"):
             return glob.iglob(pattern, root_dir=folder, include_hidden=True)  # noqa: PTH207 - see `layout.present`
         wanted = pattern.removeprefix("**").removeprefix("/") or "*"
@@ -92,6 +57,7 @@ class _Folder:
 
     @contextmanager
     def locked(self, root: Path, name: str) -> Iterator[None]:
+        """Hold the lock `name` of a lake: one writer at a time, also across processes."""
         if not root.exists():
             atomic_files.make_folder(root)
             root.chmod(_ROOT_MODE)
@@ -101,6 +67,7 @@ class _Folder:
 
     @contextmanager
     def scratch_folder(self, building: Path) -> Iterator[Path]:
+        """Yield an empty local folder, below `building` if the lake is local, and remove it at the end."""
         building.mkdir(exist_ok=True)
         atomic_files.remove_unlocked(building)  # folders of builds that were killed
         folder = building / token_hex(8)
@@ -113,13 +80,16 @@ class _Folder:
                 Path(lock.lock_file).unlink(missing_ok=True)
 
     def temporary_file(self, path: Path) -> AbstractContextManager[Path]:
+        """Yield a temporary local file, for `commit` to move to `path`; otherwise it is removed."""
         return atomic_files.temporary_file(path, shared=True)
 
     def commit(self, temporary: Path, path: Path, storage_class: str | None = None) -> None:
+        """Replace the file at `path` by a complete file in one step."""
         del storage_class
         atomic_files.commit(temporary, path)
 
     def create(self, path: Path, content: bytes) -> bool:
+        """Write a new file in one step; return False if `path` exists."""
         with self.temporary_file(path) as temporary:
             temporary.write_bytes(content)
             temporary.chmod(MANIFEST_MODE)
@@ -132,19 +102,23 @@ class _Folder:
         return True
 
     def rename(self, path: Path, target: Path) -> None:
+        """Rename a file, durably."""
         path.rename(target)
         atomic_files.flush(path.parent)
 
     def remove_empty(self, folder: Path, top: Path) -> None:
+        """Remove `folder` and its parents below `top`, as long as they are empty."""
         while folder != top and not any(folder.iterdir()):
             folder.rmdir()
             folder = folder.parent
 
     def md5(self, path: Path) -> str | None:
+        """Return the MD5 that the store keeps of an object uploaded in one request; None without one."""
         del path
         return None
 
     def clickhouse_path(self, paths: Sequence[Path], links: Path) -> str:
+        """Return one path or URL by which ClickHouse reads these files; `links` is a folder to create for it."""
         # Links under plain names: in a path of the user's, braces and stars would be wildcards.
         links.mkdir(parents=True)
         for number, path in enumerate(paths):
@@ -152,7 +126,7 @@ class _Folder:
         return f"{links / '*.parquet'}"
 
 
-class _ObjectStore:
+class _ObjectStore(Backend):
     """Its paths are `ObjectPath`s."""
 
     table_function, is_remote, overwrites = "s3", True, False
@@ -164,8 +138,10 @@ class _ObjectStore:
     def find(self, folder: Any, pattern: str) -> Iterator[str]:
         return (path.relative_to(folder).as_posix() for path in object_path.matching(folder, pattern))
 
-    def locked(self, root: Any, name: str) -> AbstractContextManager[None]:
-        return object_lock.held(root / _LOCKS / f"{name}.lock")
+    @contextmanager
+    def locked(self, root: Any, name: str) -> Iterator[None]:
+        with object_lock.held(root / _LOCKS / f"{name}.lock"):
+            yield
 
     @contextmanager
     def scratch_folder(self, building: Path) -> Iterator[Path]:
@@ -198,7 +174,7 @@ class _ObjectStore:
         return object_path.url(paths)
 
 
-_FOLDER, _OBJECT_STORE = _Folder(), _ObjectStore()
+_FOLDER, _OBJECT_STORE = Backend(), _ObjectStore()
 
 
 def of(path: PurePath) -> Backend:

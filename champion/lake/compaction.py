@@ -138,7 +138,7 @@ def _commit(
     content = hashlib.sha256("\n".join((contract.label, *lines)).encode()).hexdigest()
     path = folder / layout.sealed_name(content[:_NAME_DIGITS])
     height, size, digest = partitions.write_data_file(path, contract, rows, "zstd", _ROW_GROUP)
-    sealed = SealedYear(path, contract.label, height, size, digest, kept)
+    sealed = SealedYear(contract.label, path.name, height, size, digest, kept, folder)
     _verify(contract, sealed, days)
     partitions.write_sealed(sealed)
     return sealed

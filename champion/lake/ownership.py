@@ -56,10 +56,8 @@ def require_own(lake: Lake, archive: Lake) -> Owner | None:
     found = owner(archive)
     if found is None:
         return None
-    advice = (
-        "Name another folder in CHAMPION_LAKE_ARCHIVE; or, if that lake is lost and this one takes its place, run "
-        "`champion lake adopt`"
-    )
+    other_folder = "Name another folder in CHAMPION_LAKE_ARCHIVE"
+    advice = f"{other_folder}; or, if that lake is lost and this one takes its place, run `champion lake adopt`"
     if found.lake != _identity(lake):
         raise LakeError(f"the archive {archive.root} belongs to another lake, {found.place}. {advice}")
     if found.place != str(lake.root) and _is_present(found):

@@ -10,7 +10,7 @@ holds exactly this revision, otherwise from its own file; while both exist they 
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -32,26 +32,23 @@ _SEALED_FILE = re.compile(r"sealed-[0-9a-f]+\.parquet")
 
 @dataclass(frozen=True, slots=True)
 class SealedYear:
-    """The file of a sealed year, and the manifest of each session in it."""
+    """The content of a `_SEALED` file: the file of a sealed year, and the manifest of each session in it.
 
-    path: Path
-    contract: str
-    rows: int
-    bytes: int
-    sha256: str
-    sessions: Mapping[date, Manifest]
-
-
-@dataclass(frozen=True, slots=True)
-class Sealing:
-    """The content of a `_SEALED` file, also after its renaming to `_RETIRED`."""
+    `folder` is the folder of the two files. It is not stored.
+    """
 
     contract: str
     file: str
     rows: int
     bytes: int
     sha256: str
-    sessions: dict[date, Manifest]
+    sessions: Mapping[date, Manifest]
+    folder: Path = Path()
+
+    @property
+    def path(self) -> Path:
+        """The path of its file."""
+        return self.folder / self.file
 
     def __post_init__(self) -> None:
         """Reject a name that leads out of the year, and a year without sessions."""
@@ -200,10 +197,9 @@ def read_sealed(path: Path) -> SealedYear | None:
 def _parse_sealed(path: Path, _inode: int, _changed: int, _size: int) -> SealedYear:
     """Parse a year's manifest once: it is read for each session, and replaced, never edited."""
     try:
-        found = parse_json(Sealing, path.read_bytes())
+        return replace(parse_json(SealedYear, path.read_bytes()), folder=path.parent)
     except ValueError as error:
         raise LakeError(f"{path}: not a sealed year ({error}); `champion lake verify` lists what is damaged") from error
-    return SealedYear(path.parent / found.file, found.contract, found.rows, found.bytes, found.sha256, found.sessions)
 
 
 def files_of(manifest: Path) -> dict[Path, str]:
@@ -232,7 +228,7 @@ def units(root: Path, contract: Contract, group: str | None) -> Iterator[Unit]:
     years = sealed_years(root, contract, group)
     for sealed in years.values():
         sessions = tuple(sorted(sealed.sessions))
-        manifest = sealed.path.parent / layout.SEALED
+        manifest = sealed.folder / layout.SEALED
         yield Unit(contract.name, manifest, {sealed.path: sealed.sha256}, sessions, sessions[-1], sealed.bytes)
     for session in sorted(layout.committed_sessions(root, contract, group)):
         folder = layout.partition_folder(root, contract, session, group)
@@ -275,9 +271,9 @@ def file_mode(contract: Contract) -> int:
 def write_sealed(sealed: SealedYear) -> None:
     """Commit a sealed year in one step: from now on readers see its file."""
     content = asdict(sealed)
-    content["file"] = content.pop("path").name
+    del content["folder"]
     content["sessions"] = {session.isoformat(): kept for session, kept in content["sessions"].items()}
-    backend.write_bytes(sealed.path.parent / layout.SEALED, json.dumps(content, indent=1, sort_keys=True).encode())
+    backend.write_bytes(sealed.folder / layout.SEALED, json.dumps(content, indent=1, sort_keys=True).encode())
 
 
 def retire(manifest: Path) -> None:

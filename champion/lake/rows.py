@@ -93,10 +93,8 @@ class Rows(LazyFrameResolver):
                 days.append(partition.file(part))
             else:
                 sealed.setdefault(year.path, (year, set()))[1].add(partition.session)
-        frames = [
-            storage.scan([path], self.contract, self.columns).filter(*only(self.contract, year, wanted))
-            for path, (year, wanted) in sealed.items()
-        ]
+        scans = {path: storage.scan([path], self.contract, self.columns) for path in sealed}
+        frames = [scans[path].filter(*only(self.contract, *sessions)) for path, sessions in sealed.items()]
         if days or not frames:
             frames.append(storage.scan(days, self.contract, self.columns))
         return pl.concat(frames) if len(frames) > 1 else frames[0]

@@ -261,12 +261,8 @@ class Lake:
         wanted = (groups or tuple(contract.groups)) if contract.groups else ()
         if unknown := [group for group in wanted if group not in contract.groups]:
             raise LakeError(f"{contract.label} has no groups {unknown}; it has {sorted(contract.groups)}")
-        joined, *others = (
-            self.scan_partitions(
-                contract, group, partitions.find(self.root, contract, group, start, end), as_of, in_order=in_order
-            )
-            for group in wanted or (None,)
-        )
+        found = {group: partitions.find(self.root, contract, group, start, end) for group in wanted or (None,)}
+        joined, *others = (self.scan_partitions(contract, *one, as_of, in_order=in_order) for one in found.items())
         if not wanted:
             return joined
         for frame in others:

@@ -18,7 +18,7 @@ from champion.contracts import Contract
 from champion.errors import LakeError
 from champion.lake import backend, layout, manifest as manifests, partitions
 from champion.lake.manifest import Manifest, Part
-from champion.lake.partitions import Sealing
+from champion.lake.partitions import SealedYear
 from champion.lake.store import Lake
 
 GRACE = timedelta(seconds=20)
@@ -72,8 +72,11 @@ def _removable(root: Path, contract: Contract) -> list[Path]:
     retired = sorted(layout.present(folder, f"**/{layout.RETIRED}"))
     for manifest in retired:
         found += [manifest.parent / name for name in sorted(_retired_files(manifest) - _current_files(manifest.parent))]
-    if not backend.of(folder).overwrites:
-        found += _replaced(folder)
+    if not backend.of(folder).overwrites:  # replaced revisions
+        parts = sorted(layout.present(folder, "**/part-*.parquet"))
+        folders = list(dict.fromkeys(path.parent for path in parts))
+        current = dict(zip(folders, backend.of(folder).map(_current_files, folders), strict=True))
+        found += [path for path in parts if path.name not in current[path.parent]]
     for path in sorted(layout.present(folder, f"**/{layout.sealed_name('*')}")):
         has_manifest = any((path.parent / name).exists() for name in (layout.SEALED, layout.RETIRED))
         if has_manifest and path.name not in _current_files(path.parent):
@@ -89,7 +92,7 @@ def _retired_files(retired: Path) -> set[str]:
     """
     content = retired.read_bytes()
     with suppress(ValueError):
-        return {parse_json(Sealing, content).file}
+        return {parse_json(SealedYear, content).file}
     try:
         return _file_names(retired.parent, parse_json(Manifest, content).parts)
     except ValueError as error:
@@ -105,11 +108,3 @@ def _current_files(folder: Path) -> set[str]:
 
 def _file_names(folder: Path, parts: Iterable[Part]) -> set[str]:
     return {layout.part_file(folder / part.name, part.sha256).name for part in parts}
-
-
-def _replaced(folder: Path) -> list[Path]:
-    """Return the revisions that no current manifest lists."""
-    found = sorted(layout.present(folder, "**/part-*.parquet"))
-    folders = list(dict.fromkeys(path.parent for path in found))
-    current = dict(zip(folders, backend.of(folder).map(_current_files, folders), strict=True))
-    return [path for path in found if path.name not in current[path.parent]]

@@ -4,8 +4,6 @@ The key of a finding is its gate, its session and, for a finding about one bar, 
 or `unexplained_gaps:2024-01-25:NSE:ISHAN`.
 """
 
-from __future__ import annotations
-
 from datetime import date
 
 import polars as pl

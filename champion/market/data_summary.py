@@ -1,7 +1,5 @@
 """Summarise a frame of market data for the ledger: size, nulls, ranges, and statistics of each column."""
 
-from __future__ import annotations
-
 from math import isfinite
 
 import polars as pl

@@ -4,8 +4,6 @@ The delivered share is computed, because the report rounds it to two decimals (a
 2023-09-04). No value is filled in: a series that is not deliverable has no figures.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import polars as pl

@@ -1,7 +1,5 @@
 """The envelope of a record: its id, entity, source, and the times of the event and of its ingestion."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 
@@ -35,22 +33,23 @@ def session_start_expr(session: pl.Expr) -> pl.Expr:
     return session.cast(pl.Datetime("ms")).dt.replace_time_zone(INDIA.key).dt.convert_time_zone("UTC")
 
 
-def envelope(
-    contract: Contract, *, source: pl.Expr, ingest_time: pl.Expr, entity_id: pl.Expr, key: Sequence[pl.Expr]
-) -> list[pl.Expr]:
-    """Return the six envelope columns.
+def stamp(
+    frame: pl.DataFrame, contract: Contract, source: pl.Expr, read_at: pl.Expr, entity: pl.Expr, key: Sequence[pl.Expr]
+) -> pl.DataFrame:
+    """Return the frame in the contract's columns, with the six of the envelope; `row_number` is kept if it has it.
 
     `event_id` is the UUIDv5, as 16 bytes, of source, dataset and `key`, so the same record always has the same id.
     """
     name = pl.concat_str([source, pl.lit(contract.name), *(part.cast(pl.String) for part in key)], separator="|")
-    return [
-        event_id(name).alias("event_id"),
-        session_close_expr(pl.col(contract.session)).alias("event_time"),
-        ingest_time.cast(pl.Datetime("ms", "UTC")).alias("ingest_time"),
-        source.alias("source"),
-        pl.lit(contract.schema_version).alias("schema_version"),
-        entity_id.alias("entity_id"),
-    ]
+    enveloped = frame.with_columns(
+        event_id=event_id(name),
+        event_time=session_close_expr(pl.col(contract.session)),
+        ingest_time=read_at.cast(pl.Datetime("ms", "UTC")),
+        source=source,
+        schema_version=pl.lit(contract.schema_version),
+        entity_id=entity,
+    )
+    return enveloped.select(*contract.polars_schema, *(name for name in ("row_number",) if name in frame.columns))
 
 
 def normalize_rows(raw: pl.DataFrame, contract: Contract, entity: str, **columns: pl.Expr | str) -> pl.DataFrame:
@@ -59,13 +58,8 @@ def normalize_rows(raw: pl.DataFrame, contract: Contract, entity: str, **columns
     `columns` are those of the contract without the envelope, as expressions or as names of raw columns; `entity` is the
     one with the id of the instrument or index. `row_number` is kept if the raw frame has it.
     """
-    named = raw.with_columns(**columns)
     key = [pl.col("trade_date"), pl.col(entity), pl.col("event_id").bin.encode("hex")]
-    source, ingest_time = pl.col("source"), pl.col("ingest_time")
-    enveloped = named.with_columns(
-        envelope(contract, source=source, ingest_time=ingest_time, entity_id=pl.col(entity), key=key)
-    )
-    return enveloped.select(*contract.polars_schema, *(name for name in ("row_number",) if name in raw.columns))
+    return stamp(raw.with_columns(**columns), contract, pl.col("source"), pl.col("ingest_time"), pl.col(entity), key)
 
 
 def stamp_list(
@@ -76,8 +70,7 @@ def stamp_list(
     `entity` is the column with the id of a row's subject; the frame has the contract's other columns.
     """
     key = [*(pl.col(name) for name in contract.key), pl.col("source_sha256")]
-    enveloped = envelope(contract, source=source, ingest_time=read_at, entity_id=pl.col(entity), key=key)
-    return frame.with_columns(enveloped).select(list(contract.polars_schema))
+    return stamp(frame, contract, source, read_at, pl.col(entity), key)
 
 
 def event_id(name: pl.Expr) -> pl.Expr:

@@ -4,8 +4,6 @@ Prices stay as traded, and no value is filled in or corrected. Validation refuse
 contract.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import polars as pl

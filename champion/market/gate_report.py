@@ -1,12 +1,12 @@
 """The results of quality gates: the tables of gates and findings, and the report that stops publication."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import polars as pl
 
+from champion import contracts
 from champion.base.counting import quantity
+from champion.contracts import datasets
 from champion.errors import QualityGateError
 from champion.market.acceptance import key
 
@@ -14,22 +14,12 @@ _SHOWN = 5
 LESS_IS_WORSE = ("completeness",)
 """The gates that fail if the value is below the limit; all others fail if it is above."""
 GATES = {
-    "gate": pl.String(),
-    "severity": pl.String(),
-    "value": pl.Float64(),
-    "limit": pl.Float64(),
+    **dict.fromkeys(("gate", "severity"), pl.String()),
+    **dict.fromkeys(("value", "limit"), pl.Float64()),
     "passed": pl.Boolean(),
     "detail": pl.String(),
 }
-FINDINGS = {
-    "session": pl.Date(),
-    "gate": pl.String(),
-    "instrument_id": pl.String(),
-    "symbol": pl.String(),
-    "series": pl.String(),
-    "value": pl.Float64(),
-    "detail": pl.String(),
-}
+FINDINGS = contracts.load(datasets.FINDINGS).polars_schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +33,17 @@ class GateReport:
     findings: pl.DataFrame
     accepted: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FINDINGS))
 
-    def worse(self, other: GateReport) -> GateReport:
+    def worse(self, other: "GateReport") -> "GateReport":
         """Return the worse result of each gate, and the findings of both reports."""
         both = pl.concat([self.gates, other.gates]).with_row_index("_order")
         order = both.group_by("gate").agg(pl.col("_order").min())
-        beyond = (pl.col("value") - pl.col("limit")) * pl.when(pl.col("gate").is_in(LESS_IS_WORSE)).then(-1).otherwise(
-            1
-        )
+        sign = pl.when(pl.col("gate").is_in(LESS_IS_WORSE)).then(-1).otherwise(1)
+        beyond = (pl.col("value") - pl.col("limit")) * sign
         # A failed gate is worse than one whose worst session was accepted.
-        worst = (
-            both.with_columns(_beyond=beyond)
-            .sort("passed", "_beyond", descending=[False, True])
-            .unique("gate", keep="first")
+        ranked = both.sort(pl.col("passed"), beyond, descending=[False, True])
+        gates = (
+            ranked.unique("gate", keep="first").drop("_order").join(order, on="gate").sort("_order").select(list(GATES))
         )
-        gates = worst.drop("_order").join(order, on="gate").sort("_order").select(list(GATES))
         accepted = pl.concat([self.accepted, other.accepted])
         return GateReport(gates, pl.concat([self.findings, other.findings]), accepted)
 

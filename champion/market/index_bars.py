@@ -5,8 +5,6 @@ into all its names (IISL press release of 2015-09-22). The map has the well-know
 Any other index keeps its name, so a rename that is missing here starts a new index_id.
 """
 
-from __future__ import annotations
-
 import polars as pl
 
 from champion import contracts

@@ -7,8 +7,6 @@ finding, until its value becomes worse.
 Sessions are not compared across a gap of missing sessions in the lake.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -181,12 +179,9 @@ def _completeness(inputs: GateInputs) -> pl.DataFrame:
     """Return the share of values in each session's least complete critical column that its format has."""
     share = [(1 - pl.col(name).null_count() / pl.len()).alias(name) for name in CRITICAL]
     absent = pl.when(pl.col("source").is_in(_WITHOUT_ISIN).all() & (pl.col("isin").null_count() == pl.len()))
-    shares = (
-        inputs.bars.group_by(session="trade_date")
-        .agg(*share, absent=absent.then(1.0))
-        .with_columns(pl.coalesce("absent", "isin").alias("isin"))
-    )
-    ordered = shares.unpivot(CRITICAL, index="session").sort("value", "session", "variable")
+    shares = inputs.bars.group_by(session="trade_date").agg(*share, absent=absent.then(1.0))
+    known = shares.with_columns(pl.coalesce("absent", "isin").alias("isin"))
+    ordered = known.unpivot(CRITICAL, index="session").sort("value", "session", "variable")
     least = ordered.unique("session", keep="first")
     return least.select("session", "value", detail=pl.format("least complete: {} on {}", "variable", "session"))
 
@@ -218,13 +213,12 @@ def _churn(inputs: GateInputs) -> pl.DataFrame:
     numbered = shares.join(order.select("trade_date", "_number"), on="trade_date").drop("trade_date")
     before = numbered.with_columns(pl.col("_number") + 1)
     both = numbered.join(before, on=["_number", "instrument_id"], how="full", suffix="_before")
-    counted = (
-        both.group_by(_number=pl.coalesce("_number", "_number_before"))
-        .agg(came=pl.col("_number_before").is_null().sum(), went=pl.col("_number").is_null().sum(), all=pl.len())
-        .join(order.filter(~pl.col("_first")), on="_number")
+    counted = both.group_by(_number=pl.coalesce("_number", "_number_before")).agg(
+        came=pl.col("_number_before").is_null().sum(), went=pl.col("_number").is_null().sum(), all=pl.len()
     )
+    dated = counted.join(order.filter(~pl.col("_first")), on="_number")
     detail = pl.format("{}: {} shares came, {} went", "trade_date", "came", "went")
-    return counted.select(session="trade_date", value=(pl.col("came") + pl.col("went")) / pl.col("all"), detail=detail)
+    return dated.select(session="trade_date", value=(pl.col("came") + pl.col("went")) / pl.col("all"), detail=detail)
 
 
 def _continuity(inputs: GateInputs) -> pl.DataFrame:
@@ -232,13 +226,8 @@ def _continuity(inputs: GateInputs) -> pl.DataFrame:
     shares = inputs.context.filter(pl.col("series").is_in(EQUITY_SERIES))
     sides = _sides(shares.select(pl.col("trade_date").unique()), inputs.limits)
     held = pl.col("close").shift(1).over("instrument_id", "_side", order_by="trade_date")
-    broken = (
-        shares.join(sides, on="trade_date")
-        .with_columns(_held=held)
-        .drop_nulls(["_held", "prev_close"])
-        .group_by(session="trade_date")
-        .agg(value=(pl.col("_held") != pl.col("prev_close")).mean())
-    )
+    both = shares.join(sides, on="trade_date").with_columns(_held=held).drop_nulls(["_held", "prev_close"])
+    broken = both.group_by(session="trade_date").agg(value=(pl.col("_held") != pl.col("prev_close")).mean())
     text = "{}: {}% of previous closes are not those of the lake: is a session missing before it?"
     return broken.with_columns(detail=pl.format(text, "session", (pl.col("value") * 100).round(0).cast(pl.Int64)))
 

@@ -1,8 +1,5 @@
 """Normalize the published list of shares to contract `normalized_symbol_master`."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
@@ -19,35 +16,24 @@ VERSION = "1"  # raise it when the meaning of the output changes: committed list
 EXCHANGE = "NSE"
 
 
-@dataclass(frozen=True, slots=True)
-class MasterOrigin:
-    """The source of a list, and the time it was first read."""
-
-    source: str
-    sha256: str
-    fetched_at: datetime
-
-
-def normalize(rows: pl.DataFrame, lineage: SymbolHistory, origin: MasterOrigin) -> pl.DataFrame:
+def normalize(rows: pl.DataFrame, lineage: SymbolHistory, source: str, sha256: str, read: datetime) -> pl.DataFrame:
     """Return one row per symbol of `rows`, which `sources.masters` parses; contract normalized_symbol_master.
 
-    `lineage` gives the instruments of the symbols on the list's day.
+    `lineage` gives the instruments of the symbols on the list's day; `read` is the time the list was first read.
 
     Raises:
         ContractError: a row breaks the contract, as a repeated symbol.
     """
-    contract = contracts.load(SYMBOLS)
-    read_at = pl.lit(origin.fetched_at).cast(pl.Datetime("ms", "UTC"))
-    list_date = origin.fetched_at.astimezone(INDIA).date()
+    read_at = pl.lit(read).cast(pl.Datetime("ms", "UTC"))
+    list_date = read.astimezone(INDIA).date()
     names = lineage.names(rows["symbol"], list_date)
     named = rows.with_columns(
         list_date=pl.lit(list_date),
         instrument_id=instrument_id(pl.col("symbol").replace(names), pl.col("series"), pl.lit(EXCHANGE)),
         exchange=pl.lit(EXCHANGE),
         known_at=read_at,
-        source_sha256=pl.lit(origin.sha256),
+        source_sha256=pl.lit(sha256),
     )
-    stamped = stamp_list(named, contract, source=pl.lit(origin.source), read_at=read_at, entity="instrument_id")
-    return validation.require_valid(
-        stamped, contract, ("listed share breaks", "listed shares break"), ["symbol", "company"]
-    )
+    contract, breaks = contracts.load(SYMBOLS), ("listed share breaks", "listed shares break")
+    stamped = stamp_list(named, contract, source=pl.lit(source), read_at=read_at, entity="instrument_id")
+    return validation.require_valid(stamped, contract, breaks, ["symbol", "company"])

@@ -4,8 +4,6 @@
 values.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,10 +61,8 @@ def validate(frame: pl.DataFrame, contract: Contract) -> ValidationResult:
     if frame.select(key).is_duplicated().any():
         conflicting = pl.struct(pl.exclude(ROW)).hash().n_unique().over(key) > 1
         repeated = ~pl.struct(key).is_first_distinct()
-        reasons += [
-            pl.when(conflicting).then(pl.lit("conflicting_key")),
-            pl.when(repeated & ~conflicting).then(pl.lit("duplicate_row")),
-        ]
+        reasons.append(pl.when(conflicting).then(pl.lit("conflicting_key")))
+        reasons.append(pl.when(repeated & ~conflicting).then(pl.lit("duplicate_row")))
     checked = frame.with_columns(reasons=_list(reasons))
     bad = pl.col("reasons").list.len() > 0
     return ValidationResult(checked.filter(~bad).drop("reasons"), checked.filter(bad))

@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from champion.plots import style
 
@@ -45,7 +44,7 @@ def calendar(sessions: pl.DataFrame, label: str = "rows") -> Figure:
     shrink, rows = min(1.0, 1.6 / len(years)), ScalarMappable(scale, colors)
     bar = figure.colorbar(rows, ax=axes, shrink=shrink, aspect=14, label=label, pad=0.01)
     bar.outline.set_visible(False)
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
+    bar.ax.yaxis.set_major_formatter(lambda rows, _: f"{rows:,.0f}")
     bar.ax.tick_params(color="#B5B5B5", labelcolor=style.INK, labelsize=8)
     return figure
 

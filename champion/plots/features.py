@@ -10,7 +10,6 @@ from champion.indicators.numeric import unknown
 from champion.modeling.drift import MOVED, WATCH
 from champion.plots import style
 
-_SOURCE = "features"
 _LISTED = 40  # maximum number of bars
 _CELL, _SIDE = 0.36, 14.0  # inches of a heat map cell, and maximum inches of a row
 _ANNOTATED = 26  # columns up to which a correlation's number fits its cell
@@ -20,7 +19,7 @@ _ALIKE = 0.95  # absolute rank correlation from which two features are nearly eq
 _TITLED = 7.5  # inches that the title needs
 
 
-@style.plot("Feature coverage", source=_SOURCE)
+@style.plot("Feature coverage", source="features")
 def feature_coverage(frame: pl.DataFrame) -> Figure:
     """Draw the share of rows in which each column is not null, the 40 least complete columns at most.
 
@@ -32,17 +31,15 @@ def feature_coverage(frame: pl.DataFrame) -> Figure:
     names = sorted(shares, key=lambda name: -shares[name])[-_LISTED:]
     figure, ax = _bars(names, [shares[name] for name in names], [style.BLUE] * len(names))
     style.bar_labels(ax, [style.percent(shares[name]) for name in names])
-    ax.set_xlim(0, 1.08)
-    ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
+    ax.set(xlim=(0, 1.08), xticks=[0, 0.25, 0.5, 0.75, 1], xlabel="rows with a value")
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_xlabel("rows with a value")
     full = sum(share == 1 for share in shares.values())
     listed = f"; the {_LISTED} least complete" if len(shares) > _LISTED else ""
     ax.set_title(f"Feature coverage: {full} of {len(shares)} complete{listed}")
     return figure
 
 
-@style.plot("Feature correlation", source=_SOURCE)
+@style.plot("Feature correlation", source="features")
 def feature_correlation(frame: pl.DataFrame) -> Figure:
     """Draw the Spearman rank correlation of each pair of columns, over the rows where both have a value.
 
@@ -57,7 +54,8 @@ def feature_correlation(frame: pl.DataFrame) -> Figure:
     ['1.00', '0.50', '1.00']
     """
     style.require_numeric(frame, "feature_correlation")
-    correlation = _rank_correlation(frame)
+    values = frame.select(unknown.known(pl.col(name).cast(pl.Float64)).alias(name) for name in frame.columns)
+    correlation = values.to_pandas().corr(method="spearman").to_numpy()  # of each pair, where both have a value
     cell = min(_CELL, _SIDE / frame.width)
     side = max(4.0, 1.6 + cell * frame.width)
     figure, (ax,) = style.panels((max(side + 1.2, _TITLED), side), grid="none")
@@ -90,7 +88,7 @@ def feature_correlation(frame: pl.DataFrame) -> Figure:
     return figure
 
 
-@style.plot("Feature drift", "column", "psi", source=_SOURCE)
+@style.plot("Feature drift", "column", "psi", source="features")
 def feature_drift(drift: pl.DataFrame) -> Figure:
     """Draw the population stability index of each column, the largest 40 at most.
 
@@ -132,30 +130,3 @@ def _bars(names: list[str], lengths: list[float], colors: list[str]) -> tuple[Fi
     ax.barh(names, lengths, color=colors, height=0.75, linewidth=0)
     ax.set_ylim(len(names) - 0.4, -0.6)
     return figure, ax
-
-
-def _rank_correlation(frame: pl.DataFrame) -> style.Values:
-    """Return Spearman's correlation of each pair; columns with nulls in the same rows are ranked together."""
-    values = frame.select(unknown.known(pl.col(name).cast(pl.Float64)).alias(name) for name in frame.columns)
-    known = np.column_stack([column.is_not_null().to_numpy() for column in values.iter_columns()])
-    patterns, member = np.unique(known, axis=1, return_inverse=True)
-    result = np.full((frame.width, frame.width), np.nan)
-    groups = [np.flatnonzero(member == number) for number in range(patterns.shape[1])]
-    for first, mine in enumerate(groups):
-        for second, others in enumerate(groups[: first + 1]):
-            rows = values.filter(pl.Series(patterns[:, first] & patterns[:, second]))
-            left, right = _unit_ranks(rows[:, mine.tolist()]), _unit_ranks(rows[:, others.tolist()])
-            result[np.ix_(mine, others)] = left.T @ right
-            result[np.ix_(others, mine)] = right.T @ left
-    return result
-
-
-def _unit_ranks(values: pl.DataFrame) -> style.Values:
-    """Return the centred ranks of each column with length 1; NaN for a constant column."""
-    ranks: style.Values = values.select(pl.all().rank()).to_numpy().astype(float)
-    if not len(ranks):
-        return np.full((1, values.width), np.nan)
-    centred: style.Values = ranks - ranks.mean(axis=0)
-    length = np.sqrt((centred**2).sum(axis=0))
-    centred /= np.where(length > 0, length, np.nan)
-    return centred

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from champion.base.counting import quantity
 from champion.plots import style
@@ -118,10 +118,21 @@ def indicator(bars: pl.DataFrame, name: str = "indicator") -> Figure:
 def mark_changes(ax: Axes, bars: pl.DataFrame) -> int:
     """Mark each change of factor, symbol or ISIN of bars sorted by session, and return the number of changes."""
     marks = _changes(bars)
-    texts = [text if len(marks) <= _MARKS else "" for _, text in marks]
-    levels = _levels([place for place, _ in marks], bars.height)
-    for level, (place, _), text in zip(levels, marks, texts, strict=True):
-        _mark(ax, place, text, bars.height, level)
+    level, before = 0, -bars.height
+    for place, text in marks:
+        # Labels of neighbouring marks are on different lines, so that they do not overlap.
+        level, before = (level + 1) % _LINES if place - before < bars.height * _LABEL else 0, place
+        ax.axvline(place, color=style.GREY, linewidth=0.8, linestyle=(0, (3, 3)))
+        if len(marks) <= _MARKS:
+            right = place > bars.height * 0.75
+            look: dict[str, Any] = {
+                "ha": "right" if right else "left",
+                "va": "top",
+                "fontsize": 8.5,
+                "color": style.INK,
+            }
+            beside, where = (-4 if right else 4, -4 - 13 * level), ("data", "axes fraction")
+            ax.annotate(text, (place, 1.0), xycoords=where, xytext=beside, textcoords="offset points", **look)
     return len(marks)
 
 
@@ -131,7 +142,7 @@ def _rupees(ax: Axes) -> None:
     low, high = ax.get_ylim()
     near = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10])
     ax.yaxis.set_major_locator(near if high / low < _NEAR else LogLocator(base=10, subs=(1, 2, 5), numticks=12))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda rupees, _: f"₹ {rupees:,.10g}"))
+    ax.yaxis.set_major_formatter(lambda rupees, _: f"₹ {rupees:,.10g}")
     ax.yaxis.set_minor_locator(NullLocator())
 
 
@@ -148,21 +159,3 @@ def _changes(bars: pl.DataFrame) -> list[tuple[int, str]]:
         texts.append(pl.when(isin.shift(1) != isin).then(pl.lit("new ISIN")))
     labels = bars.select(pl.concat_str(texts, separator=", ", ignore_nulls=True)).to_series()
     return [(place, text) for place, text in enumerate(labels) if text]
-
-
-def _levels(places: list[int], sessions: int) -> list[int]:
-    """Return the line of each mark's label, so labels of neighbouring marks do not overlap."""
-    levels: list[int] = []
-    for number, place in enumerate(places):
-        near = number > 0 and place - places[number - 1] < sessions * _LABEL
-        levels.append((levels[-1] + 1) % _LINES if near else 0)
-    return levels
-
-
-def _mark(ax: Axes, place: int, text: str, sessions: int, level: int) -> None:
-    ax.axvline(place, color=style.GREY, linewidth=0.8, linestyle=(0, (3, 3)))
-    if text:
-        right = place > sessions * 0.75
-        look: dict[str, Any] = {"ha": "right" if right else "left", "va": "top", "fontsize": 8.5, "color": style.INK}
-        beside, where = (-4 if right else 4, -4 - 13 * level), ("data", "axes fraction")
-        ax.annotate(text, (place, 1.0), xycoords=where, xytext=beside, textcoords="offset points", **look)

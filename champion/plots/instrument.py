@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from champion.contracts.datasets import DELIVERY
 from champion.errors import UsageError
@@ -48,7 +48,7 @@ def candles(bars: pl.DataFrame, *lines: str) -> Figure:
         history.mark_changes(upper, bars)
     _draw_volume(lower, places, bars)
     upper.yaxis.set_major_locator(MaxNLocator(6))
-    upper.yaxis.set_major_formatter(FuncFormatter(lambda rupees, _: f"₹ {rupees:,.10g}"))
+    upper.yaxis.set_major_formatter(lambda rupees, _: f"₹ {rupees:,.10g}")
     upper.set_title(f"{bars['symbol'][-1]}: ₹ {bars['close'][-1]:,.2f} on {bars['trade_date'][-1]}")
     return figure
 
@@ -75,7 +75,7 @@ def delivered(bars: pl.DataFrame) -> Figure:
         style.line(ax, places, usual, label=f"mean of {style.ROLLING} sessions")
         style.legend_above(ax)
     ax.set_ylim(0, 1)
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.percent(value, 0)))
+    ax.yaxis.set_major_formatter(lambda value, _: style.percent(value, 0))
     ax.set_title(f"{bars['symbol'][-1]}: {style.percent(share.to_numpy().mean())} of the volume delivered")
     return figure
 
@@ -99,4 +99,4 @@ def _draw_volume(ax: Axes, places: style.Values, bars: pl.DataFrame) -> None:
         style.legend_above(ax)
     ax.set_ylabel("shares")
     ax.yaxis.set_major_locator(MaxNLocator(3))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda shares, _: style.lakh_text(shares)))
+    ax.yaxis.set_major_formatter(lambda shares, _: style.lakh_text(shares))

@@ -62,10 +62,9 @@ def champions(decisions: pl.DataFrame) -> Figure:
     x = [places[at] for at in refused["at"]]
     ax.scatter(x, refused["version"].to_list(), color=style.VERMILION, s=70, marker="X")
     ax.set_xticks(list(places.values()), [f"{at:%-d %b %Y\n%H:%M}" for at in places])
-    ax.set_xlim(-0.5, len(places))
     versions = decisions["version"].unique().sort().to_list()
     ax.set_yticks(versions, [f"version {version}" for version in versions])
-    ax.set_ylim(min(versions) - 0.6, max(versions) + 0.6)
+    ax.set(xlim=(-0.5, len(places)), ylim=(min(versions) - 0.6, max(versions) + 0.6))
     handles = [Patch(color=style.BLUE, label="champion"), Patch(color=style.VERMILION, label="refused")]
     ax.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.3)
     current = f"version {done['version'][-1]} since {done['at'][-1]:%Y-%m-%d}" if done.height else "none"

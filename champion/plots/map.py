@@ -140,8 +140,6 @@ def _changes(indices: pl.DataFrame) -> pl.DataFrame:
     last = indices["trade_date"].max()
     ordered = indices.sort("trade_date").group_by("index_name", maintain_order=True)
     close = pl.col("close").cast(pl.Float64)
-    changes = ordered.agg(
-        pl.col("trade_date").last().alias("last"),
-        *((close.last() / close.get(-span - 1, null_on_oob=True) - 1).alias(str(span)) for span in _SPANS),
-    )
+    over = {str(span): close.last() / close.get(-span - 1, null_on_oob=True) - 1 for span in _SPANS}
+    changes = ordered.agg(last=pl.col("trade_date").last(), **over)
     return changes.filter(pl.col("last") == last, pl.col("1").is_not_null())

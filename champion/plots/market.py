@@ -3,13 +3,11 @@
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from champion.base.counting import quantity
 from champion.contracts.datasets import BARS
 from champion.plots import style
-
-_SOURCE = BARS
 
 
 @style.plot("Rows by session", "session", "normalized", "rejected", source="ingest")
@@ -30,18 +28,17 @@ def sessions_and_rows(sessions: pl.DataFrame) -> Figure:
     style.session_bars(upper, places, sessions["normalized"].to_numpy(), style.BLUE)
     style.session_bars(lower, places, sessions["rejected"].to_numpy(), style.VERMILION)
     share = rejected / (bars + rejected) if rejected else 0.0
-    upper.set_title(f"Rows by session: {quantity(bars, 'bar')}")
+    upper.set(title=f"Rows by session: {quantity(bars, 'bar')}", ylabel="bars")
     lines = f"{quantity(rejected, 'line rejected', 'lines rejected')} ({style.percent(share, 2)})"
     lower.set_title(lines, fontsize=10, color=style.VERMILION)
-    upper.set_ylabel("bars")
     lower.set(ylabel="rejected", ylim=(0, max(1.0, sessions["rejected"].to_numpy().max() * 1.1)))
     for ax, ticks in ((upper, 6), (lower, 3)):
         ax.yaxis.set_major_locator(MaxNLocator(ticks, integer=True))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
+        ax.yaxis.set_major_formatter(lambda rows, _: f"{rows:,.0f}")
     return figure
 
 
-@style.plot("Turnover by session", "trade_date", "turnover", source=_SOURCE)
+@style.plot("Turnover by session", "trade_date", "turnover", source=BARS)
 def turnover_by_session(bars: pl.DataFrame) -> Figure:
     """Draw the turnover of each session in crore of rupees, from 40 sessions on with its median over 20.
 
@@ -66,7 +63,7 @@ def turnover_by_session(bars: pl.DataFrame) -> Figure:
     return figure
 
 
-@style.plot("Breadth", "trade_date", "close", "prev_close", source=_SOURCE)
+@style.plot("Breadth", "trade_date", "close", "prev_close", source=BARS)
 def breadth(bars: pl.DataFrame) -> Figure:
     """Draw the number of instruments that closed above (upwards) and below (downwards) their previous close.
 
@@ -78,12 +75,9 @@ def breadth(bars: pl.DataFrame) -> Figure:
     >>> breadth(pl.DataFrame({"trade_date": [date(2024, 1, 15)] * 3, **prices})).axes[0].get_title(loc="left")
     'Breadth: more advances than declines in 1 of 1 session'
     """
-    counts = (
-        bars.group_by("trade_date")
-        .agg(up=(pl.col("close") > pl.col("prev_close")).sum(), down=(pl.col("close") < pl.col("prev_close")).sum())
-        .with_columns(pl.col("up", "down").cast(pl.Int64))
-        .sort("trade_date")
-    )
+    rose, fell = pl.col("close") > pl.col("prev_close"), pl.col("close") < pl.col("prev_close")
+    sums = {"up": rose.sum().cast(pl.Int64), "down": fell.sum().cast(pl.Int64)}
+    counts = bars.group_by("trade_date").agg(**sums).sort("trade_date")
     up, down = counts["up"].to_numpy(), counts["down"].to_numpy()
     figure, (ax,) = style.panels()
     places = style.sessions_axis(ax, counts["trade_date"].to_list())
@@ -94,12 +88,12 @@ def breadth(bars: pl.DataFrame) -> Figure:
     ax.set_title(f"Breadth: more advances than declines in {ahead:,} of {quantity(counts.height, 'session')}")
     ax.set_ylabel("instruments")
     ax.yaxis.set_major_locator(MaxNLocator(7, integer=True))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{abs(count):,.0f}"))
+    ax.yaxis.set_major_formatter(lambda count, _: f"{abs(count):,.0f}")
     style.legend_above(ax)
     return figure
 
 
-@style.plot("Movers", "symbol", "close", "prev_close", source=_SOURCE)
+@style.plot("Movers", "symbol", "close", "prev_close", source=BARS)
 def movers(bars: pl.DataFrame, n: int = 10) -> Figure:
     """Draw the `n` largest gains and the `n` largest losses of one session, in per cent.
 
@@ -124,7 +118,7 @@ def movers(bars: pl.DataFrame, n: int = 10) -> Figure:
     figure, (ax,) = style.panels((9.5, 1.4 + 0.26 * shown.height), grid="x")
     style.signed_bars(ax, shown["symbol"].to_list(), shown["change"].to_numpy(), losers.height)
     style.bar_labels(ax, [style.percent(value) for value in shown["change"]])
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.percent(value, 0)))
+    ax.xaxis.set_major_formatter(lambda value, _: style.percent(value, 0))
     ax.margins(x=0.12)
     ax.set(xlabel="change from the previous close", title=f"Movers: {gainers.height} gainers, {losers.height} losers")
     return figure

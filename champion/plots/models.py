@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from champion.base.counting import quantity
 from champion.indicators.numeric.variation import varies
@@ -75,10 +75,8 @@ def ic_decay(decay: pl.DataFrame) -> Figure:
         text = style.signed(mean, ".3f")
         ax.annotate(text, (place, mean), xytext=(9, 0), textcoords="offset points", va="center", fontsize=9)
     best = int(np.argmax(means))
-    ahead = decay["horizon"][best]
-    highest = f"highest at {ahead} session{'' if ahead == 1 else 's'}, {style.signed(means[best], '.3f')}"
-    ax.set_title(f"IC by horizon: {highest}")
-    ax.set(xlabel="sessions ahead", ylabel="mean IC, two standard errors")
+    highest = f"highest at {quantity(decay['horizon'][best], 'session')}, {style.signed(means[best], '.3f')}"
+    ax.set(title=f"IC by horizon: {highest}", xlabel="sessions ahead", ylabel="mean IC, two standard errors")
     return figure
 
 
@@ -128,13 +126,11 @@ def equity_curve(equity: pl.DataFrame) -> Figure:
     lower.fill_between(places, drawdown, color=style.VERMILION, alpha=0.35, linewidth=0)
     style.line(lower, places, drawdown, style.VERMILION, linewidth=1)
     lower.set_ylim(min(float(drawdown.min()) * 1.1, -0.01), 0)
-    lower.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.percent(value)))
+    lower.yaxis.set_major_formatter(lambda value, _: style.percent(value))
     up = style.percent((equity["net_return"] > 0).to_numpy().mean(), 0)
-    upper.set_title(
-        f"Long-short equity: {style.percent(growth[-1] - 1)} after costs, "
-        f"maximum drawdown {style.percent(drawdown.min())}, {up} of periods up"
-    )
-    upper.set_ylabel("growth of 1")
+    gain, lost = style.percent(growth[-1] - 1), style.percent(drawdown.min())
+    title = f"Long-short equity: {gain} after costs, maximum drawdown {lost}, {up} of periods up"
+    upper.set(title=title, ylabel="growth of 1")
     lower.set_ylabel("drawdown\nat rebalances")
     return figure
 
@@ -187,9 +183,8 @@ def importance(importance: pl.DataFrame) -> Figure:
     ax.barh(top["input"].to_list(), values.to_numpy(), color=colors, height=0.75, linewidth=0)
     ax.invert_yaxis()
     ax.axvline(0, color=style.INK, linewidth=0.8)
-    ax.set_xlabel("importance")
     of = f" (top {top.height} of {importance.height})" if importance.height > top.height else ""
-    ax.set_title(f"Importance of inputs{of}")
+    ax.set(xlabel="importance", title=f"Importance of inputs{of}")
     return figure
 
 
@@ -205,12 +200,8 @@ def calibration(out_of_sample: pl.DataFrame) -> Figure:
     ([0.2, 0.4, 0.6, 0.8], [0.0, 1.0, 1.0, 0.0])
     """
     place = (pl.col("score").rank("ordinal") - 1).cast(pl.Int64) * _DECILES // pl.len()
-    tenths = (
-        out_of_sample.select(pl.col("label").cast(pl.Float64), pl.col("score").cast(pl.Float64))
-        .group_by(tenth=place)
-        .agg(pl.col("score").mean(), pl.col("label").mean())
-        .sort("tenth")
-    )
+    known = out_of_sample.select(pl.col("label", "score").cast(pl.Float64))
+    tenths = known.group_by(tenth=place).agg(pl.col("score", "label").mean()).sort("tenth")
     figure, (ax,) = style.panels((5.6, 5), grid="both")
     both = [*tenths["score"], *tenths["label"]]
     slack = max(0.02, (max(both) - min(both)) * 0.06)

@@ -11,7 +11,7 @@ from champion.plots import style
 
 _LINE, _LINES = 56, 2  # characters per line, and lines, of a detail
 _COLUMNS = {"result": 0.01, "gate": 0.15, "value": 0.39, "limit": 0.5, "detail": 0.53}
-_NUMBERS = {"value", "limit"}
+_NUMBERS = ("value", "limit")
 _PASSED, _ERROR = ("\N{CHECK MARK}", style.GREEN), ("\N{BALLOT X}", style.VERMILION)
 _WARNING = ("\N{WARNING SIGN}", "#A56A00")
 
@@ -38,19 +38,15 @@ def quality_gates(gates: pl.DataFrame) -> Figure:
     for place, gate in enumerate(gates.iter_rows(named=True)):
         if place % 2 == 0:
             ax.axhspan(place - 0.5, place + 0.5, color="#F5F5F5", linewidth=0)
-        _row(ax, place, gate)
+        mark, color = _PASSED if gate["passed"] else _ERROR if gate["severity"] == "error" else _WARNING
+        word = "passed" if gate["passed"] else str(gate["severity"])
+        _write(ax, "result", f"{mark} {word}", place, color=color, weight="bold")
+        _write(ax, "gate", textwrap.shorten(str(gate["gate"]), 24, placeholder="…"), place, weight="bold")
+        for name in _NUMBERS:
+            _write(ax, name, "\N{EN DASH}" if gate[name] is None else f"{gate[name]:,.4g}", place)
+        short = textwrap.shorten(gate["detail"] or "", _LINE * _LINES - 6, placeholder=" …")
+        _write(ax, "detail", textwrap.fill(short, _LINE), place, fontsize=8, linespacing=1.25)
     return figure
-
-
-def _row(ax: Axes, place: int, gate: dict[str, Any]) -> None:
-    mark, color = _PASSED if gate["passed"] else _ERROR if gate["severity"] == "error" else _WARNING
-    word = "passed" if gate["passed"] else str(gate["severity"])
-    _write(ax, "result", f"{mark} {word}", place, color=color, weight="bold")
-    _write(ax, "gate", textwrap.shorten(str(gate["gate"]), 24, placeholder="…"), place, weight="bold")
-    for name in ("value", "limit"):
-        _write(ax, name, "\N{EN DASH}" if gate[name] is None else f"{gate[name]:,.4g}", place)
-    short = textwrap.shorten(gate["detail"] or "", _LINE * _LINES - 6, placeholder=" …")
-    _write(ax, "detail", textwrap.fill(short, _LINE), place, fontsize=8, linespacing=1.25)
 
 
 def _write(ax: Axes, column: str, text: str, place: float, **look: Any) -> None:

@@ -16,13 +16,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import RcKeyType
 
 from champion.base.counting import quantity
 from champion.errors import UsageError
 
 P = ParamSpec("P")
+Draw: TypeAlias = Callable[Concatenate[pl.DataFrame, P], Figure]
 Values: TypeAlias = np.ndarray[Any, Any]
 
 # M. Okabe and K. Ito, Color Universal Design (2008): distinct for all types of colour vision.
@@ -56,9 +57,7 @@ _MONTHLY = 45  # sessions from which ticks are at months
 _TICKS = 12
 
 
-def plot(
-    title: str, *needs: str, source: str, nulls: Literal["drop", "keep"] = "drop"
-) -> Callable[[Callable[Concatenate[pl.DataFrame, P], Figure]], Callable[Concatenate[pl.DataFrame, P], Figure]]:
+def plot(title: str, *needs: str, source: str, nulls: Literal["drop", "keep"] = "drop") -> Callable[[Draw[P]], Draw[P]]:
     """Return a decorator for a function that draws a frame with the columns `needs`.
 
     Rows where one of them is null, NaN or infinite are left out and counted in the footer, unless nulls are kept. If no
@@ -68,9 +67,7 @@ def plot(
         UsageError: when drawing a frame without one of the columns.
     """
 
-    def decorate(
-        draw: Callable[Concatenate[pl.DataFrame, P], Figure],
-    ) -> Callable[Concatenate[pl.DataFrame, P], Figure]:
+    def decorate(draw: Draw[P]) -> Draw[P]:
         @wraps(draw)
         def draw_frame(frame: pl.DataFrame, /, *args: P.args, **kwargs: P.kwargs) -> Figure:
             require(frame, needs, draw.__name__)
@@ -233,7 +230,7 @@ def cell_texts(ax: Axes, values: Values, text: Callable[[float], str], *, dark: 
 
 def crore(ax: Axes) -> None:
     """Show the y axis, in rupees, as crore of rupees (1 crore = 10 million)."""
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda rupees, _: crore_text(rupees)))
+    ax.yaxis.set_major_formatter(lambda rupees, _: crore_text(rupees))
     ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
 
 

@@ -94,8 +94,7 @@ def portfolio_turnover(equity: pl.DataFrame) -> Figure:
     style.session_bars(upper, places, traded, style.SKY)
     style.line(lower, places, 100 * cost.cumsum(), style.VERMILION)
     total = f"total costs {style.percent(cost.sum())} of capital"
-    upper.set_title(f"Portfolio turnover: {traded.mean():.2f} per rebalance, {total}")
-    upper.set_ylabel("weight traded")
+    upper.set(title=f"Portfolio turnover: {traded.mean():.2f} per rebalance, {total}", ylabel="weight traded")
     lower.set_ylabel("total costs, %")
     return figure
 
@@ -144,8 +143,7 @@ def ic_by_lag(decay: pl.DataFrame) -> Figure:
         ax.fill_between(lags, values - error, values + error, color=style.SKY, alpha=0.3, linewidth=0)
     ax.plot(lags, values, color=style.BLUE, marker="o", linewidth=1.8)
     ax.axhline(0, color=style.INK, linewidth=0.8)
-    ax.set_xticks(lags)
-    ax.set(xlabel="delay of trading, sessions", ylabel="mean rank IC")
+    ax.set(xticks=lags, xlabel="delay of trading, sessions", ylabel="mean rank IC")
     first, last = (style.signed(value, ".3f") for value in (values[0], values[-1]))
     ax.set_title(f"Rank IC by delay: {first} at {lags[0]}, {last} at {quantity(int(lags[-1]), 'session')}")
     return figure

@@ -16,7 +16,7 @@ from champion.runner.parameters import check, defaults
 from champion.runner.process_control import Terminated, sigterm_as_exception
 from champion.runner.record import repair
 from champion.security import redaction
-from champion.tracking import experiments
+from champion.tracking import experiments, runs
 
 if TYPE_CHECKING:
     from champion.runner.engine import Progress
@@ -81,14 +81,16 @@ def run_notebook(settings: Settings, request: NotebookRequest) -> Execution:
     experiment = request.experiment or experiments.of_notebook(notebook.name)
     repair(settings)
     if request.force:
-        reason = cache_lookup.FORCED
+        reason = "because it was forced"
     elif computed := notebook.computed(given):
         reason = f"because the value of {', '.join(computed)} is computed by the notebook"
     elif request.inputs is None:
-        reason = cache_lookup.UNDECLARED
+        reason = "because its inputs are not declared: they may have changed"
     else:
-        wanted = cache_lookup.RunInputs(effective, inputs, kernel_env.own_folders(notebook))
-        earlier, reason = cache_lookup.decide(settings, experiment, notebook.name, key, wanted, request.outputs)
+        stored = runs.checked_parameters(effective)
+        now = cache_lookup.Facts(notebook.name, key.notebook, key.environment, stored, inputs)
+        folders = kernel_env.own_folders(notebook)
+        earlier, reason = cache_lookup.decide(settings, experiment, key.key, now, folders, request.outputs)
         if earlier is not None:
             return record.skipped(settings, earlier, reason)
     entry = record.open_execution(
@@ -116,6 +118,10 @@ def _supervised(
         with sigterm_as_exception():
             from champion.runner import engine  # noqa: PLC0415 - papermill and jupyter_client take seconds to import
 
+            result, private = record.result_folder(entry), record.private_folder(entry)
+            environment = kernel_env.of_kernel(
+                settings, notebook, execution=entry.id, run_id=entry.run_id, result=result, private=private
+            )
             job = engine.Job(
                 execution=entry.id,
                 source=notebook.path,
@@ -123,14 +129,7 @@ def _supervised(
                 target=record.executed_path(entry),
                 log=record.log_path(entry),
                 workdir=record.work_folder(entry),
-                environment=kernel_env.of_kernel(
-                    settings,
-                    notebook,
-                    execution=entry.id,
-                    run_id=entry.run_id,
-                    result=record.result_folder(entry),
-                    private=record.private_folder(entry),
-                ),
+                environment=environment,
                 cell_timeout=request.cell_timeout or settings.notebook_timeout,
                 timeout=request.timeout,
                 memory=request.memory or settings.notebook_memory,

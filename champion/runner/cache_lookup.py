@@ -15,7 +15,6 @@ from champion.runner.outcome import Outcome
 from champion.tracking import run_spool, runs
 
 if TYPE_CHECKING:
-    from champion.runner.identity import Identity
     from champion.settings import Settings
     from champion.tracking.runs import Run
 
@@ -25,8 +24,6 @@ NOTEBOOK_HASH, CODE, CODE_VERSION = "champion.notebook_hash", "champion.code_has
 ENVIRONMENT, INPUTS, OUTPUTS = "champion.environment_hash", "champion.inputs", "champion.outputs"
 PUBLISHED = "champion.result_sha256"
 NOTHING_PUBLISHED = "none"
-UNDECLARED = "because its inputs are not declared: they may have changed"
-FORCED = "because it was forced"
 _SHOWN = 4  # changes in a reason
 _TAG_LENGTH = 8000  # a longer mapping is in the artifacts only
 
@@ -50,42 +47,35 @@ def short(digests: Mapping[str, str]) -> str:
     return f"sha256:{digest_of(text)} of {len(digests)} digests, see the artifacts"
 
 
-@dataclass(frozen=True, slots=True)
-class RunInputs:
-    """The parameters of a requested run, the digests of its inputs, and the folders of own code."""
-
-    parameters: Mapping[str, Any]
-    inputs: Mapping[str, str]
-    folders: Sequence[Path] = ()
-
-
 def decide(
     settings: Settings,
     experiment: str,
-    name: str,
-    identity: Identity,
-    wanted: RunInputs,
+    key: str,
+    now: Facts,
+    folders: Sequence[Path],
     outputs: Callable[[], Mapping[str, str]] | None,
 ) -> tuple[Run | None, str]:
     """Return the newest run with the same key and code whose outputs are unchanged, if any, and the reason as a clause.
+
+    `now` are the facts of the requested run, `folders` the folders of own code.
 
     A run whose published result can no longer be read must run again, because the caller needs the values.
     """
     if not run_spool.answers(settings):
         return None, "because MLflow does not answer, so earlier runs are unknown"
-    known = {KEY: identity.key, runs.OUTCOME: Outcome.SUCCEEDED.value}
+    known = {KEY: key, runs.OUTCOME: Outcome.SUCCEEDED.value}
     alike = runs.find_runs(settings, [experiment], tags=known, status="FINISHED", limit=10)
-    unchanged = [run for run in alike if not code_changes(settings, run, wanted.folders)]
+    unchanged = [run for run in alike if not code_changes(settings, run, folders)]
     if not unchanged:
-        return None, _why(settings, experiment, name, identity, wanted)
+        return None, _why(settings, experiment, key, now, folders)
     same = next((run for run in unchanged if has_result(settings, run)), None)
     if same is None:
         return None, f"because the published result of run {unchanged[0].run_id} is missing or damaged"
-    now = None if outputs is None else outputs()
-    if now is None or same.tags.get(OUTPUTS) == short(now):
+    held = None if outputs is None else outputs()
+    if held is None or same.tags.get(OUTPUTS) == short(held):
         return same, f"because nothing changed since run {same.run_id}"
     wrote = runs.digests(settings, same, OUTPUTS)
-    other = [output for output in now if now[output] != wrote.get(output)]
+    other = [output for output in held if held[output] != wrote.get(output)]
     return None, f"because output {', '.join(other)} is not what its last run wrote"
 
 
@@ -112,25 +102,23 @@ def code_changes(settings: Settings, run: Run, folders: Sequence[Path]) -> list[
     return ["its code is not recorded"] if before is None else code_identity.changes(settings, before, folders)
 
 
-def _why(settings: Settings, experiment: str, name: str, identity: Identity, wanted: RunInputs) -> str:
+def _why(settings: Settings, experiment: str, key: str, now: Facts, folders: Sequence[Path]) -> str:
     """Return the changes since the most similar run, or the statement that there is no such run.
 
     The most similar run is the newest successful run of the notebook with these parameters, otherwise the run with the
     fewest differences.
     """
-    earlier = runs.find_runs(settings, [experiment], tags={NOTEBOOK: name}, limit=50)
-    latest = next((run for run in earlier if run.tags.get(KEY) == identity.key and run.outcome), None)
+    earlier = runs.find_runs(settings, [experiment], tags={NOTEBOOK: now.notebook}, limit=50)
+    latest = next((run for run in earlier if run.tags.get(KEY) == key and run.outcome), None)
     if latest is not None and latest.outcome != Outcome.SUCCEEDED:
         return f"because its last run was: {str(latest.outcome).replace('_', ' ')}"
-    parameters = runs.checked_parameters(wanted.parameters)
-    now = Facts(name, identity.notebook, identity.environment, parameters, wanted.inputs)
     succeeded = [run for run in earlier if run.outcome == Outcome.SUCCEEDED]
-    alike = [run for run in succeeded if run.parameters == parameters][:1] or succeeded
+    alike = [run for run in succeeded if run.parameters == now.parameters][:1] or succeeded
     if not alike:
         return "because it has not succeeded before"
     found = [(changes(now, facts(settings, run)), run) for run in alike]
     fewest, nearest = min(found, key=lambda one: len(one[0]))
-    return sentence([*fewest, *code_changes(settings, nearest, wanted.folders)] or ["its last run is gone"])
+    return sentence([*fewest, *code_changes(settings, nearest, folders)] or ["its last run is gone"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,15 +141,23 @@ def changes(now: Facts, before: Facts) -> list[str]:
     ['notebook train.ipynb changed', 'parameter horizon is 10, was 5']
     """
     found = [f"notebook {now.notebook}.ipynb changed"] if now.notebook_hash != before.notebook_hash else []
-    for name in dict.fromkeys([*now.parameters, *before.parameters]):
-        new, old = now.parameters.get(name, "not given"), before.parameters.get(name, "not given")
-        if new != old:
-            found.append(f"parameter {name} is {new}, was {old}")
-    for name in dict.fromkeys([*now.inputs, *before.inputs]):
-        if now.inputs.get(name) != before.inputs.get(name):
-            word = "changed" if name in now.inputs and name in before.inputs else "is new"
-            found.append(f"input {name} {word if name in now.inputs else 'is no longer read'}")
+    for name, values in pairs(now.parameters, before.parameters).items():
+        new, old = ("not given" if value is None else value for value in values)
+        found.append(f"parameter {name} is {new}, was {old}")
+    for name, (new, old) in pairs(now.inputs, before.inputs).items():
+        word = "is no longer read" if new is None else "is new" if old is None else "changed"
+        found.append(f"input {name} {word}")
     return found + (["the installed packages changed"] if now.environment != before.environment else [])
+
+
+def pairs(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return the differences of two mappings.
+
+    >>> pairs({"a": 1, "b": 2}, {"b": 3, "c": 4})
+    {'a': (1, None), 'b': (2, 3), 'c': (None, 4)}
+    """
+    names = dict.fromkeys([*first, *second])
+    return {name: (first.get(name), second.get(name)) for name in names if first.get(name) != second.get(name)}
 
 
 def sentence(found: list[str]) -> str:

@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -29,7 +29,6 @@ import champion
 from champion.base import package_data
 from champion.base.strict_json import parse_json
 from champion.kernel import own_files
-from champion.kernel.code_record import installed_folders
 from champion.security.redaction import is_secret_name
 
 if TYPE_CHECKING:
@@ -67,11 +66,6 @@ class Code:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def not_installed(folders: Sequence[Path]) -> tuple[Path, ...]:
-    """Return the folders, without duplicates, that are not part of the standard library or installed packages."""
-    return tuple(one for one in dict.fromkeys(folders) if not f"{one}{os.sep}".startswith(installed_folders()))
-
-
 def used(settings: Settings, record: Path, folders: Sequence[Path], sources: str) -> Code | None:
     """Return the code that a kernel recorded in a file; `sources` is the text of the notebook's cells.
 
@@ -92,9 +86,8 @@ def used(settings: Settings, record: Path, folders: Sequence[Path], sources: str
         files[label] = _digest(content, path.suffix) if content is not None and same else ""
         if content is not None and path.suffix == ".py" and label != _SETTINGS_FILE:
             mentioned |= _of_python(content)[1]
-    return Code(
-        files, tuple(recorded["asked"]), _values(settings, mentioned), _variables(recorded.get("variables", {}))
-    )
+    variables = _variables(recorded.get("variables", {}))
+    return Code(files, tuple(recorded["asked"]), _values(settings, mentioned), variables)
 
 
 def changes(settings: Settings, before: Code, folders: Sequence[Path]) -> list[str]:
@@ -107,11 +100,8 @@ def changes(settings: Settings, before: Code, folders: Sequence[Path]) -> list[s
         more = f" and {len(ours) - 1} more" if len(ours) > 1 else ""
         found.append(f"Champion's code changed ({ours[0]}{more})")
     now = _values(settings, set(before.settings))
-    found += [
-        f"setting {name} is {now.get(name, 'gone')}, was {value}"
-        for name, value in before.settings.items()
-        if now.get(name) != value
-    ]
+    different = [name for name, value in before.settings.items() if now.get(name) != value]
+    found += [f"setting {name} is {now.get(name, 'gone')}, was {before.settings[name]}" for name in different]
     found += [f"variable {name} changed" for name, digest in before.variables.items() if _of_variable(name) != digest]
     return found
 
@@ -130,7 +120,7 @@ def from_json(content: bytes) -> Code | None:
 
 
 def _label(path: Path, folders: Sequence[Path]) -> str:
-    for name, root in (("champion", _PACKAGE), *((one, package_data.folder(one)) for one in ("schemas", "sql"))):
+    for name, root in _roots().items():
         if path.is_relative_to(root):
             return f"{name}/{path.relative_to(root).as_posix()}"
     inside = [folder for folder in folders if path.is_relative_to(folder) and path != folder]
@@ -141,20 +131,16 @@ def _label(path: Path, folders: Sequence[Path]) -> str:
 
 def _now(label: str, folders: Sequence[Path]) -> str:
     """Return the current digest of a label, a marker if the file does not exist."""
-    found = ((path, content) for path in _places(label, folders) if (content := _content(path)) is not None)
+    name, _, rest = label.partition("/")
+    root = _roots().get(name)
+    places = [folder / rest for folder in folders] if label.startswith(_OWN) else [root / rest if root else Path(label)]
+    found = ((path, content) for path in places if (content := _content(path)) is not None)
     return next((_digest(content, path.suffix) for path, content in found), own_files.ABSENT)
 
 
-def _places(label: str, folders: Sequence[Path]) -> Iterator[Path]:
-    root, _, rest = label.partition("/")
-    if label.startswith(_OWN):
-        yield from (folder / rest for folder in folders)
-    elif root == "champion":
-        yield _PACKAGE / rest
-    elif root in {"schemas", "sql"}:
-        yield package_data.folder(root) / rest
-    else:
-        yield Path(label)
+def _roots() -> dict[str, Path]:
+    """Return the folders of Champion's own files, by the name that begins their labels."""
+    return {"champion": _PACKAGE, "schemas": package_data.folder("schemas"), "sql": package_data.folder("sql")}
 
 
 def _taken(before: Code, folders: Sequence[Path]) -> list[str]:
@@ -164,13 +150,10 @@ def _taken(before: Code, folders: Sequence[Path]) -> list[str]:
         with suppress(OSError):
             first_parts |= {name.partition(".")[0] for name in os.listdir(folder)}  # noqa: PTH208 - only names are wanted
     for name in sorted(one for one in before.asked if one.partition(".")[0] in first_parts):
-        for folder in folders:
-            first = next((one for one in own_files.candidates(name) if (folder / one).is_file()), None)
-            if first is not None:
-                label = _label(folder / first, folders)
-                if label not in before.files and not label.startswith("champion/"):
-                    found.append(name)
-                break
+        places = (folder / one for folder in folders for one in own_files.candidates(name))
+        label = next((_label(place, folders) for place in places if place.is_file()), None)
+        if label is not None and label not in before.files and not label.startswith("champion/"):
+            found.append(name)
     return found
 
 

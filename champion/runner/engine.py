@@ -166,10 +166,9 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
 
     def end(self) -> None:
         """End the kernel and all processes that its cells started."""
-        if self.limits:
-            self.limits.end()
-        if self.guard:
-            self.guard.end()
+        for watcher in (self.limits, self.guard):
+            if watcher:
+                watcher.end()
         process_control.kill_marked(self.job.execution)
 
 

@@ -42,15 +42,9 @@ def render(executed: Path, run_id: str, verdict: Verdict, parameters: Mapping[st
         for output in cell.outputs:
             limit.apply(output)
     book.cells.insert(0, nbformat.v4.new_markdown_cell(heading))  # type: ignore[no-untyped-call]
-    exporter = HTMLExporter(  # type: ignore[no-untyped-call]
-        log=_QUIET,
-        embed_images=True,
-        exclude_input_prompt=True,
-        exclude_output_prompt=True,
-        require_js_url="",
-        jquery_url="",
-        mathjax_url="",
-    )
+    without_code = dict.fromkeys(("require_js_url", "jquery_url", "mathjax_url"), "")
+    without_prompts = dict.fromkeys(("exclude_input_prompt", "exclude_output_prompt"), True)
+    exporter = HTMLExporter(log=_QUIET, embed_images=True, **without_prompts, **without_code)  # type: ignore[no-untyped-call]
     body: str = exporter.from_notebook_node(book, resources={"metadata": {"name": executed.stem}})[0]
     return body.replace("<head>", f'<head><meta http-equiv="Content-Security-Policy" content="{_POLICY}">', 1)
 

@@ -12,7 +12,7 @@ import champion
 from champion import report
 from champion.base import isolation, loopback
 from champion.kernel import CODE_RECORD, NOTEBOOK_FOLDER
-from champion.runner import code_identity
+from champion.kernel.code_record import installed_folders
 from champion.runner.process_control import MARK
 from champion.tracking import store
 
@@ -65,7 +65,8 @@ def of_kernel(
 
 def own_folders(notebook: Notebook) -> tuple[Path, ...]:
     """Return the folders, in order of precedence, from which the kernel imports code that is not installed."""
-    return code_identity.not_installed([*_path(os.environ), *([notebook.beside] if notebook.beside else [])])
+    folders = dict.fromkeys([*_path(os.environ), *([notebook.beside] if notebook.beside else [])])
+    return tuple(one for one in folders if not f"{one}{os.sep}".startswith(installed_folders()))
 
 
 def code_record(private: Path) -> Path:
@@ -90,6 +91,5 @@ def _plain_figures(home: Path) -> dict[str, str]:
     writable = os.access(os.environ.get("HOME") or "/", os.W_OK)
     cache = {} if writable else {"MPLCONFIGDIR": str(home / "cache" / "matplotlib")}
     found = find_spec("matplotlib")
-    places = (found and found.submodule_search_locations) or ()
-    defaults = [Path(place) / "mpl-data" / "matplotlibrc" for place in places]
-    return cache | ({"MATPLOTLIBRC": str(defaults[0])} if defaults and defaults[0].is_file() else {})
+    defaults = Path(found.origin).parent / "mpl-data" / "matplotlibrc" if found and found.origin else None
+    return cache | ({"MATPLOTLIBRC": str(defaults)} if defaults and defaults.is_file() else {})

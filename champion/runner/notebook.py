@@ -70,9 +70,8 @@ def find(name_or_path: str | Path) -> Notebook:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         languages = _languages(content.get("metadata", {}))
-        cells = [
-            (cell["cell_type"], source_of(cell), cell.get("metadata", {}).get("tags", [])) for cell in content["cells"]
-        ]
+        tags = [cell.get("metadata", {}).get("tags", []) for cell in content["cells"]]
+        cells = [(cell["cell_type"], source_of(cell), of) for cell, of in zip(content["cells"], tags, strict=True)]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
         raise NotebookError(
             f"{path} is not a notebook of format 4 ({error!r}): open and save it in JupyterLab"
@@ -82,7 +81,6 @@ def find(name_or_path: str | Path) -> Notebook:
             f"{path} is a notebook for the kernel or language {other[0]!r}; Champion runs Python: choose a "
             "Python kernel in JupyterLab and save it"
         )
-    code = [source for kind, source, _ in cells if kind == "code"]
     if not is_unicode([list(one) for one in cells]):
         raise NotebookError(f"{path} holds text that is not Unicode (a lone surrogate): retype that text")
     declared = [source for kind, source, tags in cells if kind == "code" and "parameters" in tags]
@@ -91,7 +89,7 @@ def find(name_or_path: str | Path) -> Notebook:
         path=path.absolute(),
         parameters=parameters.read(declared[0], path.stem) if declared else {},
         digest=hashlib.sha256(json.dumps(cells).encode()).hexdigest(),
-        sources="\n".join(code),
+        sources="\n".join(source for kind, source, _ in cells if kind == "code"),
         undetermined=tuple(parameters.undetermined(declared[0])) if declared else (),
     )
 
@@ -146,27 +144,20 @@ def stamp(path: Path, run_id: str, verdict: Verdict) -> list[dict[str, Any]]:
         "outcome": verdict.outcome.value,
         "error": None if error is None else {"cell": error.cell, "name": error.name, "value": error.value},
     }
-    papermill = content["metadata"].setdefault("papermill", {})
-    papermill["exception"] = None if verdict.outcome is Outcome.SUCCEEDED else True
-    for number, cell in enumerate(content["cells"], start=1):
+    is_failed = verdict.outcome is not Outcome.SUCCEEDED
+    content["metadata"].setdefault("papermill", {})["exception"] = is_failed or None
+    cells, rows = content["cells"], []
+    for number, (cell, title) in enumerate(zip(cells, titles(cells), strict=True), start=1):
         record = cell["metadata"].setdefault("papermill", {})
         if (error is not None and number == error.cell) or record.get("status") == "running":
             record.update(status="failed", exception=True)
         elif record.get("start_time") is None:
             record["status"] = "pending"
+        if cell["cell_type"] == "code":
+            row = {"cell": number, "title": title, "status": record.get("status")}
+            rows.append(row | {"started": record.get("start_time"), "seconds": record.get("duration")})
     atomic_files.write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
-    cells = content["cells"]
-    return [
-        {
-            "cell": number,
-            "title": title,
-            "status": cell["metadata"]["papermill"].get("status"),
-            "started": cell["metadata"]["papermill"].get("start_time"),
-            "seconds": cell["metadata"]["papermill"].get("duration"),
-        }
-        for number, (cell, title) in enumerate(zip(cells, titles(cells), strict=True), start=1)
-        if cell["cell_type"] == "code"
-    ]
+    return rows
 
 
 def redacted(book: Any, secrets: Sequence[str]) -> Any:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache, partial
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from types import GenericAlias
@@ -113,9 +113,8 @@ def check(declared: Mapping[str, Parameter], given: Mapping[str, Any], notebook:
         try:
             values[name] = _accepted(given[name], declared[name].kinds)
         except ValueError as error:
-            problems.append(
-                f"{name!r} takes {declared[name].type}, {error}{_nearest(given[name], declared[name].kinds)}"
-            )
+            nearest = _nearest(given[name], declared[name].kinds)
+            problems.append(f"{name!r} takes {declared[name].type}, {error}{nearest}")
     if problems:
         raise ParameterError(f"notebook {notebook} cannot run: {'; '.join(problems)}")
     return {name: values[name] for name in declared if name in values}
@@ -228,17 +227,12 @@ def _accepted(value: Any, kinds: tuple[str, ...]) -> Any:
         raise ValueError(f"found {value!r}: write a list")  # noqa: TRY004 - one kind of complaint, gathered above
     for kind in kinds or _ANY:
         with suppress(pydantic.ValidationError):
-            return _adapter(kind).validate_python(value)
+            return pydantic.TypeAdapter(_type(kind)).validate_python(value)
     raise ValueError(f"found {value!r} ({type(value).__name__})")
 
 
-@cache
-def _adapter(kind: str) -> pydantic.TypeAdapter[Any]:
-    """Return the validator of a value; dates become ISO text, NumPy numbers become Python numbers."""
-    return pydantic.TypeAdapter(_type(kind))
-
-
 def _type(kind: str) -> Any:
+    """Return the type that validates a value; dates become ISO text, NumPy numbers become Python numbers."""
     if kind in _TYPES:
         return _TYPES[kind]
     if items := re.fullmatch(r"list\[(.+)\]", kind):

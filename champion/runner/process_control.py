@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
-from champion.base import process_identity
+from champion.base.process_identity import environment
 
 
 class Terminated(SystemExit):
@@ -27,9 +27,8 @@ class Terminated(SystemExit):
 @contextmanager
 def sigterm_as_exception() -> Iterator[None]:
     """Raise `Terminated` on SIGTERM inside the block, unless a handler, as Prefect's, is installed already."""
-    is_default = (
-        threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    )
+    is_main = threading.current_thread() is threading.main_thread()
+    is_default = is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     if is_default:
         signal.signal(signal.SIGTERM, _raise)
     try:
@@ -77,14 +76,10 @@ class Guard:
 def kill_marked(execution: str) -> int:
     """Kill the remaining processes of an execution, also outside its process group, and return their number."""
     killed: set[psutil.Process] = set()
-    while marked := {one for one in psutil.process_iter() if _mark(one) == execution} - killed:
+    while marked := {one for one in psutil.process_iter() if environment(one.pid).get(MARK) == execution} - killed:
         for process in marked:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(marked, timeout=10)
         killed |= marked  # one that the system cannot end now is not waited for again
     return len(killed)
-
-
-def _mark(process: psutil.Process) -> str | None:
-    return process_identity.environment(process.pid).get(MARK)

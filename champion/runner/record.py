@@ -58,15 +58,8 @@ def open_execution(
         "mlflow.source.type": "NOTEBOOK",
         "mlflow.source.name": notebook.path.name,
     }
-    entry = run_spool.begin(
-        settings,
-        experiment,
-        notebook.name,
-        parameters=parameters,
-        tags=tags,
-        inputs=inputs,
-        parent=request.parent_run_id,
-    )
+    recorded = {"parameters": parameters, "tags": tags, "inputs": inputs}
+    entry = run_spool.begin(settings, experiment, notebook.name, **recorded, parent=request.parent_run_id)
     for folder in (work_folder(entry), result_folder(entry), _notebook_folder(entry), private_folder(entry)):
         folder.mkdir(parents=True)
     _write_json(entry.artifacts / "inputs.json", dict(inputs))
@@ -96,7 +89,8 @@ def close_execution(
     A run whose record could not be written counts as failed. Records that MLflow does not accept stay in the spool.
     """
     _redact(settings, entry)
-    written, fault = _finished(entry, verdict, outputs)
+    written = _finished(entry, verdict, outputs)
+    fault = written.fault
     if fault is not None and verdict.outcome is Outcome.SUCCEEDED:
         error = CellError(None, type(fault).__name__, f"its record could not be written: {fault}")
         verdict = Verdict(Outcome.FAILED, verdict.seconds, error)
@@ -164,17 +158,19 @@ def _redact(settings: Settings, entry: SpooledRun) -> None:
 
 @dataclass(slots=True)
 class _Written:
-    """What a run left: the published result, the digests of its outputs, and the seconds of each cell."""
+    """What a run left: the published result, the digests of its outputs, and the seconds of each cell.
+
+    `fault` is the error of the record, if it could not be written.
+    """
 
     outputs: dict[str, str]
     result: Mapping[str, Any] = field(default_factory=dict)
     cells: Mapping[str, float] = field(default_factory=dict)
+    fault: Exception | None = None
 
 
-def _finished(
-    entry: SpooledRun, verdict: Verdict, outputs: Mapping[str, str] | None
-) -> tuple[_Written, Exception | None]:
-    """Write the record, and return what the run left, with the error of the record if any."""
+def _finished(entry: SpooledRun, verdict: Verdict, outputs: Mapping[str, str] | None) -> _Written:
+    """Write the record, and return what the run left."""
     written = _Written(dict(outputs or {}))
     try:
         written.result = report.read(result_folder(entry))
@@ -182,8 +178,8 @@ def _finished(
             written.outputs = dict(written.result.get("outputs", {}))
         written.cells = _write_record(entry, verdict, written.outputs)
     except Exception as fault:  # noqa: BLE001 - the outcome is recorded in any case
-        return written, fault
-    return written, None
+        written.fault = fault
+    return written
 
 
 def _write_record(entry: SpooledRun, verdict: Verdict, written: Mapping[str, str]) -> dict[str, float]:
@@ -206,12 +202,8 @@ def _write_record(entry: SpooledRun, verdict: Verdict, written: Mapping[str, str
 
 def _end(entry: SpooledRun, verdict: Verdict, written: _Written, *, complete: bool, ended: datetime | None) -> End:
     published, code_file = result_folder(entry) / report.RESULT, entry.artifacts / code_identity.ARTIFACT
-    tags = {
-        cache_lookup.OUTPUTS: cache_lookup.short(written.outputs),
-        cache_lookup.PUBLISHED: atomic_files.sha256(published)
-        if published.is_file()
-        else cache_lookup.NOTHING_PUBLISHED,
-    }
+    digest = atomic_files.sha256(published) if published.is_file() else cache_lookup.NOTHING_PUBLISHED
+    tags = {cache_lookup.OUTPUTS: cache_lookup.short(written.outputs), cache_lookup.PUBLISHED: digest}
     if code := code_identity.from_json(code_file.read_bytes()) if code_file.is_file() else None:
         tags[cache_lookup.CODE] = code.digest
     error_note = None
@@ -240,13 +232,10 @@ def _close_abandoned(settings: Settings, entry: SpooledRun) -> None:
         return
     process_control.kill_marked(entry.id)
     seconds = max(0.0, (ended - datetime.fromisoformat(entry.started)).total_seconds())
-    verdict = Verdict(
-        outcome,
-        seconds,
-        CellError(_running_cell(executed_path(entry)), "SupervisorKilled", "the supervisor was killed"),
-    )
+    error = CellError(_running_cell(executed_path(entry)), "SupervisorKilled", "the supervisor was killed")
+    verdict = Verdict(outcome, seconds, error)
     _redact(settings, entry)
-    written, _ = _finished(entry, verdict, None)
+    written = _finished(entry, verdict, None)
     run_spool.end(settings, entry, _end(entry, verdict, written, complete=True, ended=ended), deliver_now=False)
 
 
@@ -254,7 +243,7 @@ def _complete(settings: Settings, entry: SpooledRun, end: End) -> None:
     """Write the files that could not be written to a full disk; this is the last attempt."""
     error = end.note["error"]
     verdict = Verdict(Outcome(end.outcome), end.metrics["run_seconds"], CellError(**error) if error else None)
-    written, _ = _finished(entry, verdict, end.outputs)
+    written = _finished(entry, verdict, end.outputs)
     whole = replace(end, series={"cell_seconds": written.cells}, note={**end.note, "complete": True})
     run_spool.end(settings, entry, whole, deliver_now=False)
 
@@ -273,8 +262,8 @@ def _close_orphans(settings: Settings) -> list[str]:
 def _running_cell(path: Path) -> int | None:
     """Return the cell that was last saved as running, counted from 1."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"] if path.exists() else []
-    running = (n for n, c in enumerate(cells, start=1) if c["metadata"].get("papermill", {}).get("status") == "running")
-    return next(running, None)
+    status = [cell["metadata"].get("papermill", {}).get("status") for cell in cells]
+    return status.index("running") + 1 if "running" in status else None
 
 
 def executed_path(entry: SpooledRun) -> Path:

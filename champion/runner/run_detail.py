@@ -110,18 +110,13 @@ def page(settings: Settings, found: RunDetail) -> str:
 
 def _cells(cells: list[Any], times: Mapping[int, Mapping[str, Any]]) -> list[Cell]:
     """Return the code cells, without the cell of the given parameters."""
-    return [
-        Cell(
-            number,
-            times.get(number, {}).get("title", ""),
-            times.get(number, {}).get("status"),
-            times.get(number, {}).get("seconds"),
-            source_of(cell),
-            "\n".join(map(_text, cell.get("outputs", []))),
-        )
-        for number, cell in enumerate(cells, start=1)
-        if cell["cell_type"] == "code" and "injected-parameters" not in cell["metadata"].get("tags", [])
-    ]
+    found = []
+    for number, cell in enumerate(cells, start=1):
+        if cell["cell_type"] == "code" and "injected-parameters" not in cell["metadata"].get("tags", []):
+            time, shown = times.get(number, {}), "\n".join(map(_text, cell.get("outputs", [])))
+            title, status, seconds = time.get("title", ""), time.get("status"), time.get("seconds")
+            found.append(Cell(number, title, status, seconds, source_of(cell), shown))
+    return found
 
 
 def _text(output: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from champion.runner import cache_lookup
+from champion.runner.cache_lookup import pairs
 from champion.runner.run_detail import Cell, RunDetail
 
 _IDENTITY = {
@@ -61,23 +62,13 @@ def between(first: RunDetail, second: RunDetail) -> RunDiff:
     )
 
 
-def pairs(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Return the differences of two mappings.
-
-    >>> pairs({"a": 1, "b": 2}, {"b": 3, "c": 4})
-    {'a': (1, None), 'b': (2, 3), 'c': (None, 4)}
-    """
-    names = dict.fromkeys([*first, *second])
-    return {name: (first.get(name), second.get(name)) for name in names if first.get(name) != second.get(name)}
-
-
 def _code(first: RunDetail, second: RunDetail) -> dict[str, tuple[str, str]]:
     """Return the files that both runs used and that differ; a run that failed early used fewer files."""
     if first.code is None and second.code is None:
         one, two = first.run.tags.get(cache_lookup.CODE), second.run.tags.get(cache_lookup.CODE)
         return {"code_hash": (one, two)} if one and two and one != two else {}
-    ours, theirs = first.code or {}, second.code or {}
-    return {name: (ours[name], theirs[name]) for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]}
+    changed = pairs(first.code or {}, second.code or {})
+    return {name: both for name, both in changed.items() if None not in both}
 
 
 def _measured(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -76,9 +76,7 @@ def is_secret_name(name: str) -> bool:
         return True
     if len(words) > 1 and words[-1] in _LAST_WORDS and words[-2] not in _FILTERS:
         return True
-    if (len(words) == 1 and words[0] in {"pass", "auth"}) or any(
-        f"{one}{other}" in WORDS for one, other in pairwise(words)
-    ):
+    if words in (["pass"], ["auth"]) or any(f"{one}{other}" in WORDS for one, other in pairwise(words)):
         return True
     return any(word.endswith((*_JOINED, *_JOINED_KEYS)) and word not in _ORDINARY for word in words if word != "pass")
 
@@ -145,17 +143,22 @@ def redact_file(path: Path, known: Sequence[str]) -> None:
 
 
 def _secret_values(environment: Mapping[str, str], settings: Settings | None) -> Iterator[str]:
-    named = list(environment.items())
-    for login in _stored_logins(settings):
-        yield from _of_login(login)
-    from champion.settings import Settings as Known  # noqa: PLC0415 - settings may import this module
+    from champion.security import prefect_login  # noqa: PLC0415 - settings may import this module
+    from champion.settings import Settings as Known  # noqa: PLC0415
 
+    named = list(environment.items())
+    if settings is not None:
+        for read in (prefect_login.stored_login, prefect_login.stored_mlflow_login):
+            with suppress(ChampionError, OSError):  # a login that cannot be read is skipped
+                yield from _of_login(read(settings) or "")
     ours = [f"{_PREFIX}{name}" for name in Known.secret_names()]
     for name in ours if settings is not None else ():
         value = getattr(settings, name.removeprefix(_PREFIX))
         named += [(name, value.get_secret_value())] if isinstance(value, SecretStr) else []
     for name, text in named:
-        yield from _passwords(text)
+        pairs = [value for pair, value in _PAIR.findall(text) if is_secret_name(pair) or pair.lower() == "pwd"]
+        for password in (*_CREDENTIALS.findall(text), *_KEY_OF_URL.findall(text), *pairs):
+            yield from (password, unquote(password))
         if name.lower() in _LOGINS:
             yield from _of_login(text)
         elif name.lower() in ours or is_secret_name(name):
@@ -179,24 +182,6 @@ def _of_value(name: str, is_named_secret: bool, text: str) -> Iterator[str]:
 def _of_login(text: str) -> Iterator[str]:
     """Yield the secret parts of user:password, including its form in a request header."""
     yield from (text, text.partition(":")[2], b64encode(_encoded(text)).decode())
-
-
-def _stored_logins(settings: Settings | None) -> Iterator[str]:
-    """Yield the stored logins of the workspace's servers; one that cannot be read is skipped."""
-    from champion.security import prefect_login  # noqa: PLC0415 - as with the settings below
-
-    if settings is None:
-        return
-    for read in (prefect_login.stored_login, prefect_login.stored_mlflow_login):
-        with suppress(ChampionError, OSError):
-            yield read(settings) or ""
-
-
-def _passwords(text: str) -> Iterator[str]:
-    pairs = [value for name, value in _PAIR.findall(text) if is_secret_name(name) or name.lower() == "pwd"]
-    for found in (*_CREDENTIALS.findall(text), *_KEY_OF_URL.findall(text), *pairs):
-        yield found
-        yield unquote(found)
 
 
 def _spellings(value: str) -> Iterator[str]:

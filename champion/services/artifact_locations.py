@@ -1,10 +1,9 @@
 """Decide where MLflow's pages may read and write artifacts: only in the workspace."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 from urllib.parse import unquote, urlsplit
 
 from champion.settings import Settings
@@ -22,7 +21,7 @@ class Locations:
     roots: tuple[str, ...]
 
     @classmethod
-    def of(cls, settings: Settings) -> Locations:
+    def of(cls, settings: Settings) -> Self:
         """Return the artifact folder of the workspace, preceded by its prefix in an object store if it has one."""
         folder = settings.artifacts.resolve().as_uri()
         return cls((settings.artifacts_uri.rstrip("/"), folder) if settings.artifacts_uri else (folder,))

@@ -4,8 +4,6 @@
 own processes and open the store themselves.
 """
 
-from __future__ import annotations
-
 import os
 from functools import wraps
 from inspect import signature
@@ -74,7 +72,7 @@ def _inside(method: Any) -> Any:
     """Return a method of MLflow's files that first checks the path it gets, its first argument under any name."""
 
     @wraps(method)
-    def checked(self: Files, *arguments: Any, **options: Any) -> Any:
+    def checked(self: "Files", *arguments: Any, **options: Any) -> Any:
         _, *given = signature(method).bind(self, *arguments, **options).arguments.values()
         self._require_inside(given[0] if given else None)
         return method(self, *arguments, **options)

@@ -1,7 +1,5 @@
 """Prepare a Prefect server for scheduled runs: the work pool, its queues, the deployments."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import subprocess

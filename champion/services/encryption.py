@@ -6,8 +6,6 @@ that a server of an earlier version left in the database is moved there. A Postg
 because servers of several machines may share it.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

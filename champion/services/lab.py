@@ -5,8 +5,6 @@ It runs on loopback, with a token, on the first free port, and makes no network 
 and durations shown by the execute-time extension.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Mapping

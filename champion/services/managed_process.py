@@ -1,7 +1,5 @@
 """Start, find and stop servers of a workspace, which listen on loopback and are recorded by PID and start."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """MLflow's pages on a local store: one process, no job runner, on loopback only, protected by the workspace's login."""
 
-from __future__ import annotations
-
 import os
 
 from champion.base import file_modes, isolation
@@ -62,8 +60,3 @@ def login_hint(settings: Settings) -> str:
     """Return a sentence about the login of the pages, which never contains the login itself."""
     place = prefect_login.mlflow_path(settings).relative_to(settings.home)
     return f"MLflow's page asks once for user and password: they are in {place}, as user:password"
-
-
-def healthy(server: Server) -> bool:
-    """Return whether the server answers."""
-    return managed_process.answers(f"{server.url}/health")

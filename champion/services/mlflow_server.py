@@ -94,9 +94,8 @@ def main() -> None:
     """Serve until SIGTERM or Ctrl-C."""
     import uvicorn  # noqa: PLC0415
 
-    uvicorn.run(
-        application(read()), host="127.0.0.1", port=int(os.environ[PORT]), log_level="warning", access_log=False
-    )
+    app, port = application(read()), int(os.environ[PORT])
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,6 @@
 Prefect's own ephemeral server costs every command about 20 seconds and often misses its start limit.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable

@@ -4,8 +4,6 @@ Prefect opens SQLite with `synchronous = NORMAL`: the last acknowledged transact
 in a power cut. With `FULL` each transaction is on disk before it is acknowledged.
 """
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 

@@ -1,7 +1,9 @@
-"""Run server, worker and pages together: start them in order, watch them, and stop them together."""
+"""Run server, worker and pages together: start them in order, watch them, and stop them together.
 
-from __future__ import annotations
+The worker is a Prefect worker on the workspace's pool, which runs scheduled flows, each in a process of its own.
+"""
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,15 +11,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
+import httpx
 from filelock import Timeout
 
+from champion.base import isolation
 from champion.base.atomic_files import Lock
 from champion.base.file_modes import PRIVATE_FILE, private_folder
 from champion.errors import ServiceError
-from champion.services import deployments, managed_process, mlflow, prefect, worker
+from champion.security import prefect_login
+from champion.services import deployments, managed_process, mlflow, prefect
 from champion.settings import Settings
 
-NAMES = (worker.NAME, mlflow.NAME, prefect.NAME)
+_WORKER = "worker"
+NAMES = (_WORKER, mlflow.NAME, prefect.NAME)
 """In stopping order: first the worker, last the server with the database."""
 _HEALTH_EVERY = 15  # checks between two health requests
 _MOST_FAILURES = 4  # failed health requests in a row
@@ -74,7 +80,7 @@ def quiet_interrupts() -> Iterator[None]:
 
 
 def _start_all(settings: Settings, note: Callable[[str], None]) -> ServedPages:
-    for name in (worker.NAME, mlflow.NAME):
+    for name in (_WORKER, mlflow.NAME):
         managed_process.stop(settings, name)  # left by a killed process
     pages = None
     if mlflow.is_local(settings):
@@ -84,11 +90,30 @@ def _start_all(settings: Settings, note: Callable[[str], None]) -> ServedPages:
     note("deploying prefect.yaml")
     deployments.deploy(settings, api)
     note("starting the worker")
-    started = worker.start(settings, api)
-    managed_process.wait(settings, worker.NAME, started, lambda: worker.online(settings, api))
+    name = f"champion {settings.home.name}"  # it takes work from every queue once it is online
+    command = isolation.command("prefect", "worker", "start", "--type", "process")
+    command += ["--pool", settings.work_pool, "--name", name, "--install-policy", "never"]
+    variables = {**os.environ, **prefect.environment(settings, api), "CHAMPION_HOME": str(settings.home)}
+    worker = managed_process.start(settings, _WORKER, command, variables)
+    managed_process.wait(settings, _WORKER, worker, lambda: _is_online(settings, api, name))
     if pages is not None:
-        managed_process.wait(settings, mlflow.NAME, pages, partial(mlflow.healthy, pages))
+        managed_process.wait(settings, mlflow.NAME, pages, partial(managed_process.answers, f"{pages.url}/health"))
     return ServedPages(api.removesuffix("/api"), pages.url if pages else None)
+
+
+def _is_online(settings: Settings, api: str, worker: str) -> bool:
+    """Return whether the server receives heartbeats of the worker."""
+    try:
+        answer = httpx.post(
+            f"{api}/work_pools/{settings.work_pool}/workers/filter",
+            json={"workers": {"status": {"any_": ["ONLINE"]}}},
+            timeout=5,
+            auth=prefect_login.pair(settings),
+            trust_env=not managed_process.is_local(api),
+        )
+        return answer.is_success and any(one["name"] == worker for one in answer.json())
+    except httpx.HTTPError:
+        return False
 
 
 def watch(settings: Settings, names: Sequence[str], health: Sequence[str]) -> None:

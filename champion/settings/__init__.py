@@ -5,8 +5,6 @@ directory, defaults. An address from `champion.toml` receives no credential from
 All files are below `home`, so two workspaces share no files.
 """
 
-from __future__ import annotations
-
 import os
 from datetime import date
 from importlib.resources.abc import Traversable
@@ -15,13 +13,7 @@ from typing import Annotated, Any, cast
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, sources
 from typing_extensions import override
 
 from champion.base import object_path
@@ -36,7 +28,7 @@ _HTTP = frozenset({"http", "https"})
 _MLFLOW_DRIVER, _PREFECT_DRIVER = "psycopg", "asyncpg"  # for PostgreSQL
 
 
-def read() -> Settings:
+def read() -> "Settings":
     """Return the settings of this process.
 
     Raises:
@@ -49,7 +41,7 @@ def read() -> Settings:
         raise UsageError(f"settings: {wrong}") from error
 
 
-class _Toml(TomlConfigSettingsSource):
+class _Toml(sources.TomlConfigSettingsSource):
     """The settings in `champion.toml`."""
 
     @override
@@ -102,11 +94,11 @@ class Settings(BaseSettings):
     warehouse_cluster: str | None = Field(None, pattern=r"^[\w.-]+$")
     """Name of the server's cluster, whose replicas all hold the warehouse; empty: one server."""
     query_seconds: types.Count = 300
-    """Longest time of one warehouse query, in seconds."""
+    """Time limit of one warehouse query, in seconds."""
     query_memory: types.Count = 4096
-    """Most memory of one warehouse query and its result, in MiB."""
+    """Memory limit of one warehouse query and its result, in MiB."""
     tracking_uri: types.SecretUrl | None = None
-    """MLflow tracking URI, as https://user:password@host; default: SQLite in the workspace."""
+    """MLflow tracking URI, such as https://user:password@host; default: SQLite in the workspace."""
     artifacts_uri: str | None = None
     """s3://bucket/prefix for MLflow's artifacts; default: a folder in the workspace."""
     prefect_api_url: str | None = None
@@ -124,25 +116,25 @@ class Settings(BaseSettings):
     work_pool: str = "champion"
     """Work pool that deployments run in."""
     holidays: types.Dates = ""
-    """Dates on which the exchange is closed, as 2026-01-26, separated by commas or spaces."""
+    """Dates on which the exchange is closed, such as 2026-01-26, separated by commas or spaces."""
     notify_block: str | None = None
-    """Prefect notification block for failures, as slack-webhook/champion-alerts."""
+    """Prefect notification block for failures, such as slack-webhook/champion-alerts."""
     notify_url: types.SecretUrl | None = None
-    """Webhook that receives failures as JSON {"text": ...}, as Slack's and Mattermost's do."""
+    """Webhook that receives failures as JSON {"text": ...}, like the webhooks of Slack and Mattermost."""
     disk_free_gb: float = Field(5.0, ge=0)
-    """Least free disk space for the health check, in GB."""
+    """Smallest free disk space that the health check accepts, in GB."""
     notebook_timeout: types.Count = 1800
-    """Longest time of one notebook cell, in seconds."""
+    """Time limit of one notebook cell, in seconds."""
     notebook_memory: types.Count | None = None
-    """Most memory of a notebook's kernel, in MiB; empty: no limit."""
+    """Memory limit of a notebook's kernel, in MiB; empty: no limit."""
     raw_years: types.Count | None = None
-    """Years raw data is kept; empty keeps all."""
+    """Number of years for which raw data is kept; empty keeps all."""
     normalized_years: types.Count | None = None
-    """Years normalized data is kept."""
+    """Number of years for which normalized data is kept; empty keeps all."""
     features_years: types.Count | None = None
-    """Years features are kept."""
+    """Number of years for which features are kept; empty keeps all."""
     pages_days: int = Field(30, ge=0)
-    """Days for which runs keep their pages and figures, and sessions their reports; 0: for ever."""
+    """Days for which pages and figures of runs, and reports of sessions, are kept; 0 keeps all."""
     prefect_days: types.Count = 30
     """Days for which the workspace's Prefect server keeps finished flow runs."""
     gate_margin: float = Field(0.002, ge=0)
@@ -156,9 +148,9 @@ class Settings(BaseSettings):
     feature_sets: Annotated[tuple[str, ...], NoDecode] = Field(("v1",), min_length=1)
     """Feature sets that flows build: versions, or your own as module:NAME."""
     model_packages: Annotated[tuple[str, ...], NoDecode] = ()
-    """Trusted packages, besides scikit-learn's, whose types a model may contain, as lightgbm,mine."""
+    """Trusted packages, besides scikit-learn's, whose types a model may contain, such as lightgbm,mine."""
     quality_completeness: types.Share = _LIMITS.completeness
-    """Least share of known values in a critical column."""
+    """Smallest share of known values in a critical column."""
     quality_rejected: types.Share = _LIMITS.rejected
     """Largest share of a session's rows in quarantine."""
     quality_row_count: types.Positive = _LIMITS.row_count
@@ -168,7 +160,7 @@ class Settings(BaseSettings):
     quality_highest_price: types.Positive = _LIMITS.highest_price
     """Highest plausible close, in rupees."""
     quality_broken_closes: types.Share = _LIMITS.broken_closes
-    """Largest share of previous closes that differ from the lake's."""
+    """Largest share of previous closes that differ from the closes in the lake."""
     quality_inconsistent: types.Share = _LIMITS.inconsistent
     """Largest share of bars whose turnover does not fit their volume."""
     quality_gap: types.Positive = _LIMITS.gap
@@ -182,7 +174,7 @@ class Settings(BaseSettings):
     lake_archive: types.FolderOrBucket | None = None
     """Folder or s3://bucket/prefix to which old partitions are copied; empty: none."""
     lake_archive_class: str | None = Field(None, pattern=r"^[A-Z_]+$")
-    """Storage class of files archived to s3://, as GLACIER_IR; empty: the bucket's own."""
+    """Storage class of files archived to s3://, such as GLACIER_IR; empty: the bucket's own."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -217,11 +209,11 @@ class Settings(BaseSettings):
     def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        init_settings: sources.PydanticBaseSettingsSource,
+        env_settings: sources.PydanticBaseSettingsSource,
+        dotenv_settings: sources.PydanticBaseSettingsSource,
+        file_secret_settings: sources.PydanticBaseSettingsSource,
+    ) -> tuple[sources.PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, file_secret_settings, _Toml(settings_cls)
 
     @classmethod
@@ -284,10 +276,8 @@ class Settings(BaseSettings):
         parts = urlsplit(self.tracking_uri.get_secret_value() if self.tracking_uri else "")
         if parts.scheme not in _HTTP or not parts.username:
             return {}
-        return {
-            "MLFLOW_TRACKING_USERNAME": unquote(parts.username),
-            "MLFLOW_TRACKING_PASSWORD": unquote(parts.password or ""),
-        }
+        user, password = unquote(parts.username), unquote(parts.password or "")
+        return {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
 
     @property
     def mlflow_database(self) -> Path:

@@ -11,13 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _PREFECT_ALWAYS = ("PREFECT_API_KEY", "PREFECT_CLIENT_CUSTOM_HEADERS")
-_PREFECT_LOGIN = "PREFECT_API_AUTH_STRING"
 _MLFLOW_LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 _MLFLOW_FILE = "~/.mlflow/credentials"
 _MLFLOW_ALWAYS = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_CLIENT_CERT_PATH")
 _POSTGRESQL = "PGPASSWORD"
-_SERVERS = frozenset({"http", "https"})
-_SCHEDULERS = frozenset({"tcp", "tls"})
 
 
 def conflicts(file: Mapping[str, Any], settled: Mapping[str, Any], environment: Mapping[str, str]) -> list[str]:
@@ -49,13 +46,13 @@ def _to_prefect(decided: Mapping[str, Any], settled: Mapping[str, Any], given: s
         return []
     if "prefect_login" in settled:
         return ["CHAMPION_PREFECT_LOGIN"]
-    inherited = [] if decided.get("prefect_login") else [_PREFECT_LOGIN]
+    inherited = [] if decided.get("prefect_login") else ["PREFECT_API_AUTH_STRING"]
     return [name for name in (*inherited, *_PREFECT_ALWAYS) if name in given]
 
 
 def _to_store(uri: Any, given: set[str]) -> list[str]:
     """Return the credentials that a tracking store would receive; a login in its URL replaces MLflow's credentials."""
-    if not isinstance(uri, str) or urlsplit(uri).scheme not in _SERVERS:
+    if not isinstance(uri, str) or urlsplit(uri).scheme not in {"http", "https"}:
         return _to_database(uri, given)
     inherited = () if _has_login(uri) else (*_MLFLOW_LOGIN, _MLFLOW_FILE)
     return [name for name in (*inherited, *_MLFLOW_ALWAYS) if name in given]
@@ -69,7 +66,7 @@ def _to_database(uri: Any, given: set[str]) -> list[str]:
 def _to_scheduler(decided: Mapping[str, Any], settled: Mapping[str, Any]) -> list[str]:
     """Return the login that is sent with each task to a Dask scheduler, which also returns code."""
     runner = decided.get("task_runner")
-    if not isinstance(runner, str) or urlsplit(runner).scheme not in _SCHEDULERS:
+    if not isinstance(runner, str) or urlsplit(runner).scheme not in {"tcp", "tls"}:
         return []
     if "prefect_login" in settled:
         return ["CHAMPION_PREFECT_LOGIN"]

@@ -1,9 +1,7 @@
 """The limits of the quality gates; each is a setting, as CHAMPION_QUALITY_ROW_COUNT."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class Limits:
     """Largest number of days between two sessions that gates compare; more days are missing data."""
 
     @classmethod
-    def of(cls, settings: Any) -> Limits:
+    def of(cls, settings: Any) -> Self:
         """Return the limits of a workspace's settings (`champion.settings.Settings`)."""
         return cls(**{field.name: getattr(settings, f"quality_{field.name}") for field in fields(cls)})
 

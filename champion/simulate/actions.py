@@ -36,10 +36,6 @@ RIGHTS = (
     (1, 2, " Rights 1:2 @ Premium Rs {}/- Per Share"),
     (2, 5, " Rights 2:5 @ Prem Rs {}"),
 )
-DEMERGERS = ("Demerger", " Demerger")
-CONSOLIDATION = "Consolidation Of Equity Shares From Re 1 Per Share To Rs 10 Per Share"
-SPECIAL = "Special Dividend - {} Per Share"
-PREFERENCE = "Bonus Ncrps 1:116"  # redeemable preference shares: the equity's price does not move
 SMALLEST_AMOUNT, WHOLE_RUPEE = 5, 100  # paise
 
 
@@ -124,20 +120,23 @@ def rights(instrument: Instrument, position: int, ex_date: date, rng: np.random.
 def demerger(instrument: Instrument, position: int, ex_date: date, rng: np.random.Generator) -> Action:
     """Return a demerger that lowers the price by 10 to 40%; the list gives no ratio."""
     factor = 1 / (1 - float(rng.uniform(0.1, 0.4)))
-    return Action(position, ex_date, "demerger", factor, str(rng.choice(DEMERGERS)), instrument.face_value)
+    purpose = str(rng.choice(("Demerger", " Demerger")))
+    return Action(position, ex_date, "demerger", factor, purpose, instrument.face_value)
 
 
 def consolidation(position: int, ex_date: date) -> Action:
     """Return a consolidation of ten shares of Re 1 into one of Rs 10, for any face value of the instrument."""
-    return Action(position, ex_date, "consolidation", 0.1, CONSOLIDATION, 10, "1:10")
+    purpose = "Consolidation Of Equity Shares From Re 1 Per Share To Rs 10 Per Share"
+    return Action(position, ex_date, "consolidation", 0.1, purpose, 10, "1:10")
 
 
 def special_dividend(instrument: Instrument, position: int, ex_date: date, rng: np.random.Generator) -> Action:
     """Return a dividend of 25 to 50% of the price."""
     share = float(rng.uniform(0.25, 0.5))
-    return Action(position, ex_date, "special dividend", 1.0, SPECIAL, instrument.face_value, share=share)
+    purpose = "Special Dividend - {} Per Share"
+    return Action(position, ex_date, "special dividend", 1.0, purpose, instrument.face_value, share=share)
 
 
 def preference_bonus(instrument: Instrument, position: int, ex_date: date) -> Action:
-    """Return a bonus of preference shares, which does not change the equity's price."""
-    return Action(position, ex_date, "preference bonus", 1.0, PREFERENCE, instrument.face_value, "1:116")
+    """Return a bonus of redeemable preference shares, which does not change the equity's price."""
+    return Action(position, ex_date, "preference bonus", 1.0, "Bonus Ncrps 1:116", instrument.face_value, "1:116")

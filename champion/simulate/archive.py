@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -145,9 +146,7 @@ def _contents(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield each file's path and bytes, in the order of writing, and fill `closes`, which `_settle_all` needs."""
     identity = files.identities(plan.universe)
-    by_session: dict[date, list[Change]] = {}
-    for change in plan.events.changes:
-        by_session.setdefault(change.session, []).append(change)
+    by_session = {session: list(found) for session, found in groupby(plan.events.changes, lambda one: one.session)}
     seed, signal = plan.arguments["seed"], plan.arguments["signal"]
     daily, reported = _daily_lists(plan), dict[date, dict[str, list[str]]]()
     days = market.walk(plan.universe, plan.events, plan.sessions, seed=seed, signal=signal)

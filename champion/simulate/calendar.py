@@ -9,7 +9,6 @@ from datetime import date, timedelta
 from functools import cache
 
 SATURDAY = 5
-THIN = 0.12  # Muhurat and disaster-recovery sessions carry 10-20% of a normal day's turnover
 DRILLS = frozenset({date(2024, 3, 2), date(2024, 5, 18)})
 FULL_SATURDAYS = frozenset({date(2024, 1, 20)})
 NATIONAL_HOLIDAYS = ((1, 26), (5, 1), (8, 15), (10, 2), (12, 25))
@@ -25,12 +24,7 @@ def sessions(start: date, end: date) -> tuple[date, ...]:
     ['2024-01-25', '2024-01-29', '2024-01-30']
     """
     days = (start + timedelta(offset) for offset in range((end - start).days + 1))
-    return tuple(day for day in days if is_session(day))
-
-
-def is_session(day: date) -> bool:
-    """Return whether the simulated exchange publishes a file for the date."""
-    return is_special(day) or (day.weekday() < SATURDAY and day not in holidays(day.year))
+    return tuple(day for day in days if is_special(day) or (day.weekday() < SATURDAY and day not in holidays(day.year)))
 
 
 def is_special(day: date) -> bool:
@@ -41,7 +35,8 @@ def is_special(day: date) -> bool:
 
 def activity(day: date) -> float:
     """Return a session's turnover as a share of a normal one: 1.0, or 0.12 for Muhurat and drills."""
-    return THIN if day in DRILLS or day == diwali(day.year) else 1.0
+    # Muhurat and disaster-recovery sessions carry 10-20% of a normal day's turnover.
+    return 0.12 if day in DRILLS or day == diwali(day.year) else 1.0
 
 
 @cache

@@ -6,8 +6,6 @@ from typing import Literal
 
 from champion.simulate.universe import Instrument, next_isin
 
-NEW_NAMES = ("IND", "LTD", "CORP", "NEW")
-
 
 @dataclass(frozen=True)
 class Change:
@@ -29,7 +27,7 @@ def rename_symbol(
 ) -> Change:
     """Return a rename to an unused symbol, and add that symbol to `taken`."""
     stem = instrument.symbol.replace("&", "").replace("-", "")
-    after = next(f"{stem}{suffix}" for suffix in NEW_NAMES if f"{stem}{suffix}" not in taken)
+    after = next(name for suffix in ("IND", "LTD", "CORP", "NEW") if (name := f"{stem}{suffix}") not in taken)
     taken.add(after)
     return Change(position, session, "symbol", instrument.symbol, after, published)
 

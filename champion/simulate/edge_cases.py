@@ -74,10 +74,8 @@ def plan(
                 changes.append(rename_symbol(instrument, position, second, taken, published=False))
             case "round trip":
                 actions.append(corporate.preference_bonus(instrument, position, usual[(early + late) // 2]))
-                changes += [
-                    Change(position, first, "series", "EQ", "BE"),
-                    Change(position, second, "series", "BE", "EQ"),
-                ]
+                changes.append(Change(position, first, "series", "EQ", "BE"))
+                changes.append(Change(position, second, "series", "BE", "EQ"))
             case "special dividend":
                 actions.append(corporate.special_dividend(instrument, position, first, rng))
     return actions, changes

@@ -26,7 +26,6 @@ YEARLY_RATES = {
     "joined": 0.004,  # bonus and split in one row of the file
     "same day": 0.004,  # bonus and split as two rows of one ex-date
 }
-YEAR = 250  # sessions
 SHORTEST = 10  # sessions; a shorter archive has no events
 DIVIDENDS = (
     "Interim Dividend - {} Per Share",
@@ -53,7 +52,9 @@ def plan(universe: tuple[Instrument, ...], sessions: tuple[date, ...], seed: int
     rng = np.random.default_rng((seed, 2))
     pool = [int(place) for place in rng.permutation([i for i, one in enumerate(universe) if one.series == "EQ"])]
     most, yearly = max(1, len(pool) // 10), YEARLY_RATES if len(sessions) >= SHORTEST else {}
-    counts = {kind: min(most, -int(-len(universe) * rate * len(sessions) // YEAR)) for kind, rate in yearly.items()}
+    counts = {
+        kind: min(most, -int(-len(universe) * rate * len(sessions) // edge_cases.YEAR)) for kind, rate in yearly.items()
+    }
     chosen = dict(zip(pool, [kind for kind, number in counts.items() for _ in range(number)], strict=False))
     when = {position: int(rng.integers(len(sessions) // 5, len(sessions) * 4 // 5)) for position in sorted(chosen)}
     first, last = [0] * len(universe), [len(sessions) - 1] * len(universe)
@@ -116,8 +117,8 @@ def _yearly(
     """Return dividends and meetings: each equity has one or the other in two of three years."""
     actions = []
     for position, instrument in enumerate(universe):
-        for year in range(0, len(sessions), YEAR):
-            index, chance, spelling = year + int(rng.integers(YEAR)), rng.random(), int(rng.integers(5))
+        for year in range(0, len(sessions), edge_cases.YEAR):
+            index, chance, spelling = year + int(rng.integers(edge_cases.YEAR)), rng.random(), int(rng.integers(5))
             payout = float(rng.uniform(0.003, 0.025))
             on_list = listed[0][position] < index <= listed[1][position]
             if not on_list or not instrument.is_equity or position in adjusted or chance > 2 / 3:

@@ -50,20 +50,9 @@ def apply_changes(identity: pl.DataFrame, changes: Iterable[Change]) -> pl.DataF
 def bars(identity: pl.DataFrame, quotes: Quotes) -> pl.DataFrame:
     """Return a session's rows in random order: identity, prices and turnover in rupees, volume, trades."""
     differs = quotes.session >= SETTLEMENT_DIFFERS_FROM
-    figures = identity.with_columns(
-        open=quotes.open,
-        high=quotes.high,
-        low=quotes.low,
-        close=quotes.close,
-        last=pl.when(pl.lit(pl.Series(quotes.has_last))).then(pl.lit(pl.Series(quotes.last))),
-        previous=quotes.previous,
-        noise=quotes.settlement_noise,
-        volume=quotes.volume,
-        turnover=quotes.turnover,
-        trades=quotes.trades,
-        delivered=quotes.delivered,
-        chance=quotes.chance,
-    ).filter(quotes.traded)
+    names = ("open", "high", "low", "close", "previous", "noise", "volume", "turnover", "trades", "delivered", "chance")
+    last = pl.when(pl.lit(pl.Series(quotes.has_last))).then(pl.lit(pl.Series(quotes.last)))
+    figures = identity.with_columns(**{name: getattr(quotes, name) for name in names}, last=last).filter(quotes.traded)
     rows = pl.concat([figures, _same_day(figures)]) if quotes.session >= SAME_DAY_SETTLEMENT_FROM else figures
     noisy = pl.lit(differs) & (pl.col("chance") < SETTLEMENT_DIFFERS) & (pl.col("series") == "EQ")
     rows = rows.with_columns(

@@ -35,6 +35,7 @@ YEAR = 252  # sessions
 MEMORY, PREMIUM, CALM = 0.94, 1.15, 0.009  # of the volatility index; a calm session's volatility starts it
 PAISE, CRORE = 100, 10_000_000
 APRIL = 4
+COLUMNS = len(HEADERS[0].split(","))
 
 
 @dataclass
@@ -66,11 +67,8 @@ def _indices(universe: tuple[Instrument, ...], capitalisation: Floats) -> list[_
     largest = sorted(listed, key=lambda place: -capitalisation[place])[:CROWN]
     banks = [place for place in listed if universe[place].sector == 0]
     chosen = {FIFTY: largest, BANK: banks, BROAD: listed}
-    return [
-        _Index(name, np.isin(np.arange(len(universe)), places).astype(float), LEVELS[name])
-        for name, places in chosen.items()
-        if places
-    ]
+    inside = {name: np.isin(np.arange(len(universe)), places).astype(float) for name, places in chosen.items()}
+    return [_Index(name, members, LEVELS[name]) for name, members in inside.items() if members.any()]
 
 
 def _lines(index: _Index, quotes: Quotes, number: int, capitalisation: Floats) -> list[str]:
@@ -96,13 +94,10 @@ def _equity(index: _Index, quotes: Quotes, number: int, weights: Floats) -> str:
     high, low = (high + mean(quotes.high)) / 2, (low + mean(quotes.low)) / 2
     inside = traded & (index.members > 0)
     growth = index.level / LEVELS[index.name] / (1 + EARNINGS_GROWTH) ** (number / YEAR)
-    return _row(
-        index.name,
-        quotes.session,
-        [*(opened, high, low, index.level), *_points(index.level, before)],
-        [int(quotes.volume[inside].sum()), round(quotes.turnover[inside].sum() / PAISE / CRORE, 2)],
-        [PRICE_TO_EARNINGS * growth, PRICE_TO_BOOK * growth, DIVIDEND_YIELD / growth],
-    )
+    levels = (opened, high, low, index.level, *_points(index.level, before))
+    traded_inside = int(quotes.volume[inside].sum()), round(quotes.turnover[inside].sum() / PAISE / CRORE, 2)
+    ratios = (PRICE_TO_EARNINGS * growth, PRICE_TO_BOOK * growth, DIVIDEND_YIELD / growth)
+    return _row(index.name, quotes.session, *levels, *traded_inside, *ratios)
 
 
 def _dividends(index: _Index, quotes: Quotes, points: Floats) -> str:
@@ -112,8 +107,7 @@ def _dividends(index: _Index, quotes: Quotes, points: Floats) -> str:
     fiscal = quotes.session.year - (quotes.session.month < APRIL)
     index.dividend_points = float(paid) + (index.dividend_points if fiscal == index.fiscal else 0.0)
     index.fiscal = fiscal
-    closes = [None, None, None, index.dividend_points, float(paid), None]
-    return _row(POINTS, quotes.session, closes, [None] * 2, [None] * 3)
+    return _row(POINTS, quotes.session, None, None, None, index.dividend_points, float(paid))
 
 
 def _volatility(index: _Index, session: date, growth: float) -> str:
@@ -122,16 +116,17 @@ def _volatility(index: _Index, session: date, growth: float) -> str:
     index.volatility = float(np.sqrt(MEMORY * before**2 + (1 - MEMORY) * move**2))
     opened, closed = (one * PREMIUM * 100 * YEAR**0.5 for one in (before, index.volatility))
     high, low = max(opened, closed) * (1 + move), min(opened, closed) * (1 - move)
-    return _row(VIX, session, [opened, high, low, closed, *_points(closed, opened)], [None] * 2, [None] * 3)
+    return _row(VIX, session, opened, high, low, closed, *_points(closed, opened))
 
 
 def _points(level: float, before: float) -> tuple[float, float]:
     return level - before, 100 * (level / before - 1)
 
 
-def _row(name: str, session: date, *groups: list[float] | list[None] | list[float | None]) -> str:
-    figures = (_figure(one) for group in groups for one in group)
-    return ",".join((name, stamp(session), *figures)) + "\n"
+def _row(name: str, session: date, *figures: float | None) -> str:
+    """Return a row of the report; the columns after the last figure have none."""
+    fields = [name, stamp(session), *map(_figure, figures)]
+    return ",".join(fields + ["-"] * (COLUMNS - len(fields))) + "\n"
 
 
 def stamp(session: date) -> str:

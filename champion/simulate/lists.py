@@ -15,7 +15,6 @@ from champion.sources.actions import HEADER
 
 SAME_DAY_RECORD_FROM = date(2023, 1, 27)  # with T+1 settlement the record date became the ex-date
 MASTER_HEADER = "SYMBOL,NAME OF COMPANY, SERIES, DATE OF LISTING, PAID UP VALUE, MARKET LOT, ISIN NUMBER, FACE VALUE\n"
-MASTER_SERIES = ("EQ", "BE")
 LONG_AGO = "Kaveri Spinning Mills Limited,KAVERISPIN,KAVERIMILL,03-APR-1998\n"
 
 
@@ -25,7 +24,7 @@ def master(universe: tuple[Instrument, ...], events: Events, sessions: tuple[dat
     faces = {action.position: action.face_value for action in events.actions}
     lines = []
     for position, row in enumerate(identity.iter_rows(named=True)):
-        if row["series"] not in MASTER_SERIES or events.last[position] < len(sessions) - 1:
+        if row["series"] not in {"EQ", "BE"} or events.last[position] < len(sessions) - 1:
             continue
         first = events.first[position]
         listed = sessions[first] if first else sessions[0] - timedelta(30 + universe[position].code % 7_000)

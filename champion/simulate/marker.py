@@ -17,7 +17,6 @@ from champion.errors import UsageError
 
 MARKER = "simulation.json"
 FORMAT = 3  # of the generator: another number means other files from the same arguments
-CONTENTS = ("archives", "content", "corporates", "indices", "products")
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ def claim(root: Path, arguments: dict[str, Any]) -> Marker:
     """
     marker = root / MARKER
     if not marker.exists():
-        if any((root / name).exists() for name in CONTENTS):
+        if any((root / name).exists() for name in ("archives", "content", "corporates", "indices", "products")):
             raise UsageError(
                 f"{root} contains an archive that was not simulated (no {MARKER}): simulate into another folder."
             )

@@ -18,8 +18,11 @@ The random numbers of a session depend on the seed and its date alone.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
+from itertools import groupby
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +65,7 @@ class Quotes:
     has_last: NDArray[np.bool_]
     previous: Integers
     base: Floats
-    settlement_noise: Integers
+    noise: Integers  # of the settlement price
     volume: Integers
     turnover: Integers
     trades: Integers
@@ -71,36 +74,17 @@ class Quotes:
     chance: Floats
 
 
-@dataclass(frozen=True)
-class _Traits:
-    """The attributes of the universe as columns."""
-
-    volatility: Floats
-    beta: Floats
-    sector: Integers
-    equity: Floats
-    turnover: Floats
-    liquidity: Floats
-    lot: Floats
-    delivery: Floats
-    first: Integers
-    last: Integers
-
-    @property
-    def variance(self) -> Floats:
-        """The variance of each instrument's log return in a normal session, given the past."""
-        factors = (self.beta * MARKET_VOLATILITY) ** 2 + self.equity * SECTOR_VOLATILITY**2
-        return np.asarray(factors + self.volatility**2)
-
-
 def walk(
     universe: tuple[Instrument, ...], events: Events, sessions: tuple[date, ...], *, seed: int, signal: float
 ) -> Iterator[Quotes]:
     """Yield the quotes of each session in order; `signal` (0 to 1) is the strength of the planted reversal."""
-    traits = _traits(universe, events)
-    by_date: dict[date, list[Action]] = {}
-    for action in events.actions:
-        by_date.setdefault(action.ex_date, []).append(action)
+    # The attributes of the universe as columns.
+    columns = {field.name: np.array([getattr(one, field.name) for one in universe]) for field in fields(Instrument)}
+    traits, equity = SimpleNamespace(**columns), np.array([float(one.is_equity) for one in universe])
+    # The variance of each instrument's log return in a normal session, given the past.
+    variance = (traits.beta * MARKET_VOLATILITY) ** 2 + equity * SECTOR_VOLATILITY**2 + traits.volatility**2
+    first, last = np.array(events.first), np.array(events.last)
+    by_date = {ex_date: list(actions) for ex_date, actions in groupby(events.actions, lambda one: one.ex_date)}
     price = np.array([one.level for one in universe])
     for action in events.actions:
         price[action.position] *= action.price_factor  # start high, so that prices are normal after the split
@@ -113,19 +97,20 @@ def walk(
         shocks, draws = rng.standard_normal((6, len(universe))), rng.random((6, len(universe)))
         scale = SPECIAL_VOLATILITY if calendar.activity(session) < 1.0 else 1.0
         factors = rng.standard_normal(1 + len(SECTORS)) * scale
-        reversal = REVERSAL * signal * traits.equity * own.sum(axis=0)
+        reversal = REVERSAL * signal * equity * own.sum(axis=0)
         own[index % MEMORY] = scale * traits.volatility * shocks[0] - reversal
-        of_sector = traits.equity * SECTOR_VOLATILITY * factors[1:][traits.sector]
+        of_sector = equity * SECTOR_VOLATILITY * factors[1:][traits.sector]
         change = traits.beta * MARKET_VOLATILITY * factors[0] + of_sector + own[index % MEMORY]
-        spread = scale * np.sqrt(traits.variance)
-        listed = (traits.first <= index) & (index <= traits.last)
-        traded = listed & (draws[0] < traits.liquidity)
+        spread = scale * np.sqrt(variance)
+        traded = (first <= index) & (index <= last) & (draws[0] < traits.liquidity)
         noise = np.random.default_rng((seed, 6, session.toordinal())).standard_normal(len(universe))
-        yield _quote(
-            session, traits, value, change, spread, traded, last_close, shocks, draws, noise, base=base, went_ex=done
-        )
+        figures = _figures(calendar.activity(session), traits, value, change, spread, shocks, draws)
+        share = np.clip(traits.delivery + DELIVERY_SPREAD * noise, 0.02, 1.0)
+        delivered = (np.rint(figures["volume"] * share / traits.lot) * traits.lot).astype(np.int64)
+        known = {"traded": traded, "previous": last_close, "base": base, "settled": done, "delivered": delivered}
+        yield Quotes(session=session, **known, **figures)
         value += change
-        last_close = np.where(traded | (index < traits.first), to_tick(np.exp(value)), last_close)
+        last_close = np.where(traded | (index < first), to_tick(np.exp(value)), last_close)
 
 
 def to_tick(price: Floats) -> Integers:
@@ -137,17 +122,6 @@ def to_tick(price: Floats) -> Integers:
     paise = price * PAISE
     tick = np.where(paise < FINE_BELOW, FINE_TICK, COARSE_TICK)
     return np.asarray(np.maximum(np.rint(paise / tick) * tick, tick), dtype=np.int64)
-
-
-def _traits(universe: tuple[Instrument, ...], events: Events) -> _Traits:
-    same = ("volatility", "beta", "sector", "turnover", "liquidity", "delivery")
-    return _Traits(
-        equity=np.array([float(one.is_equity) for one in universe]),
-        lot=np.array([float(one.lot) for one in universe]),
-        first=np.array(events.first),
-        last=np.array(events.last),
-        **{name: np.array([getattr(one, name) for one in universe]) for name in same},
-    )
 
 
 def _go_ex(value: Floats, actions: list[Action], last_close: Integers) -> tuple[Floats, tuple[Action, ...]]:
@@ -166,22 +140,10 @@ def _go_ex(value: Floats, actions: list[Action], last_close: Integers) -> tuple[
     return base, tuple(done)
 
 
-def _quote(  # noqa: PLR0913, PLR0917 - one session's state, spelled out
-    session: date,
-    traits: _Traits,
-    value: Floats,
-    change: Floats,
-    spread: Floats,
-    traded: NDArray[np.bool_],
-    last_close: Integers,
-    shocks: Floats,
-    draws: Floats,
-    noise: Floats,
-    *,
-    base: Floats,
-    went_ex: tuple[Action, ...],
-) -> Quotes:
-    """Return a session's figures, given log prices before it, returns in it, and random numbers for the rest."""
+def _figures(
+    activity: float, traits: Any, value: Floats, change: Floats, spread: Floats, shocks: Floats, draws: Floats
+) -> dict[str, Any]:
+    """Return a session's prices and volumes, from log prices before it, returns in it, and random numbers."""
     gap = OVERNIGHT * change + np.sqrt(OVERNIGHT * (1 - OVERNIGHT)) * spread * shocks[1]
     start, end = value + gap, value + change
     # P(maximum of the bridge > m) = exp(-2 (m - start)(m - end) / variance), solved for m; the minimum mirrors it.
@@ -190,27 +152,12 @@ def _quote(  # noqa: PLR0913, PLR0917 - one session's state, spelled out
     opened, closed = to_tick(np.exp(start)), to_tick(np.exp(end))
     high, low = to_tick(np.exp((start + end + up) / 2)), to_tick(np.exp((start + end - down) / 2))
     average = np.clip((opened + high + low + closed) / 4 + 0.2 * (draws[3] - 0.5) * (high - low), low, high)
-    busy = calendar.activity(session) * traits.turnover * np.exp(0.5 * shocks[2] + 0.25 * np.abs(change) / spread)
+    busy = activity * traits.turnover * np.exp(0.5 * shocks[2] + 0.25 * np.abs(change) / spread)
     volume = (np.maximum(np.rint(busy * PAISE / average / traits.lot), 1) * traits.lot).astype(np.int64)
     turnover = np.clip(np.rint(volume * average).astype(np.int64), volume * low, volume * high)
     trades = np.clip(np.rint(turnover / PAISE / 12_000 * np.exp(0.3 * shocks[3])), 1, volume).astype(np.int64)
-    share = np.clip(traits.delivery + DELIVERY_SPREAD * noise, 0.02, 1.0)
-    return Quotes(
-        session=session,
-        traded=traded,
-        open=opened,
-        high=high,
-        low=low,
-        close=closed,
-        last=np.clip(to_tick(np.exp(end + 0.001 * shocks[4])), low, high),
-        has_last=draws[4] >= MISSING_LAST,
-        previous=last_close,
-        base=base,
-        settlement_noise=np.rint(closed * 0.0005 * shocks[5]).astype(np.int64),
-        volume=volume,
-        turnover=turnover,
-        trades=trades,
-        delivered=(np.rint(volume * share / traits.lot) * traits.lot).astype(np.int64),
-        settled=went_ex,
-        chance=draws[5],
-    )
+    last = np.clip(to_tick(np.exp(end + 0.001 * shocks[4])), low, high)
+    prices = {"open": opened, "high": high, "low": low, "close": closed, "last": last}
+    noise = np.rint(closed * 0.0005 * shocks[5]).astype(np.int64)
+    rest = {"has_last": draws[4] >= MISSING_LAST, "noise": noise, "chance": draws[5]}
+    return prices | rest | {"volume": volume, "turnover": turnover, "trades": trades}

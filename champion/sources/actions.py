@@ -19,13 +19,9 @@ HEADER = (
     "SYMBOL,COMPANY NAME,SERIES,PURPOSE,FACE VALUE,EX-DATE,RECORD DATE,BOOK CLOSURE START DATE,BOOK CLOSURE END DATE"
 ).split(",")
 _ROWS = {
-    "symbol": pl.String(),
-    "company": pl.String(),
-    "series": pl.String(),
-    "purpose": pl.String(),
+    **dict.fromkeys(("symbol", "company", "series", "purpose"), pl.String()),
     "face_value": pl.Float64(),
-    "ex_date": pl.Date(),
-    "record_date": pl.Date(),
+    **dict.fromkeys(("ex_date", "record_date"), pl.Date()),
 }
 _CHANGES = {"before": pl.String(), "after": pl.String(), "session": pl.Date()}
 _SPAN = re.compile(r"(\d\d-\d\d-\d{4})-to-(\d\d-\d\d-\d{4})")

@@ -38,20 +38,15 @@ def parse(lines: pl.Series, session: date) -> Published:
     """Return the report in its own columns, under names without spaces and signs; null where it has `-`."""
     names = list(_RAW_NAMES.values())
     found = table.read(SOURCE, lines, names, len(names))
-    rows = found.rows.with_columns(
-        *(pl.when(pl.col(name) != "-").then(name) for name in names[2:]),
-        Index_Date=_iso_date(pl.col("Index_Date"), session),
-    )
-    return replace(found, rows=rows)
-
-
-def _iso_date(text: pl.Expr, session: date) -> pl.Expr:
+    asked, text = pl.lit(session), pl.col("Index_Date")  # a text that is not a date stays: validation reports it
     spelled = text.str.replace_all("/", "-", literal=True)
     day_first, month_first = (spelled.str.to_date(order, strict=False) for order in ("%d-%m-%Y", "%m-%d-%Y"))
-    asked = pl.lit(session)
     swapped = month_first.eq(asked).fill_null(value=False) & day_first.ne(asked).fill_null(value=True)
-    # A text that is not a date stays: validation reports it.
-    return pl.when(swapped).then(asked).otherwise(day_first).dt.to_string("iso").fill_null(text)
+    rows = found.rows.with_columns(
+        *(pl.when(pl.col(name) != "-").then(name) for name in names[2:]),
+        Index_Date=pl.when(swapped).then(asked).otherwise(day_first).dt.to_string("iso").fill_null(text),
+    )
+    return replace(found, rows=rows)
 
 
 FORMAT = Format(SOURCE, HEADERS, "Index_Date", parse)

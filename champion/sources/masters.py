@@ -12,9 +12,7 @@ from champion.sources.headers import require_header
 SOURCE = "nse_equity_list"
 HEADER = ("SYMBOL,NAME OF COMPANY,SERIES,DATE OF LISTING,PAID UP VALUE,MARKET LOT,ISIN NUMBER,FACE VALUE").split(",")
 _ROWS = {
-    "symbol": pl.String(),
-    "company": pl.String(),
-    "series": pl.String(),
+    **dict.fromkeys(("symbol", "company", "series"), pl.String()),
     "listed_on": pl.Date(),
     "paid_up_value": pl.Float64(),
     "market_lot": pl.Int64(),

@@ -15,7 +15,6 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from champion.base import workspace_homes
 from champion.base.strict_json import parse_json
@@ -61,7 +60,7 @@ def write(settings: Settings, anchor: Anchor) -> None:
 
 def alias(settings: Settings) -> int | None:
     """Return the version that the alias `champion` points to, None if it is not set."""
-    if not _is_sqlite(settings):
+    if not store.is_sqlite(settings.tracking):
         return registry.alias_of(settings, registry.CHAMPION)
     query = "select version from registered_model_aliases where name = ? and alias = ?"
     number = _query(settings, query, registry.CHAMPION)
@@ -70,12 +69,14 @@ def alias(settings: Settings) -> int | None:
 
 def is_required(settings: Settings) -> bool:
     """Return whether the ledger must be anchored: unless it is in one workspace and the store in another."""
-    return not _is_sqlite(settings) or relocation.is_inside(settings.home, store.sqlite_file(settings.tracking))
+    return not store.is_sqlite(settings.tracking) or relocation.is_inside(
+        settings.home, store.sqlite_file(settings.tracking)
+    )
 
 
 def _tag(settings: Settings) -> str | None:
     name = _name(settings)
-    if _is_sqlite(settings):
+    if store.is_sqlite(settings.tracking):
         former = [] if is_required(settings) else reversed(workspace_homes.former(settings.home))  # the latest first
         # The original of a copy still exists, so its tag is not that of the copy.
         names = (name, *(_of_home(one) for one in former if not Path(one).exists()))
@@ -93,10 +94,6 @@ def _name(settings: Settings) -> str:
 
 def _of_home(home: str) -> str:
     return f"{_TAG}.{hashlib.sha256(home.encode()).hexdigest()[:12]}"
-
-
-def _is_sqlite(settings: Settings) -> bool:
-    return urlsplit(settings.tracking).scheme == "sqlite"
 
 
 def _query(settings: Settings, query: str, name: str) -> str | None:

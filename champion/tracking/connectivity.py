@@ -30,7 +30,7 @@ def unreachable(settings: Settings) -> str | None:
     uri = store.checked(settings.tracking)
     parts = urlsplit(uri)
     try:
-        if parts.scheme == "sqlite":
+        if store.is_sqlite(uri):
             file = store.sqlite_file(uri)
             file_modes.workspace_folder(file.parent)
             if file.exists():  # otherwise it is created on first use

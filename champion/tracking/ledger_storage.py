@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import urlsplit
 
 from champion.base import atomic_files
 from champion.base.counting import quantity
@@ -133,7 +132,7 @@ another name and returns it, None if there are no lines."""
 
 def of(settings: Settings) -> LedgerStorage:
     """Return the storage of a workspace's ledger, the same for all workspaces that share its registry."""
-    return local(settings) if urlsplit(settings.tracking).scheme == "sqlite" else RegistryStorage(settings)
+    return local(settings) if store.is_sqlite(settings.tracking) else RegistryStorage(settings)
 
 
 def local(settings: Settings) -> FileStorage:

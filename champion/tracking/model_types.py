@@ -63,9 +63,8 @@ def require_trusted(content: bytes, packages: Iterable[str]) -> list[str]:
     known = tuple(packages)
     refused = always | {name for name in untrusted if name in called or not _is_admitted(name, known)}
     if refused:
-        named = ",".join(
-            sorted({name.partition(".")[0] for name in refused} - {"sklearn", "numpy", "scipy", "champion"})
-        )
+        foreign = {name.partition(".")[0] for name in refused} - {"sklearn", "numpy", "scipy", "champion"}
+        named = ",".join(sorted(foreign))
         raise ModelError(
             f"the model contains types that are not allowed: {', '.join(sorted(refused)[:5])}. Allowed are estimators "
             f"and their parts from {', '.join((*_LIBRARIES, *known))}, but no callables. Build it of scikit-learn "

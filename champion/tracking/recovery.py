@@ -60,7 +60,6 @@ def begin(settings: Settings, *, reason: str) -> Entry:
         alias = registry.alias_of(settings, registry.CHAMPION)
         model = None if alias is None else registry.find(settings, alias).tags.get(registry.DIGEST, "")
         draft = promotion_ledger.draft([], "begin", alias or 0, reason)
-        entry = replace(
-            draft, state="done", at=now, effective=now, model=model or "", evidence={"wrong": wrong, "kept": kept}
-        )
+        evidence = {"wrong": wrong, "kept": kept}
+        entry = replace(draft, state="done", at=now, effective=now, model=model or "", evidence=evidence)
         return promotion.append(settings, entry, [])

@@ -128,21 +128,18 @@ def register(
     trusted = model_types.require_trusted(skops.io.dumps(model), settings.model_packages)
     run = client.get_run(run_id)
     logged = client.create_logged_model(run.info.experiment_id, name=MODEL, source_run_id=run_id)
-    identity = Model(
-        artifact_path=logged.artifact_location, run_id=run_id, model_uuid=logged.model_id, model_id=logged.model_id
-    )
+    place, model_id = logged.artifact_location, logged.model_id
+    identity = Model(artifact_path=place, run_id=run_id, model_uuid=model_id, model_id=model_id)
     with tempfile.TemporaryDirectory(prefix="champion-model-") as scratch:
         folder = Path(scratch) / "model"
         _save(model, example, folder, identity, trusted)
         digest = sha256(folder / _FILE)
-        client.log_model_artifacts(logged.model_id, str(folder))
-    runs.flush_local(logged.artifact_location)
-    client.finalize_logged_model(logged.model_id, "READY")
+        client.log_model_artifacts(model_id, str(folder))
+    runs.flush_local(place)
+    client.finalize_logged_model(model_id, "READY")
     ensure_model(settings, MODEL, ABOUT)
     labels = {**(tags or {}), FEATURE_VERSION: feature_version, FEATURES: json.dumps(example.columns), DIGEST: digest}
-    created = client.create_model_version(
-        MODEL, source=logged.artifact_location, run_id=run_id, tags=labels, model_id=logged.model_id
-    )
+    created = client.create_model_version(MODEL, source=place, run_id=run_id, tags=labels, model_id=model_id)
     client.set_registered_model_alias(MODEL, CHALLENGER, str(created.version))
     runs.log(settings, run_id, tags={"champion.model_version": str(created.version)})
     return find(settings, int(created.version))
@@ -150,9 +147,8 @@ def register(
 
 def versions(settings: Settings) -> list[Version]:
     """Return all versions, newest first; empty if none is registered."""
-    client = store.prepare(settings)
     aliases = _aliases(settings)
-    found = [_read(one, aliases) for one in client.search_model_versions(f"name='{MODEL}'")]
+    found = [_read(one, aliases) for one in store.prepare(settings).search_model_versions(f"name='{MODEL}'")]
     return sorted(found, key=lambda one: one.number, reverse=True)
 
 

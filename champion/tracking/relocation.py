@@ -12,7 +12,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TypeAlias
 
 from champion.base import workspace_homes
 from champion.errors import ServiceError
@@ -29,10 +28,6 @@ _HOME = "champion.home"
 _BUSY_SECONDS = 120
 
 
-Change: TypeAlias = tuple[str, str, int, str]
-"""One value to change: table, column, row, new value."""
-
-
 def relocate(home: Path, root: str, database: Path) -> int:
     """Change the locations of the store that name a former home, and return their number.
 
@@ -45,7 +40,7 @@ def relocate(home: Path, root: str, database: Path) -> int:
         return 0
     try:
         with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS, isolation_level=None)) as store:
-            if not _has_changes(store, home, root, database):
+            if next(_changes(store, home, root, database), None) is None:  # read without a lock
                 return 0
             store.execute("begin immediate")
             changes = list(_changes(store, home, root, database))
@@ -72,7 +67,7 @@ def is_due(home: Path, root: str, database: Path) -> bool:
     if not database.is_file():
         return False
     with read_only(database) as store:
-        return _has_changes(store, home, root, database)
+        return next(_changes(store, home, root, database), None) is not None
 
 
 def outside(home: Path, database: Path) -> list[str]:
@@ -111,12 +106,8 @@ def is_inside(home: Path, database: Path) -> bool:
     return database.is_relative_to(home)
 
 
-def _has_changes(store: sqlite3.Connection, home: Path, root: str, database: Path) -> bool:
-    """Return, without a lock, whether a location may have to change."""
-    return next(_changes(store, home, root, database), None) is not None
-
-
-def _changes(store: sqlite3.Connection, home: Path, root: str, database: Path) -> Iterator[Change]:
+def _changes(store: sqlite3.Connection, home: Path, root: str, database: Path) -> Iterator[tuple[str, str, int, str]]:
+    """Yield each value to change: table, column, row, new value."""
     inside = is_inside(home, database)
     recorded = workspace_homes.former(home)
     if not inside:  # others may use the store from the former folder while that exists

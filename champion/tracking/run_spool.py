@@ -190,22 +190,12 @@ def _create(settings: Settings, entry: SpooledRun, tried_before: bool) -> Spoole
             return now
         # An interrupted attempt may have opened the run.
         earlier = runs.find_runs(settings, [now.experiment], tags={runs.ENTRY: now.id}, limit=1) if tried_before else []
-        run_id = (
-            earlier[0].run_id
-            if earlier
-            else runs.open_run(
-                settings,
-                now.experiment,
-                now.name,
-                tags={
-                    **now.tags,
-                    runs.ENTRY: now.id,
-                    runs.HOME: str(settings.home),
-                },  # the workspace may have moved since
-                parent=_parent(settings, now.parent),
-                started=datetime.fromisoformat(now.started),
-            )
-        )
+        if earlier:
+            run_id = earlier[0].run_id
+        else:
+            parent, started = _parent(settings, now.parent), datetime.fromisoformat(now.started)
+            tags = {**now.tags, runs.ENTRY: now.id, runs.HOME: str(settings.home)}  # it may have moved since
+            run_id = runs.open_run(settings, now.experiment, now.name, tags=tags, parent=parent, started=started)
         runs.log(settings, run_id, parameters=now.parameters)
         runs.log_datasets(settings, run_id, now.inputs, "input")
         opened = replace(now, run_id=run_id)
@@ -266,9 +256,8 @@ def _parent(settings: Settings, parent: str | None) -> str | None:
 def _read(folder: Path) -> SpooledRun | None:
     try:
         content = clean(json.loads((folder / _BEGUN).read_bytes()))  # 0.2.0 accepted text that is not UTF-8
-        kept = parse_json(dict[str, Any], json.dumps(content)) | {"folder": str(folder)}
-        return parse_json(SpooledRun, json.dumps(kept))
-    except (OSError, ValueError, RecursionError):
+        return parse_json(SpooledRun, json.dumps({**content, "folder": str(folder)}))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None  # the process was killed before the run started
 
 

@@ -129,10 +129,10 @@ def log_datasets(settings: Settings, run_id: str, digests: Mapping[str, str], co
     from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415
 
     label = [InputTag("mlflow.data.context", context)]
-    found = [
-        DatasetInput(Dataset(name, digest[:36] or "none", "champion", json.dumps({"digest": digest})), label)
-        for name, digest in digests.items()
-    ]
+    found = []
+    for name, digest in digests.items():
+        whole = json.dumps({"digest": digest})
+        found.append(DatasetInput(Dataset(name, digest[:36] or "none", "champion", whole), label))
     if found:
         store.prepare(settings).log_inputs(run_id, found)
 
@@ -351,9 +351,8 @@ def checked_parameters(parameters: Mapping[str, Any]) -> dict[str, str]:
     """
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in parameters.items()}
     for name, text in texts.items():
-        _require_storable(
-            f"parameter {name!r}", [name, parameters[name]], text, _PARAMETER_LENGTH, "pass a file's name"
-        )
+        given = [name, parameters[name]]
+        _require_storable(f"parameter {name!r}", given, text, _PARAMETER_LENGTH, "pass a file's name")
     return texts
 
 

@@ -57,7 +57,7 @@ def settle(settings: Settings) -> None:
 
 
 def _relocate(uri: str, home: Path, root: str) -> None:
-    if urlsplit(uri).scheme == "sqlite":
+    if is_sqlite(uri):
         relocation.relocate(home, root, sqlite_file(uri))
 
 
@@ -155,7 +155,7 @@ def _is_prepared(uri: str, folder: Path) -> bool:
     content = marker.read_text(encoding="utf-8") if marker.exists() else ""
     is_former = file == folder / "mlflow.db" and workspace_homes.of_marker(content) is not None
     # SQLite takes an empty file for a new database.
-    is_lost = urlsplit(uri).scheme == "sqlite" and not (file.exists() and file.stat().st_size > 0)
+    is_lost = is_sqlite(uri) and not (file.exists() and file.stat().st_size > 0)
     if is_lost and (is_former or content == expected):
         raise ServiceError(
             f"the tracking store {file} is missing or empty: restore it, or delete {marker} to start with an empty one"
@@ -169,7 +169,7 @@ def _upgrade(uri: str) -> None:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
-    if urlsplit(uri).scheme == "sqlite":
+    if is_sqlite(uri):
         atomic_files.make_folder(sqlite_file(uri).parent)
         sqlite_file(uri).touch(file_modes.PRIVATE_FILE)  # before SQLite creates it with the umask
     logging.getLogger("mlflow.db.utils").setLevel(logging.WARNING)  # it logs each migration
@@ -199,7 +199,7 @@ def _alone(uri: str) -> Iterator[None]:
 
 def is_gone(settings: Settings) -> bool:
     """Return whether the store is a SQLite file that does not exist; asking does not create it."""
-    return urlsplit(settings.tracking).scheme == "sqlite" and not sqlite_file(settings.tracking).exists()
+    return is_sqlite(settings.tracking) and not sqlite_file(settings.tracking).exists()
 
 
 def checked(uri: str) -> str:
@@ -213,7 +213,7 @@ def checked(uri: str) -> str:
         raise UsageError(
             f"tracking URI {without_password(uri)}: plain http is for this machine only; use https:// or a tunnel"
         )
-    if parts.scheme == "sqlite" and not sqlite_file(uri).is_absolute():
+    if is_sqlite(uri) and not sqlite_file(uri).is_absolute():
         raise UsageError(f"tracking URI {without_password(uri)} is relative: write sqlite:/// and an absolute path")
     if not parts.scheme or parts.scheme == "file":
         raise UsageError(
@@ -221,6 +221,11 @@ def checked(uri: str) -> str:
             "sqlite:///, postgresql:// or https://"
         )
     return uri
+
+
+def is_sqlite(uri: str) -> bool:
+    """Return whether a tracking URI names a SQLite file."""
+    return urlsplit(uri).scheme == "sqlite"
 
 
 def sqlite_file(uri: str) -> Path:

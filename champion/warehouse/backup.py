@@ -101,11 +101,8 @@ def _verified_files(source: Path) -> dict[str, tuple[int, str]]:
 
 
 def _files(folder: Path) -> dict[str, tuple[int, str]]:
-    return {
-        str(path.relative_to(folder)): (path.stat().st_size, sha256(path))
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.is_symlink()
-    }
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
+    return {str(path.relative_to(folder)): (path.stat().st_size, sha256(path)) for path in paths}
 
 
 def _on_server(settings: Settings, verb: str, preposition: str, place: str) -> Backup:

@@ -55,10 +55,9 @@ def _read(client: Executor, contract: Contract, table: str, files: Sequence[File
         if _GLOB & set(folder):
             raise WarehouseError(f"TMPDIR {folder} contains one of {''.join(sorted(_GLOB))}; choose another folder")
         groups: list[str | None] = [*contract.groups] or [None]
-        selects = [
-            " union all ".join(_selects(contract, group, Path(folder) / str(number), found))
-            for number, (group, found) in enumerate(zip(groups, files, strict=True))
-        ]
+        selects = []
+        for number, (group, found) in enumerate(zip(groups, files, strict=True)):
+            selects.append(" union all ".join(_selects(contract, group, Path(folder) / str(number), found)))
         columns = ", ".join(f"`{name}`" for name in contract.polars_schema)
         options = {"use_hive_partitioning": 0, **_MANY, **_ONE_BLOCK}  # folders named date=... add no columns
         clause = ", ".join(f"{name} = {value}" for name, value in options.items())
@@ -93,8 +92,8 @@ def _join_groups(contract: Contract, selects: Sequence[str]) -> str:
     held = dict.fromkeys(contract.ungrouped, "g0")
     held |= {name: f"g{n}" for n, group in enumerate(contract.groups) for name in contract.groups[group]}
     columns = ", ".join(f"{held[name]}.`{name}` as `{name}`" for name in contract.polars_schema)
-    joins = "".join(
-        f" inner join ({select}) as {name} on " + " and ".join(f"g0.`{key}` = {name}.`{key}`" for key in contract.key)
-        for name, select in others
-    )
+    joins = ""
+    for name, select in others:
+        same_key = " and ".join(f"g0.`{key}` = {name}.`{key}`" for key in contract.key)
+        joins += f" inner join ({select}) as {name} on {same_key}"
     return f"select {columns} from ({first[1]}) as g0{joins}"  # noqa: S608 - names of our own contracts

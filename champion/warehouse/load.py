@@ -80,9 +80,8 @@ def load_months(
     if unnamed := [month for month in wanted if not digests[month]]:
         raise WarehouseError(f"{about}: an empty digest for {unnamed[0]:%Y%m}; pass the lake's digest of the month")
     with refusals(about):
-        rows = contract.conform(
-            source if isinstance(source, pl.DataFrame) else storage.scan(source, contract).collect()
-        )
+        given = source if isinstance(source, pl.DataFrame) else storage.scan(source, contract).collect()
+        rows = contract.conform(given)
         month = pl.col(contract.session).dt.truncate("1mo").alias("month")
         counted: dict[date, int] = dict(rows.lazy().group_by(month).len().collect().iter_rows())
         _require_loadable(client, contract, about, rows, {m for m in counted if m not in digests})
@@ -102,11 +101,8 @@ def load_months(
                 f"but the table holds {sum(found.values())}; load it again"
             )
         load_ledger.complete(client, contract, digests, counted)
-    routes = dict.fromkeys(counted, route)
-    return [
-        LoadResult(contract.name, f"{m:%Y%m}", counted.get(m, 0), skipped=False, route=routes.get(m, "none"))
-        for m in wanted
-    ]
+    loaded = {month: (counted[month], route) if month in counted else (0, "none") for month in wanted}
+    return [LoadResult(contract.name, f"{month:%Y%m}", n, skipped=False, route=of) for month, (n, of) in loaded.items()]
 
 
 def _require_loadable(
@@ -155,7 +151,7 @@ def _link_others(
     target, years = f"{DATABASE}.{contract.name}", [name for name in whole if len(name) == len("2024")]
     if not years:
         return others
-    held = months.counts(client, contract, target, f"{parts.year_of(contract.session)} in ({', '.join(years)})")
+    held = months.counts(client, contract, target, f"toYear({contract.session}) in ({', '.join(years)})")
     for month, rows in held.items():
         others[f"{month:%Y}"] += 0 if month in loading else rows
     linked = [name for name in years if others[name]]

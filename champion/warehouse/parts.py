@@ -11,11 +11,6 @@ from champion.warehouse.engine.database import DATABASE, Executor, refusals
 _PARTS_OF_THIS_YEAR = 3  # the earlier months, this month, and one more
 
 
-def year_of(session: str) -> str:
-    """Return the partition key of tables with partitions of a year."""
-    return f"toYear({session})"
-
-
 def keeps_years(client: Executor, table: str) -> bool:
     """Return whether a partition of `table` is a year, not a month.
 

@@ -97,9 +97,8 @@ def run(settings: Settings, name: str, parameters: Mapping[str, Any] | None = No
     wanted = {name: f"cast({p.default}, '{p.type}')" for name, p in known.items() if name not in given}
     with reader(settings) as client:
         if unknown or missing:
-            takes = ", ".join(
-                f"{p.name} ({p.type}{'' if p.default is None else ', has a default'})" for p in known.values()
-            )
+            kinds = {p.name: p.type if p.default is None else f"{p.type}, has a default" for p in query.parameters}
+            takes = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
             wrong = f"has no parameters {unknown}" if unknown else f"needs {', '.join(missing)}"
             raise WarehouseError(f"the query {query.name} {wrong}; it takes {takes}")
         if wanted:

@@ -71,10 +71,8 @@ def _kept_years(client: Executor) -> dict[str, int]:
     text = "select name, create_table_query from system.tables where database = {database:String}"
     found = client.query(text, parameters={"database": DATABASE}).result_rows
     limits = {str(name): limit for name, ddl in found if (limit := _TTL.search(str(ddl)))}
-    return {
-        name: int(limit[1]) - 1 if "toIntervalYear" in limit[0] else int(limit[1]) // _MONTHS
-        for name, limit in limits.items()
-    }
+    in_years = {name for name, limit in limits.items() if "toIntervalYear" in limit[0]}
+    return {name: int(n[1]) - 1 if name in in_years else int(n[1]) // _MONTHS for name, n in limits.items()}
 
 
 def _ttl_change(client: Executor, table: str, keep: int | None) -> str:

@@ -1,4 +1,4 @@
--- Returns of the instruments that had a symbol, by session: of the close as traded, adjusted, and with dividends.
+-- Returns of the instruments that had a symbol, by session: from closes as traded, adjusted, and with dividends.
 -- Parameters:
 --   symbol String: any symbol that the instrument had
 --   start Date = '1970-01-01': the first session

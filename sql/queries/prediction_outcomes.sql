@@ -1,6 +1,6 @@
 -- The outcome of each score: its rank, and its adjusted return over the horizon as in champion/modeling/labels.py.
--- An instrument that does not trade when the horizon ends counts at its last close since entry (exit_date). An
--- instrument that does not trade on entry has no return, nor has a score whose horizon has not ended yet.
+-- An instrument that does not trade when the horizon ends is valued at its last close since entry (exit_date). An
+-- instrument that does not trade on entry has no return. A score whose horizon has not ended yet has none either.
 -- Parameters:
 --   start Date = (select max(trade_date) from champion_market.predictions_equity_scores) - 90: the first scored session
 --   end Date = (select max(trade_date) from champion_market.predictions_equity_scores): the last session

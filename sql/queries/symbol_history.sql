@@ -1,4 +1,4 @@
--- The bars of the instruments that had a symbol, oldest first, including those under earlier and later symbols.
+-- The bars of the instruments that had a symbol, oldest first, including bars under earlier and later symbols.
 -- Parameters:
 --   symbol String: any symbol that the instrument had
 --   start Date = '1970-01-01': the first session

@@ -13,7 +13,9 @@ import pytest
 
 from champion import contracts, warehouse
 from champion.contracts import datasets, draft
+from champion.errors import UsageError
 from champion.pipeline.ingest.datasets import DATASET_SPECS
+from champion.pipeline.maintenance.draft_dataset import draft_feature_set
 from champion.settings import Settings
 from champion.sources import full_bhavcopy, indices
 from champion.warehouse import migrations, table_draft
@@ -113,16 +115,20 @@ def test_commands_write_what_follows_from_the_declaration(checkout: Path, tmp_pa
     bars.write_text("\n".join([*full_bhavcopy.HEADERS, BAR, ""]))
     surroundings = {"CHAMPION_HOME": str(tmp_path / "home"), "CHAMPION_ARCHIVE": str(tmp_path / "archive")}
 
-    def python(*arguments: str) -> str:
+    def python(*arguments: str, code: int = 0) -> str:
         ran = subprocess.run(
             [sys.executable, "-P", *arguments],
             capture_output=True, text=True, cwd=tmp_path, check=False,
             env={"PYTHONPATH": str(checkout), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **surroundings},
         )  # fmt: skip
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-        return ran.stdout
+        assert ran.returncode == code, ran.stdout + ran.stderr
+        return ran.stdout + ran.stderr * bool(code)
 
     command = ("-m", "champion", "schema", "draft", "block_deals", str(file), "2022-05-04", "--json")
+    contract = checkout / "schemas/normalized_block_deals_v1.avsc"
+    contract.rename(tmp_path / contract.name)
+    assert "write schemas/normalized_block_deals_v1.avsc first" in python(*command, code=2)
+    (tmp_path / contract.name).rename(contract)
     first, second, third = (json.loads(python(*command))["written"] for _ in range(3))
     assert first == ["raw_block_deals_v1.avsc", "quarantine_block_deals_v1.avsc"]
     samples = [f"{layer}_block_deals_v1.0.0.json" for layer in ("raw", "normalized", "quarantine")]
@@ -130,6 +136,11 @@ def test_commands_write_what_follows_from_the_declaration(checkout: Path, tmp_pa
     assert second == [*samples, f"{number:04d}_normalized_block_deals.sql"]
     assert third == []
     assert python("-c", RUN).splitlines() == ["[('INFY', 500, 1600.0), ('TCS', 1000, 3456.5)]"] * 2
+
+
+def test_a_dataset_without_a_file_is_an_error() -> None:
+    with pytest.raises(UsageError, match="needs a published file: champion schema draft index_ohlc FILE SESSION"):
+        draft_feature_set("index_ohlc")
 
 
 def test_drafted_raw_contract_has_the_types_that_reviewers_chose() -> None:

@@ -27,8 +27,7 @@ from champion.base import clock
 from champion.contracts.datasets import FEATURES
 from champion.errors import ArchiveUnavailable, ServiceError, UsageError
 from champion.lake import Lake
-from champion.pipeline.feature_store.build import build_features
-from champion.pipeline.feature_store.verify import compare_with_rebuild
+from champion.pipeline.feature_store.build import build_features, compare_with_rebuild
 from champion.pipeline.ingest.availability import PublicationState, deadline
 from champion.settings import Settings
 from champion.sources import udiff

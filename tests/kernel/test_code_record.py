@@ -19,7 +19,7 @@ def test_a_record_is_written_while_other_threads_import(tmp_path: Path) -> None:
 
     def ask() -> None:
         for number in itertools.takewhile(lambda _: not ended.is_set(), itertools.count()):
-            record.modules.find_spec(f"missing_{number % 20_000}")
+            record.find_spec(f"missing_{number % 20_000}")
             record.variables.read[f"MISSING_{number % 20_000}"] = None
             record._names.add(f"missing_{number % 20_000}.csv")
 
@@ -37,7 +37,7 @@ def test_a_record_is_written_while_other_threads_import(tmp_path: Path) -> None:
         for thread in asking:
             thread.join()
     record.write()
-    assert set(json.loads((tmp_path / "record.json").read_text())["asked"]) >= record.modules.names
+    assert set(json.loads((tmp_path / "record.json").read_text())["asked"]) >= record._requested
 
 
 def test_a_record_that_cannot_be_written_is_removed(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_record_that_cannot_be_written_is_removed(tmp_path: Path) -> None:
     record.keep()
     assert (tmp_path / "record.json").exists()
     (tmp_path / "record.part").mkdir()
-    record.modules.find_spec("missing")
+    record.find_spec("missing")
     record.keep()
     assert code_identity.used(Settings(home=tmp_path), tmp_path / "record.json", (), "") is None
     (tmp_path / "record.part").rmdir()

@@ -11,8 +11,9 @@ import pytest
 
 from champion.errors import FormatError, WrongSession
 from champion.pipeline.ingest.datasets import dataset_spec
-from champion.pipeline.ingest.parse_file import FileOrigin, ParsedFile, parse_file
+from champion.pipeline.ingest.parse_file import ParsedFile, parse_file
 from champion.sources import full_bhavcopy
+from champion.sources.download.staging_records import Staged
 from champion.sources.publications import BHAVCOPY, DELIVERY
 from champion.sources.table import Publication
 
@@ -30,7 +31,7 @@ def report(*rows: str) -> bytes:
 
 
 def taken_apart(content: bytes, publication: Publication = DELIVERY, session: date = SESSION) -> ParsedFile:
-    origin = FileOrigin(session, "full.csv", "0" * 64, datetime(2022, 5, 5, tzinfo=UTC))
+    origin = Staged(Path("full.csv"), session, "0" * 64, datetime(2022, 5, 5, tzinfo=UTC), "full.csv")
     return parse_file(content, origin, dataset_spec(publication))
 
 

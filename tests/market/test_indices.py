@@ -11,8 +11,9 @@ import pytest
 from champion.errors import FormatError, WrongSession
 from champion.market.index_bars import RENAMED
 from champion.pipeline.ingest.datasets import dataset_spec
-from champion.pipeline.ingest.parse_file import FileOrigin, ParsedFile, parse_file
+from champion.pipeline.ingest.parse_file import ParsedFile, parse_file
 from champion.sources import indices
+from champion.sources.download.staging_records import Staged
 from champion.sources.indices import INDEX_CLOSES
 
 SESSION = date(2024, 1, 15)
@@ -25,7 +26,7 @@ def report(*rows: str) -> bytes:
 
 
 def taken_apart(content: bytes, session: date = SESSION) -> ParsedFile:
-    origin = FileOrigin(session, "ind_close_all.csv", "0" * 64, datetime(2024, 1, 16, tzinfo=UTC))
+    origin = Staged(Path(), session, "0" * 64, datetime(2024, 1, 16, tzinfo=UTC), "ind_close_all.csv")
     return parse_file(content, origin, dataset_spec(INDEX_CLOSES))
 
 

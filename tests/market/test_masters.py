@@ -11,7 +11,7 @@ import pytest
 from champion.errors import ArchiveError, ContractError, FormatError
 from champion.lake import Lake
 from champion.market.identity.symbol_history import SymbolHistory
-from champion.market.symbol_master import MasterOrigin, normalize
+from champion.market.symbol_master import normalize
 from champion.pipeline.ingest import symbol_master
 from champion.settings import Settings
 from champion.sources.masters import SOURCE, parse_equity_list
@@ -19,7 +19,8 @@ from champion.sources.masters import SOURCE, parse_equity_list
 HEADER = "SYMBOL,NAME OF COMPANY, SERIES, DATE OF LISTING, PAID UP VALUE, MARKET LOT, ISIN NUMBER, FACE VALUE"
 MICRONS = "20MICRONS,20 Microns Limited,EQ,06-OCT-2008,5,1,INE144J01027,5"
 QUOTED = '21STCENMGM,"21st Century, Management",BE,03-MAY-1995,10,1,INE253B01015,0.5'
-ORIGIN = MasterOrigin(SOURCE, "ab" * 32, datetime(2026, 8, 7, 20, 0, tzinfo=UTC))
+READ_AT = datetime(2026, 8, 7, 20, 0, tzinfo=UTC)
+ORIGIN = (SOURCE, "ab" * 32, READ_AT)
 
 
 def published(*rows: str) -> bytes:
@@ -63,15 +64,15 @@ def test_a_latin_1_name_is_read() -> None:
 
 
 def test_the_contract_has_all_values_of_the_list() -> None:
-    row = normalize(parse_equity_list("EQUITY_L.csv", published(MICRONS)), SymbolHistory(), ORIGIN).row(0, named=True)
+    row = normalize(parse_equity_list("EQUITY_L.csv", published(MICRONS)), SymbolHistory(), *ORIGIN).row(0, named=True)
     assert (row["list_date"], row["instrument_id"], row["known_at"]) == (
         date(2026, 8, 8),  # it was past midnight in India
         "NSE:20MICRONS",
-        ORIGIN.fetched_at,
+        READ_AT,
     )
     with pytest.raises(ContractError, match="2 listed share"):
         normalize(
-            parse_equity_list("EQUITY_L.csv", published(MICRONS, MICRONS.replace("EQ", "BE"))), SymbolHistory(), ORIGIN
+            parse_equity_list("EQUITY_L.csv", published(MICRONS, MICRONS.replace("EQ", "BE"))), SymbolHistory(), *ORIGIN
         )
 
 
@@ -104,7 +105,7 @@ def test_refresh_follows_the_archive(tmp_path: Path) -> None:
 
 def test_the_real_list(nse: Path) -> None:
     content = (nse / symbol_master.EQUITY_LIST).read_bytes()
-    frame = normalize(parse_equity_list("EQUITY_L.csv", content), SymbolHistory(), ORIGIN)
+    frame = normalize(parse_equity_list("EQUITY_L.csv", content), SymbolHistory(), *ORIGIN)
     assert frame.height == len(content.splitlines()) - 1 == 2397
     assert frame["isin"].is_unique().all()
     assert frame.filter(pl.col("symbol") == "RELIANCE").select("series", "listed_on", "isin", "face_value").rows() == [

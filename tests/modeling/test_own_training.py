@@ -18,8 +18,7 @@ from champion.modeling.estimators import Recipe
 from champion.modeling.model_inputs import MODEL_INPUTS, model_inputs
 from champion.modeling.splits import PurgedWalkForward
 from champion.modeling.universe import find
-from champion.pipeline.feature_store.build import build_features
-from champion.pipeline.feature_store.verify import compare_with_rebuild
+from champion.pipeline.feature_store.build import build_features, compare_with_rebuild
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.models import frames
 from champion.pipeline.models.model_columns import model_columns

@@ -33,7 +33,7 @@ from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.ingest.rename_instruments import rename_instruments
 from champion.pipeline.maintenance.load_warehouse import load
 from champion.pipeline.models.score import score_session
-from champion.pipeline.operations import consistency, databases, verify_lake
+from champion.pipeline.operations import consistency, databases
 from champion.pipeline.operations.checks import Check
 from champion.pipeline.operations.doctor import examine
 from champion.pipeline.operations.status import status
@@ -253,7 +253,7 @@ def test_an_intact_workspace_passes_all_checks(copy: Settings) -> None:
     assert {name: checks[name].sentence for name in named if checks[name].state != "ok"} == {}
     assert consistency.gaps(copy, END) == []
     assert status(copy).problems == []
-    assert verify_lake.verify(copy)[BARS] == len(Lake(copy.lake).sessions(BARS))
+    assert consistency.verify(copy)[BARS] == len(Lake(copy.lake).sessions(BARS))
 
 
 def test_the_page_lists_the_drills() -> None:
@@ -288,7 +288,7 @@ def test_status_works_without_the_tracking_store(damage: str, copy: Settings) ->
     assert result.exit_code == 0
     assert "not read: MLflow's store" in result.output
     assert "freshness: last session 2024-08-30" in result.output
-    assert status(copy).as_dict()["problems"]
+    assert status(copy).problems
 
 
 def test_status_reports_a_damaged_manifest_and_shows_other_datasets(copy: Settings) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from figures import EVERY, features, footer, shapes, ticks, title, widths
+from scipy.stats import spearmanr
 
 from champion import plots
 from champion.errors import UsageError
@@ -98,13 +99,16 @@ def test_a_single_row_has_no_correlation() -> None:
     assert not figure.axes[0].texts
 
 
-def test_correlation_with_missing_values_equals_pandas() -> None:
+def test_correlation_with_missing_values_equals_scipy() -> None:
     rng = np.random.default_rng(3)
     values = rng.integers(0, 30, size=(80, 6)).astype(float)
     values[rng.random(values.shape) < 0.2] = np.nan
     values[:, 3:] = np.where(np.isnan(values[:, :1]), np.nan, np.nan_to_num(values[:, 3:]))
     frame = pl.DataFrame(values, schema=[f"c{n}" for n in range(6)]).fill_nan(None)
-    expected = frame.to_pandas().corr(method="spearman").to_numpy()[np.tril_indices(6)]
+    expected = []
+    for row, column in zip(*np.tril_indices(6), strict=True):
+        both = ~np.isnan(values[:, row]) & ~np.isnan(values[:, column])
+        expected.append(spearmanr(values[both, row], values[both, column]).statistic)
     drawn = [text.get_text().replace("\N{MINUS SIGN}", "-") for text in plots.feature_correlation(frame).axes[0].texts]
     assert [float(text) for text in drawn] == pytest.approx(expected, abs=0.00501)
 

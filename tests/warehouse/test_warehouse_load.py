@@ -159,19 +159,19 @@ def test_retention_follows_the_settings_and_refuses_older_rows(fresh: Settings) 
     last_expired = first_kept - timedelta(days=1)
     kept_alike = (NORMALIZED, DELIVERY, INDEX, FINDINGS)
     with warehouse.writer(fresh) as client:
-        assert warehouse.keeps_from(client, NORMALIZED) is None
+        assert retention.keeps_from(client, NORMALIZED) is None
         for session in (last_expired, first_kept):
             warehouse.load_month(client, contract, session, normalized((session,)), "1")
-        assert warehouse.apply_retention(client, keeping) == dict.fromkeys(kept_alike, 3)
-        assert warehouse.apply_retention(client, keeping) == {}
-        assert (retention.years(client, NORMALIZED), warehouse.keeps_from(client, NORMALIZED)) == (3, first_kept)
-        assert warehouse.keeps_from(client, FINDINGS) == date(today.year - 3, today.month, 1), "by month, kept by month"
+        assert retention.apply_retention(client, keeping) == dict.fromkeys(kept_alike, 3)
+        assert retention.apply_retention(client, keeping) == {}
+        assert (retention.years(client, NORMALIZED), retention.keeps_from(client, NORMALIZED)) == (3, first_kept)
+        assert retention.keeps_from(client, FINDINGS) == date(today.year - 3, today.month, 1), "by month, kept by month"
         kept = warehouse.frame(client, ALL.format(NORMALIZED))
         assert set(kept["trade_date"]) == {first_kept}
         assert warehouse.load_month(client, contract, first_kept, normalized((first_kept,)), "1").skipped
         with pytest.raises(WarehouseError, match=f"4 rows are older than {first_kept}"):
             warehouse.load_month(client, contract, last_expired, normalized((last_expired,)), "1")
-        assert warehouse.apply_retention(client, fresh) == dict.fromkeys(kept_alike)
+        assert retention.apply_retention(client, fresh) == dict.fromkeys(kept_alike)
         assert retention.years(client, NORMALIZED) is None
         assert not warehouse.load_month(client, contract, last_expired, normalized((last_expired,)), "1").skipped
 

@@ -47,19 +47,20 @@ def proof(run: Run) -> Section:
             _normal(ordinary),
             (
                 f"The list has {moved.height:,} actions of the period that can move a price, {text.height:,} of them "
-                f"splits, bonuses and consolidations. The table has absolute gaps of the "
-                f"{counted.height:,} ex-dates with prices on both sides and a factor:"
+                f"splits, bonuses and consolidations. The table has the absolute gaps of the {counted.height:,} "
+                "ex-dates that have a factor, and prices before and after the ex-date:"
             ),
             table(pl.DataFrame(rows, schema=names, orient="row")),
             (
-                "A demerger's factor is computed from the open of the ex-date: its gap is zero by construction and "
+                "A demerger's factor is computed from the open of the ex-date, so its gap is zero by construction and "
                 "verifies only the arithmetic. The factors of splits, bonuses, consolidations, rights and dividends "
                 "come from the text only (rights and dividends also use the previous close). "
                 f"{counted.filter(pl.col('by_text') & pl.col('by_ratio')).height} ex-date(s) are counted in both rows."
             ),
             (
-                f"Gaps recomputed from bars as traded and the factors are the same: {(apart > _SAME).sum()} of "
-                f"{counted.height:,} differ by more than {_SAME}."
+                "The gaps were also computed in a second way, from bars as traded and the factors: "
+                f"{(apart > _SAME).sum()} of "
+                f"{counted.height:,} gaps differ by more than {_SAME}."
             ),
             f"### Beyond the band of {PRICE_BAND:.0%}",
             table(_misses(beyond)),
@@ -75,9 +76,8 @@ def _normal(ordinary: pl.Series) -> str:
     quantiles = ", ".join(f"{percent(q, 2)}: {percent(ordinary.quantile(q), 2)}" for q in _QUANTILES)
     inside = (ordinary.abs() <= PRICE_BAND + _ROUNDED).mean()
     return (
-        f"The market's normal range: {ordinary.len():,} opens compared with the previous close, on days without "
-        "any action. "
-        f"Quantiles {quantiles}. NSE's widest daily price band is {PRICE_BAND:.0%}; "
+        f"The market's normal range comes from {ordinary.len():,} opens on days without any action, compared with the "
+        f"previous close. Quantiles: {quantiles}. NSE's widest daily price band is {PRICE_BAND:.0%}; "
         f"{percent(float(str(inside)), 3)} of ordinary gaps lie within it."
     )
 
@@ -164,9 +164,10 @@ def _without_note(events: pl.DataFrame) -> str:
     bare = events.filter(pl.col("factors") == 0)
     wide = bare.filter(pl.col("gap").abs() > PRICE_BAND + _ROUNDED)
     return (
-        f"Of {bare.height:,} ex-dates with prices on both sides and no factor, {wide.height} open beyond the band"
+        f"{bare.height:,} ex-dates have prices before and after, but no factor. The open of {wide.height} of these "
+        "ex-dates is beyond the band"
         f"{': ' + ', '.join(f'{row[0]} {row[1]}' for row in wide.select('symbol', 'ex_date').rows()[:20]) or ''}. "
-        "All actions of the period without a factor, with the reason recorded in the lake:"
+        "The table has all actions of the period without a factor, with the reason recorded in the lake:"
     )
 
 

@@ -49,14 +49,15 @@ def coverage(run: Run) -> Section:
         "Coverage",
         [
             (
-                f"{account['session'].n_unique():,} sessions, {account.height:,} files read (a full report that "
-                f"replaces a bhavcopy is read twice: for bars, and for delivery). **{totals['rows']:,} rows in = "
+                f"The archive has {account['session'].n_unique():,} sessions, for which {account.height:,} files were "
+                "read (a full report that replaces a bhavcopy is read twice: for bars, and for delivery). "
+                f"**{totals['rows']:,} rows in = "
                 f"{totals['normalized']:,} kept + {totals['rejected']:,} rejected.**"
             ),
             table(with_total(shown.with_columns(pl.col("year").cast(pl.String)), "all")),
-            "Every file of the archive in the range, by outcome:",
+            "The table counts all files of the archive in the range by their outcome:",
             table(with_total(by_fate.sort("format", "year").with_columns(pl.col("year").cast(pl.String)), "all")),
-            f"Refused whole: {len(refused)} file(s). {'; '.join(refused[:20])}",
+            f"{len(refused)} file(s) were refused as a whole. {'; '.join(refused[:20])}",
             "Rejected rows, by reason:",
             table(_reasons(run)),
         ],
@@ -78,7 +79,7 @@ def missing(run: Run, source: Path) -> Section:
     blocks = [
         (
             f"For more than {Limits().broken_closes:.0%} of the shares of these sessions, the published previous "
-            "close is not the last close in the lake: the archive lacks a session in between."
+            "close differs from the last close in the lake, so the archive lacks a session in between."
         ),
         table(shown),
     ]
@@ -86,7 +87,7 @@ def missing(run: Run, source: Path) -> Section:
         absent = {day for day in run.fetched.absent if day.weekday() < _WEEKEND}
         unnamed = ", ".join(str(day) for day in sorted(absent - holidays.keys()))
         blocks.append(
-            f"{len(absent)} weekdays have no file; dates that are not in the list of holidays: {unnamed or 'none'}."
+            f"{len(absent)} weekdays have no file. These weekdays are not in the list of holidays: {unnamed or 'none'}."
         )
     return Section("Missing sessions", blocks, {"broken_closes": broken})
 

@@ -16,7 +16,8 @@ from benchmarks.evidence.proof.page import Section, table, with_total
 from benchmarks.evidence.proof.stages import Run
 from champion.errors import ChampionError
 from champion.pipeline.ingest.fetch import dates
-from champion.pipeline.ingest.parse_file import FileOrigin, ParsedFile, parse_file
+from champion.pipeline.ingest.parse_file import ParsedFile, parse_file
+from champion.sources.download.staging_records import Staged
 from champion.sources.publications import BHAVCOPY
 
 _DATES: tuple[tuple[str, Callable[[str], date]], ...] = (
@@ -34,7 +35,9 @@ def edge_cases(folder: Path) -> Section:
     """Return every file of the folder with the verdict of the parser."""
     rows = [(path.name, asked_of(path.name), _verdict(path)) for path in sorted(folder.glob("*"))]
     shown = pl.DataFrame(rows, schema=["file", "asked for", "verdict"], orient="row")
-    return Section("Edge cases", [f"{len(rows)} files as they were really served.", table(shown)])
+    return Section(
+        "Edge cases", [f"The table has {len(rows)} unusual files as the exchange served them.", table(shown)]
+    )
 
 
 def agreement(run: Run, edges: Path) -> Section:
@@ -58,16 +61,17 @@ def agreement(run: Run, edges: Path) -> Section:
     by_pair = found.group_by("formats").agg(pl.len().alias("sessions"), *counted).sort("formats")
     blocks = [
         (
-            f"Common fields: {', '.join(_FIELDS)} where both formats have them. The full report has no ISIN; it "
-            "has turnover in lakhs with two decimals, so turnovers that differ by up to 500 rupees count as equal. "
-            "Rows are matched by symbol and series."
+            f"These fields are compared if both formats have them: {', '.join(_FIELDS)}. The full report has no ISIN. "
+            "The full report has turnover in lakhs with two decimals, so turnovers that differ by up to 500 rupees "
+            "count as equal. Rows are matched by symbol and series."
         ),
         table(with_total(by_pair, "all"), none="No session has two formats."),
-        "The day on which UDiFF and legacy were last published together:",
+        "This table has the last day on which both UDiFF and legacy were published:",
         table(one.drop("session"), none="It is not in this archive."),
     ]
     if cut:
-        blocks += ["Complete rows of truncated reports against the session's whole file:", table(_frame(cut))]
+        blocks += ["The complete rows of truncated reports are compared with the session's whole file:"]
+        blocks += [table(_frame(cut))]
     return Section("Agreement of formats", blocks, {"agreement": found})
 
 
@@ -91,7 +95,7 @@ def _parse(path: Path, session: date, *, cut_off: bool = False) -> ParsedFile:
     content = path.read_bytes()
     if cut_off:
         content = content[: content.rindex(b"\n") + 1]
-    origin = FileOrigin(session, path.name, sha256(content).hexdigest(), datetime.now(UTC))
+    origin = Staged(path, session, sha256(content).hexdigest(), datetime.now(UTC), path.name)
     return parse_file(content, origin)
 
 

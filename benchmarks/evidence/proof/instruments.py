@@ -41,19 +41,25 @@ def identity(run: Run) -> Section:
         "Identity",
         [
             (
-                f"{shares['symbol'].n_unique():,} symbols of company shares are {shares[_ID].n_unique():,} "
+                f"{shares['symbol'].n_unique():,} symbols of company shares belong to {shares[_ID].n_unique():,} "
                 f"instruments; {twice} instruments have two bars in one session. {shown.height:,} renames appear in "
                 f"the bars, {int(shown['listed'].sum()):,} of them on the date in the exchange's list."
             ),
-            f"Renames that the bars show, and that the list lacks or has on another date ({len(learned)}):",
+            f"The bars show these renames, which the list lacks or has on another date ({len(learned)}):",
             table(found),
-            f"Symbols used again by another instrument ({reused.height}), with the date on which they became free:",
+            (
+                f"These symbols were used again by another instrument ({reused.height}); the id contains the date on "
+                "which the symbol became free:"
+            ),
             table(reused),
-            f"Contradictions between the list, symbols and ISINs ({ignored.height}); the bars decide:",
+            (
+                f"These are contradictions between the list, symbols and ISINs ({ignored.height}), for which Champion "
+                "uses the bars:"
+            ),
             table(ignored),
             (
-                f"{changes.height:,} times an instrument got another ISIN. Full reports have no ISIN, so a change "
-                "cannot be dated while they replace the bhavcopy:"
+                f"Instruments got another ISIN {changes.height:,} times. Full reports have no ISIN, so a change has no "
+                "date if it happened while they replaced the bhavcopy:"
             ),
             table(by_what),
         ],

@@ -31,13 +31,16 @@ def quality(run: Run) -> Section:
         "Quality gates and unexplained gaps",
         [
             table(gates),
-            "Findings, bars by year:",
+            "The table counts the bars with a finding by year:",
             table(wide),
-            f"The {gaps.height} unexplained gaps by probable kind; the list of actions has few funds and SME shares:",
+            (
+                f"The table has the {gaps.height} unexplained gaps by probable kind. The list of actions has few funds "
+                "and SME shares."
+            ),
             table(with_total(by_kind.select("what", *series).sort(series[0], "what", descending=[True, False]), "all"))
             if series
             else "None.",
-            "The widest:",
+            "These are the widest gaps:",
             table(shown),
         ],
         {"findings": found, "gaps": gaps},

@@ -36,9 +36,12 @@ def verdicts(run: Run) -> Section:
         [
             f"The {far}. {counted.height:,} actions of company shares have their ex-date in the period:",
             table(with_total(_by_kind(counted), "all")),
-            f"Not understood ({unclear.height}): they have no factor, explain no gap, and wait for a person:",
+            (
+                f"The texts of these actions ({unclear.height}) are not understood; the actions have no factor, "
+                "explain no gap, and wait for a user's decision:"
+            ),
             table(_first(unclear, "reason")),
-            f"Price-moving actions that end on an instrument without bars in the lake ({ended.height}):",
+            f"These price-moving actions are assigned to an instrument without bars in the lake ({ended.height}):",
             table(_first(ended, "price_factor")),
             _renamed_note(moved),
             table(moved.filter("moving").drop("moving")),
@@ -88,8 +91,8 @@ def _renamed_since(run: Run, rows: pl.DataFrame) -> pl.DataFrame:
 def _renamed_note(moved: pl.DataFrame) -> str:
     moving = moved.filter("moving")
     return (
-        f"The symbol of {moved.height:,} actions had one instrument on the list's date and another on the day the list "
-        f"was read; {moving.height} of these actions move the price. Champion uses the symbols of the list's date: "
-        f"{int(moving['bars'].sum())} of these {moving.height} are assigned to a share with bars (a unit of a trust is "
-        f"not a share):"
+        f"The symbol of {moved.height:,} actions belonged to one instrument on the list's date and to another "
+        f"instrument on the day the list was read. {moving.height} of these actions move the price. Champion uses the "
+        f"symbols of the list's date, and {int(moving['bars'].sum())} of these {moving.height} are assigned to a share "
+        "with bars (a unit of a trust is not a share):"
     )

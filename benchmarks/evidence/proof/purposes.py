@@ -29,13 +29,14 @@ def samples(path: Path) -> Section:
         "Wordings of actions",
         [
             (
-                f"{rows.height} real wordings, {len(actions)} actions in them. "
-                f"**{len(strange)} unexplained**: {'; '.join(strange) or 'none'}. {len(beside)} are of kind 'other', "
-                f"which moves no price: {'; '.join(beside[:12]) or 'none'}."
+                f"{rows.height} real wordings contain {len(actions)} actions. **{len(strange)} unexplained**: "
+                f"{'; '.join(strange) or 'none'}. {len(beside)} wordings are of kind 'other', which moves no price: "
+                f"{'; '.join(beside[:12]) or 'none'}."
             ),
             (
-                f"For {len(priced)} samples, both the factor from the text and the price ratio are known; {len(apart)} "
-                f"of the factors differ from the ratio by more than {PRICE_BAND:.0%}: {'; '.join(apart) or 'none'}."
+                f"For {len(priced)} samples, both the factor from the text and the price ratio are known. {len(apart)} "
+                f"of these factors differ from the ratio by more than {PRICE_BAND:.0%}"
+                f"{': ' + '; '.join(apart) if apart else ''}."
             ),
             table(with_total(by_kind, "all")),
         ],

@@ -21,7 +21,7 @@ def speed(run: Run) -> Section:
     whole = 60 * sessions / sum(cost.cpu for cost in run.costs.values())
     summary = (
         f"From zip to normalized lake: **{a_minute:,.0f} sessions a minute and core** ({sessions:,} sessions, "
-        f"{ingest.cpu:.0f} CPU seconds, {ingest.wall:.0f} wall seconds; aim {AIM}); with fetch, identity, "
-        f"lists, factors and quality gates {whole:,.0f}."
+        f"{ingest.cpu:.0f} CPU seconds, {ingest.wall:.0f} wall seconds; aim {AIM}). With fetch, identity, lists, "
+        f"factors and quality gates, the rate is {whole:,.0f} sessions a minute and core."
     )
     return Section("Cost", [summary, table(stages)])

@@ -10,25 +10,26 @@ from typing import Any
 _SAID = 260
 _HEAD = """# Faults
 
-Faults injected into the daily flow (`champion daily`: archive, lake, quality, features, warehouse, scores, report), the
-message to the user, and the result of a rerun. Written by `benchmarks/robustness/faults.py`, which describes the
-method: real processes in a small workspace with a champion model ({instruments} simulated instruments, {sessions}),
-with a fresh copy of the workspace for each fault.
+This page lists faults injected into the daily flow (`champion daily`: archive, lake, quality, features, warehouse,
+scores, report), the message to the user, and the result of a rerun. `benchmarks/robustness/faults.py` writes the page
+and describes the method. It runs real processes in a small workspace with a champion model ({instruments} simulated
+instruments, {sessions}), with a fresh copy of the workspace for each fault.
 
-**Equal** compares with an undisturbed workspace, after the fault is over and the command was run once more (after the
-remedy, if there is one):
+**Equal** compares the workspace with a workspace without a fault. After the fault, the remedy is applied if there is
+one, and the command is run once more. Then these conditions must hold:
 
 - Every file of lake and staging has the same SHA-256, including manifests and records. Champion's clock is frozen in
-  these runs (`SOURCE_DATE_EPOCH`), so no field is excluded as volatile. Not compared are locks, the carried state of
-  feature builds (a cache), `_metadata` (an index for other readers), and files of a fault that were kept as evidence.
-  If the fault changes the clock, rows are compared without `ingest_time` and `known_at`.
+  these runs (`SOURCE_DATE_EPOCH`), so no field is excluded as volatile. Locks, the carried state of feature builds (a
+  cache), `_metadata` (an index for other readers), and files of a fault that were kept as evidence are not compared. If
+  the fault changes the clock, rows are compared without `ingest_time` and `known_at`.
 - Every table of the warehouse, including its ledgers, has the same count and the same sum of hashes of all columns.
 - In the execution ledger the same notebooks succeeded once each, by name and identity (code, parameters, inputs), and
   the flow succeeded at least once. No run is marked as running, no record waits for delivery, and the champion is the
   same.
 
-**Kept** compares right after the fault, before any rerun. Every file that existed is as before the run or as after an
-undisturbed run, so is each table, MLflow's database is intact, and no process is left.
+**Kept** compares immediately after the fault, before any rerun. Every existing file and every table must have the state
+from before the run, or the state after a run without a fault. MLflow's database must be intact, and no process may be
+left.
 {count} cases, {equal} equal{others}.
 """
 
@@ -55,10 +56,11 @@ def _kills(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         halves += bool(result["halves"])
     boundaries = sum(result["group"].endswith("commit") for result in results)
     yield fill(
-        f"{fallen.total()} kills in {len(results)} workspaces: {boundaries} before a commit (each file that appears in "
-        f"the workspace is one; figures and tables of pages left out), {fallen.total() - boundaries} at random "
-        "instants, four in a row. Every other kill hits all processes together, like a power cut; the others hit only "
-        f"the command, and its guard must end the kernel. Kept in {len(results) - halves} of {len(results)}.",
+        f"{fallen.total()} kills in {len(results)} workspaces were tested. {boundaries} were before a commit, which is "
+        "each file that appears in the workspace except figures and tables of pages. "
+        f"{fallen.total() - boundaries} were at random instants, four in a row. Half of the kills hit all processes "
+        "together, like a power cut; the others hit only the command, and its guard must end the kernel. Kept in "
+        f"{len(results) - halves} of {len(results)}.",
         width=120,
     )
     yield ""

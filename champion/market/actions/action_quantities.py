@@ -1,7 +1,5 @@
 """Quantities among the tokens of a purpose text: money, percentages, ratios, pairs of face values."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -98,20 +96,9 @@ def _money_follows(found: Sequence[Token], place: int) -> bool:
     return bool(rest) and rest[0].concept == "number"
 
 
-_BETWEEN_PAIR = {
-    "filler",
-    "per",
-    "mark",
-    "rupee",
-    "from",
-    "for",
-    "face_value",
-    "paise",
-    "not_equity",
-    "own_class",
-    "to",
-}
-_BETWEEN_RATIO = {"filler", "bonus", "rights", "not_equity", "own_class", "per", "for"}
+_BETWEEN = {"filler", "per", "for", "not_equity", "own_class"}
+_BETWEEN_PAIR = _BETWEEN | {"mark", "rupee", "from", "face_value", "paise", "to"}
+_BETWEEN_RATIO = _BETWEEN | {"bonus", "rights"}
 
 
 def _join(single: Sequence[Item], found: Sequence[Token]) -> list[Item]:

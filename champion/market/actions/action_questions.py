@@ -1,7 +1,5 @@
 """Corporate actions that need a manual decision, and the ex-dates that the lists cover. Frames in, frames out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -11,7 +9,6 @@ import polars as pl
 from champion.market.actions.action_text import NOT_UNDERSTOOD
 from champion.market.actions.adjustment_factors import DECISION, NO_BARS, NON_DIVIDENDS, UNDECIDED
 
-_DAY = timedelta(days=1)
 _GATES = {NOT_UNDERSTOOD: "actions_not_understood", UNDECIDED: "actions_undecided", NO_BARS: "actions_without_bars"}
 
 
@@ -49,7 +46,7 @@ def list_coverage(actions: pl.DataFrame, sessions: Sequence[date]) -> ListCovera
     spans = actions.filter(pl.col("kind") != DECISION).select("covers_from", "covers_to").unique().sort(pl.all())
     merged: list[tuple[date, date]] = []
     for first, last in spans.rows():
-        if merged and first <= merged[-1][1] + _DAY:
+        if merged and first <= merged[-1][1] + timedelta(days=1):
             merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
         else:
             merged.append((first, last))
@@ -70,25 +67,27 @@ def questions(factors: pl.DataFrame, sessions: Sequence[date]) -> pl.DataFrame:
     first = sessions[0] if sessions else date.max
     no_bars = (pl.col("verdict") == NO_BARS) & pl.col("kind").is_in([*NON_DIVIDENDS, DECISION])
     waits = pl.col("verdict").is_in([NOT_UNDERSTOOD, UNDECIDED]) & pl.col("prev_close").is_not_null()
-    found = (
-        factors.filter(shares & (no_bars | waits) & (pl.col("ex_date") >= first))
-        .sort("ex_date")
-        .join_asof(calendar, left_on="ex_date", right_on="session", strategy="forward", coalesce=False)
-        .drop_nulls("session")
-    )
+    open_ = factors.filter(shares & (no_bars | waits) & (pl.col("ex_date") >= first)).sort("ex_date")
+    found = open_.join_asof(calendar, left_on="ex_date", right_on="session", strategy="forward", coalesce=False)
     without_bars = pl.lit("the lake has no bar of this instrument")
     why = pl.when(pl.col("verdict") == NO_BARS).then(without_bars).otherwise("reason")
-    return found.select(
-        "session",
-        pl.col("verdict").replace_strict(_GATES, return_dtype=pl.String).alias("gate"),
-        "instrument_id",
-        "symbol",
-        pl.lit("EQ").alias("series"),
-        pl.col("gap").fill_null(0.0).alias("value"),
-        pl.format("{} on {}: {} ({})", "kind", "ex_date", "purpose", why.fill_null("no reason given")).alias("detail"),
-        "ex_date",
-        "kind",
-    ).sort("session", "gate", "symbol", "kind")
+    return (
+        found.drop_nulls("session")
+        .select(
+            "session",
+            pl.col("verdict").replace_strict(_GATES, return_dtype=pl.String).alias("gate"),
+            "instrument_id",
+            "symbol",
+            pl.lit("EQ").alias("series"),
+            pl.col("gap").fill_null(0.0).alias("value"),
+            pl.format("{} on {}: {} ({})", "kind", "ex_date", "purpose", why.fill_null("no reason given")).alias(
+                "detail"
+            ),
+            "ex_date",
+            "kind",
+        )
+        .sort("session", "gate", "symbol", "kind")
+    )
 
 
 def label_gaps(factors: pl.DataFrame) -> pl.DataFrame:

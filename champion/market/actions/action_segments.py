@@ -1,7 +1,5 @@
 """Split a purpose text into clauses and segments: the words and quantities of each action."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 

@@ -10,8 +10,6 @@ The text is typed by hand. It is parsed in four steps. A text that does not fit 
    for one quantity, an unknown word next to a bonus or a right, or a cancelled action are not understood.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -78,9 +76,9 @@ def parse_purpose(text: str) -> tuple[ParsedAction, ...]:
     """
     text = " ".join(text.split())
     found = tokens(text)
-    actions = [
-        action for segment in find_segments(found) for action in _READERS.get(segment.kind, _other)(segment, text)
-    ]
+    actions: list[ParsedAction] = []
+    for segment in find_segments(found):
+        actions += _READERS.get(segment.kind, _other)(segment, text)
     if any(token.concept == "negated" for token in found):
         actions = [_unclear(one.kind, text, "the text says cancelled, deferred or not") for one in actions]
     actions = actions or [_unclear("other", text, "no known word")]

@@ -7,8 +7,6 @@
    unknown.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from dataclasses import dataclass

@@ -31,8 +31,6 @@ the bars up to it in the scale of that session, so values computed from a view d
 0
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import date, datetime
 
@@ -67,7 +65,15 @@ def adjust(
     """
     last = pl.lit(until or bars["trade_date"].max(), pl.Date)
     known = effective_factors(factors, as_of, total_return=total_return).filter(pl.col("ex_date") <= last)
-    products = _products(known)
+    # Per instrument and ex-date, the products of its factors and all later ones, and the latest ex-date.
+    latest_first = known.sort(_ID, "ex_date", "price_factor", "volume_factor", descending=[False, True, False, False])
+    products = latest_first.select(
+        *(_ID, "ex_date"),
+        _factor=pl.col("price_factor").cum_prod().over(_ID),
+        _volume=pl.col("volume_factor").cum_prod().over(_ID),
+        _latest=pl.col("ex_date").max().over(_ID),
+    )
+    products = products.unique([_ID, "ex_date"], keep="last", maintain_order=True).sort("ex_date")
     numbered = bars.with_row_index("_row").sort("trade_date")
     before = pl.col("trade_date").shift(1).over(_ID).fill_null(pl.col("trade_date").dt.offset_by("-1d"))
     numbered = _join_products(numbered.with_columns(_before=before), products, "trade_date", "")
@@ -108,22 +114,15 @@ def views(
     the sessions [view_from, view_to) whose scale it is.
     """
     last = until or (bars["trade_date"].max() if bars.height else since)
-    cuts = (
-        effective_factors(factors)
-        .filter(pl.col("ex_date").is_between(since, last, closed="right"))
-        .join(bars.select(_ID).unique(), on=_ID, how="semi")
-        .select(_ID, pl.col("ex_date").alias("view_to"))
-        .unique()
-        .sort(_ID, "view_to")
-        .with_columns(view_from=pl.col("view_to").shift(1).over(_ID).fill_null(date.min))
-        .with_columns(view=pl.format("{} before {}", _ID, "view_to"))
-    )
-    current = (
-        bars.select(_ID)
-        .unique()
-        .join(cuts.group_by(_ID).agg(view_from=pl.col("view_to").max()), on=_ID, how="left")
-        .select(pl.col(_ID).alias("view"), _ID, pl.col("view_from").fill_null(date.min), view_to=pl.lit(date.max))
-    )
+    instruments = bars.select(_ID).unique()
+    later = effective_factors(factors).filter(pl.col("ex_date").is_between(since, last, closed="right"))
+    ex_dates = later.join(instruments, on=_ID, how="semi").select(_ID, view_to="ex_date").unique().sort(_ID, "view_to")
+    since_cut = pl.col("view_to").shift(1).over(_ID).fill_null(date.min)
+    cuts = ex_dates.with_columns(view_from=since_cut, view=pl.format("{} before {}", _ID, "view_to"))
+    last_cut = cuts.group_by(_ID).agg(view_from=pl.col("view_to").max())
+    current = instruments.join(last_cut, on=_ID, how="left")
+    since_last = pl.col("view_from").fill_null(date.min)
+    current = current.select(pl.col(_ID).alias("view"), _ID, since_last, view_to=pl.lit(date.max))
     seen = [bars, *_rows_before(cuts, bars, "trade_date")]
     adjusted = adjust(pl.concat(seen), pl.concat([factors, *_rows_before(cuts, factors, "ex_date")]), until=until)
     return adjusted, pl.concat([current, cuts.select(current.columns)])
@@ -145,37 +144,12 @@ def rescale(frame: pl.DataFrame, bars: pl.DataFrame, units: Mapping[str, str | N
     return joined.with_columns(scaled).drop("_factor", "_volume")
 
 
-def _products(factors: pl.DataFrame) -> pl.DataFrame:
-    """Return, per instrument and ex-date, the products of its factors and all later ones, and the latest ex-date."""
-    return (
-        factors.sort(_ID, "ex_date", "price_factor", "volume_factor", descending=[False, True, False, False])
-        .select(
-            *(_ID, "ex_date"),
-            _factor=pl.col("price_factor").cum_prod().over(_ID),
-            _volume=pl.col("volume_factor").cum_prod().over(_ID),
-            _latest=pl.col("ex_date").max().over(_ID),
-        )
-        .unique([_ID, "ex_date"], keep="last", maintain_order=True)
-        .sort("ex_date")
-    )
-
-
 def _join_products(bars: pl.DataFrame, products: pl.DataFrame, session: str, suffix: str) -> pl.DataFrame:
     """Add the product of the factors after `session` and the latest of their ex-dates; null if there are none."""
-    named = products.rename({name: f"{name}{suffix}" for name in ("_factor", "_volume", "_latest")})
-    return (
-        bars.sort(session)
-        .join_asof(
-            named,
-            left_on=session,
-            right_on="ex_date",
-            by=_ID,
-            strategy="forward",
-            allow_exact_matches=False,
-            coalesce=False,
-            check_sortedness=False,
-        )
-        .drop("ex_date")
+    names = {name: f"{name}{suffix}" for name in ("_factor", "_volume", "_latest")}
+    later = products.rename({"ex_date": session, **names})
+    return bars.sort(session).join_asof(
+        later, on=session, by=_ID, strategy="forward", allow_exact_matches=False, check_sortedness=False
     )
 
 

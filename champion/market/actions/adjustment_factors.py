@@ -16,8 +16,6 @@
 An action that is not understood has no factor and explains no gap.
 """
 
-from __future__ import annotations
-
 import polars as pl
 
 from champion import contracts
@@ -146,9 +144,8 @@ def _by_ratio(priced: pl.DataFrame) -> pl.DataFrame:
     takes = pl.col("kind").is_in(_BY_RATIO) & (pl.col("verdict") == READ)
     moved = takes & first & ((pl.col("kind") == "demerger") | beyond)
     found = pl.when(moved).then(ratio).when(pl.col("basis") != "ex_date_ratio").then("price_factor")
-    return priced.with_columns(price_factor=found, gap=1 / ratio - 1).with_columns(
-        gap=pl.when(~moved.any().over(_EX)).then("gap")
-    )
+    unexplained = pl.when(~moved.any().over(_EX)).then("gap")
+    return priced.with_columns(price_factor=found, gap=1 / ratio - 1).with_columns(gap=unexplained)
 
 
 def _with_gaps(judged: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | None) -> pl.DataFrame:
@@ -158,26 +155,18 @@ def _with_gaps(judged: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | 
     moves = market.select("trade_date", "market_gap")
     waiting = judged.filter(pl.col("price_factor").is_null() & pl.col("gap").is_not_null()).select(*_EX).unique()
     of_market = pl.col("market_gap").fill_null(0.0)
-    opened = (
-        bars.join(waiting, on=_ID, how="semi")
-        .sort(_ID, "trade_date")
-        .join(moves, on="trade_date", how="left", maintain_order="left")
-        .with_columns(_gap=pl.col("open") / pl.col("close").shift(1).over(_ID) - 1 - of_market)
-    )
-    usual = (
-        waiting.join(opened.select(_ID, "trade_date", "_gap"), on=_ID)
-        .filter(pl.col("trade_date") < pl.col("ex_date"))
-        .sort("trade_date")
-        .group_by(_EX)
-        .agg(_usual=pl.col("_gap").tail(_USUAL_SESSIONS).abs().median() * _USUAL_GAPS)
-    )
+    shares = bars.join(waiting, on=_ID, how="semi").sort(_ID, "trade_date")
+    opened = shares.join(moves, on="trade_date", how="left", maintain_order="left")
+    gap = pl.col("open") / pl.col("close").shift(1).over(_ID) - 1 - of_market
+    past = waiting.join(opened.select(_ID, "trade_date", _gap=gap), on=_ID)
+    before = past.filter(pl.col("trade_date") < pl.col("ex_date")).sort("trade_date")
+    usual_gap = pl.col("_gap").tail(_USUAL_SESSIONS).abs().median() * _USUAL_GAPS
+    usual = before.group_by(_EX).agg(_usual=usual_gap)
     left = pl.col("gap") - of_market
     limit = pl.max_horizontal(pl.lit(SMALLEST_GAP), pl.col("_usual").fill_null(0.0))
-    return (
-        judged.join(moves, left_on="_opened", right_on="trade_date", how="left", maintain_order="left")
-        .join(usual, on=_EX, how="left", maintain_order="left")
-        .with_columns(gap=pl.when(left.abs() > limit).then(left))
-    )
+    compared = judged.join(moves, left_on="_opened", right_on="trade_date", how="left", maintain_order="left")
+    compared = compared.join(usual, on=_EX, how="left", maintain_order="left")
+    return compared.with_columns(gap=pl.when(left.abs() > limit).then(left))
 
 
 def _verdict() -> pl.Expr:

@@ -5,8 +5,6 @@ list applies: an action that the exchange withdrew is missing from then on, and 
 Manual decisions are stored beside the lists, and known from the time they were first read.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from operator import attrgetter
@@ -157,21 +155,14 @@ def _listed_actions(rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:
     """Return the rows of the list that applies to each ex-date."""
     numbered = rows.with_columns(_read=pl.col("known_at"), _read_on=_india("known_at"), _made=made_on())
     origins = numbered.select("source_sha256", "_read", "_read_on", "_made", "covers_from", "covers_to").unique()
-    covering = (
-        numbered.select("ex_date")
-        .unique()
-        .join_where(origins, pl.col("covers_from") <= pl.col("ex_date"), pl.col("ex_date") <= pl.col("covers_to"))
-        .with_columns(_first=pl.col("_read_on").min().over("ex_date"))
-    )
+    covers = pl.col("covers_from") <= pl.col("ex_date"), pl.col("ex_date") <= pl.col("covers_to")
+    covering = numbered.select("ex_date").unique().join_where(origins, *covers)
+    covering = covering.with_columns(_first=pl.col("_read_on").min().over("ex_date"))
     read_by_then = pl.lit(True) if as_of is None else pl.col("_read") <= as_of  # noqa: FBT003 - an expression
     none_yet = ~read_by_then.any().over("ex_date")
-    order = ["_made", "_read", "covers_from", "source_sha256"]
-    chosen = (
-        covering.filter(read_by_then | (none_yet & (pl.col("_read_on") == pl.col("_first"))))
-        .sort(order)
-        .group_by("ex_date")
-        .agg(pl.col("source_sha256", "_read", "_first").last())
-    )
+    known = covering.filter(read_by_then | (none_yet & (pl.col("_read_on") == pl.col("_first"))))
+    ordered = known.sort("_made", "_read", "covers_from", "source_sha256")
+    chosen = ordered.group_by("ex_date").agg(pl.col("source_sha256", "_read", "_first").last())
     first = pl.col("known_at").min().over([*_KEY, "price_factor"])
     announced = pl.min_horizontal(first, session_start_expr(pl.col("ex_date")))
     known_at = pl.when(_india("known_at") == pl.col("_first")).then(announced).otherwise("known_at")

@@ -1,7 +1,5 @@
 """Validate international securities identification numbers (ISO 6166)."""
 
-from __future__ import annotations
-
 import re
 
 _SHAPE = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")

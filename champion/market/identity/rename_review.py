@@ -4,8 +4,6 @@ A row of the list can have a wrong date, a wrong symbol or both. The bars decide
 continues to trade, or assign a company's bars to another company. Each row that is not applied unchanged is a finding.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -29,7 +27,8 @@ class Reviewed:
 def review(listed: Iterable[Change], bars: Securities) -> Reviewed:
     """Return the changes of the list and of the bars that agree with the bars."""
     rest, accepted, found = list(bars.renames), list[Change](), list(bars.contradictions)
-    swaps = _swaps(bars.renames)
+    given_up = {(day, before) for day, before, _ in bars.renames}
+    swaps = frozenset(given_up & {(day, after) for day, _, after in bars.renames})  # and taken on the same date
     for change in sorted(set(listed)):
         day, before, after = change
         if before == after:
@@ -54,7 +53,10 @@ def review(listed: Iterable[Change], bars: Securities) -> Reviewed:
         if moved != day:
             found.append(_contradiction("rename_dated", accepted[-1], f"the list says {day}, the bars {moved}"))
     changes = tuple(sorted({*accepted, *rest}))
-    swaps |= _taken_over(changes, bars.renames)
+    # The bars show which security had a renamed symbol before and since its date, so no other security had it in
+    # between, not even one that a change from the list alone names on that date.
+    alone = {(day, symbol) for day, *symbols in set(changes).difference(bars.renames) for symbol in symbols}
+    swaps |= alone & {(day, symbol) for day, *symbols in bars.renames for symbol in symbols}
     restarts = tuple(one for one in bars.restarts if not _has_change(one, changes, bars))
     order = sorted(set(found), key=lambda one: (one.session, one.symbol, one.kind, one.detail))
     return Reviewed(changes, restarts, swaps, tuple(order))
@@ -116,22 +118,6 @@ def _has_change(restart: tuple[date, str], changes: Sequence[Change], bars: Secu
     day, symbol = restart
     last = max((one.last for one in bars.stints[symbol] if one.last < day), default=date.min)
     return any(last < one[0] <= day and symbol in one[1:] for one in changes)
-
-
-def _swaps(renames: Sequence[Change]) -> frozenset[tuple[date, str]]:
-    """Return the symbols that one security gives up and another takes on the same date."""
-    left = {(day, before) for day, before, _ in renames}
-    return frozenset(left & {(day, after) for day, _, after in renames})
-
-
-def _taken_over(changes: Sequence[Change], shown: Sequence[Change]) -> frozenset[tuple[date, str]]:
-    """Return the symbols of renames in the bars that a change from the list alone names on the same date.
-
-    The bars show which security had the symbol before and since that date, so no other security had it in between.
-    """
-    alone = [one for one in changes if one not in shown]
-    touched = {(day, symbol) for day, *symbols in alone for symbol in symbols}
-    return frozenset(touched & {(day, symbol) for day, *symbols in shown for symbol in symbols})
 
 
 def _contradiction(kind: str, change: Change, reason: str) -> Contradiction:

@@ -13,8 +13,6 @@ each run:
    only the first few bars of a symbol is mistyped. It is reported and not used.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -141,16 +139,8 @@ class _Security:
     runs: list[Run]
 
     @property
-    def symbol(self) -> str:
-        return self.runs[-1].symbol
-
-    @property
-    def last(self) -> date:
-        return self.runs[-1].last
-
-    @property
-    def close(self) -> float | None:
-        return self.runs[-1].close
+    def latest(self) -> Run:
+        return self.runs[-1]
 
     @property
     def isin(self) -> str | None:
@@ -241,18 +231,18 @@ class _Walk:
         if owner is not None and owner is not holder:
             refused = self._refusal(run, holder, owner)
             if refused is None:
-                if self.bearer.get(owner.symbol) is owner:
-                    del self.bearer[owner.symbol]
+                if self.bearer.get(owner.latest.symbol) is owner:
+                    del self.bearer[owner.latest.symbol]
                 if holder is not None and self._starts_mistyped(run, holder, owner):
                     self._absorb(holder, owner)
                 self._append(owner, run)
                 return
-            self._report("isin_shared", run, f"ISIN {run.isin} is that of {owner.symbol}: {refused}")
+            self._report("isin_shared", run, f"ISIN {run.isin} is that of {owner.latest.symbol}: {refused}")
         known = run.isin if owner is None else None
         if holder is None or self._restarts(holder, run):
             if holder is not None:
                 self.restarts.append((run.first, run.symbol))
-                before = f"last bar {holder.last} under {holder.isin} at {holder.close}"
+                before = f"last bar {holder.latest.last} under {holder.isin} at {holder.latest.close}"
                 self._report("symbol_reused", run, f"{run.isin} from {run.first} at {run.prev_close}, {before}")
             holder = _Security([])
             self.found.append(holder)
@@ -269,24 +259,24 @@ class _Walk:
         """Return whether a symbol returns after a long gap as another security."""
         if _continues(holder, run) or not run.isin or not holder.isin or run.isin == holder.isin:
             return False
-        return price_break(holder.close, run.prev_close) and not self.explains(holder.runs[-1], run)
+        return price_break(holder.latest.close, run.prev_close) and not self.explains(holder.latest, run)
 
     def _refusal(self, run: Run, holder: _Security | None, owner: _Security) -> str | None:
         """Return why a run with another security's ISIN is not a rename; None if it is one."""
         mistyped = holder is not None and self._starts_mistyped(run, holder, owner)
-        linked = mistyped or same_price(owner.close, run.prev_close)
-        after = self.following.get(owner.runs[-1])
+        linked = mistyped or same_price(owner.latest.close, run.prev_close)
+        after = self.following.get(owner.latest)
         if after is not None and run.last < after.first and run.isin == after.isin and run.sessions > FEW_SESSIONS:
             after = None  # renamed, and later renamed back
-        if owner.last >= run.first:
-            return f"which traded until {owner.last}"
-        if after is not None and after.first - owner.last <= LONG_GAP and not linked and not self._taken(after, owner):
+        if (last := owner.latest.last) >= run.first:
+            return f"which traded until {last}"
+        if after is not None and after.first - last <= LONG_GAP and not linked and not self._taken(after, owner):
             return f"which still traded on {after.first}"
         if holder is not None and _continues(holder, run):
-            unbroken = same_price(holder.close, run.prev_close)
+            unbroken = same_price(holder.latest.close, run.prev_close)
             replaced = not unbroken and (linked or self._moves(holder, run))
             if not mistyped and not replaced:
-                return f"{run.symbol} traded under {holder.isin or 'no ISIN'} until {holder.last}"
+                return f"{run.symbol} traded under {holder.isin or 'no ISIN'} until {holder.latest.last}"
         follows = self.following.get(run)
         if run.sessions <= FEW_SESSIONS and not linked and follows is not None and follows.isin not in {None, run.isin}:
             return f"after {quantity(run.sessions, 'session')} {run.symbol} has an ISIN of its own, {follows.isin}"
@@ -295,14 +285,15 @@ class _Walk:
     def _starts_mistyped(self, run: Run, holder: _Security, owner: _Security) -> bool:
         """Return whether the first few bars of a symbol have a wrong ISIN and follow the owner's last close."""
         first = holder.runs[0]
-        few = sum(one.sessions for one in holder.runs) <= FEW_SESSIONS and holder.symbol == first.symbol
-        follows = owner.last < first.first and same_price(owner.close, first.prev_close)
+        few = sum(one.sessions for one in holder.runs) <= FEW_SESSIONS and holder.latest.symbol == first.symbol
+        follows = owner.latest.last < first.first and same_price(owner.latest.close, first.prev_close)
         return few and follows and _continues(holder, run)
 
     def _absorb(self, holder: _Security, owner: _Security) -> None:
         self.found.remove(holder)
         self.owner = {isin: one for isin, one in self.owner.items() if one is not holder}
-        self._report("isin_mistyped", holder.runs[0], f"ISIN {holder.isin} on the first bars, {owner.symbol} renamed")
+        detail = f"ISIN {holder.isin} on the first bars, {owner.latest.symbol} renamed"
+        self._report("isin_mistyped", holder.runs[0], detail)
         for run in holder.runs:
             self._append(owner, run)
 
@@ -314,7 +305,7 @@ class _Walk:
     def _moves(self, holder: _Security, run: Run) -> bool:
         """Return whether a security continues under another symbol, which begins to trade with its ISIN."""
         for one in self.of_isin.get(holder.isin or "", ()):
-            if one.symbol != run.symbol and holder.last < one.first <= run.first + LONG_GAP:
+            if one.symbol != run.symbol and holder.latest.last < one.first <= run.first + LONG_GAP:
                 runs = self.of_symbol[one.symbol]
                 place = runs.index(one)
                 if place == 0 or one.first - runs[place - 1].last > LONG_GAP:
@@ -337,4 +328,4 @@ def _stretches(runs: Sequence[Run]) -> Iterator[list[Run]]:
 
 
 def _continues(security: _Security, run: Run) -> bool:
-    return run.first - security.last <= LONG_GAP
+    return run.first - security.latest.last <= LONG_GAP

@@ -9,8 +9,6 @@ A symbol may be used again by another instrument. Its name is the symbol and the
 or on which it returned: `DTIL@2010-07-26`.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from functools import cached_property
 from hashlib import sha256
 from itertools import groupby
 from operator import itemgetter
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import polars as pl
 
@@ -45,12 +43,12 @@ class SymbolHistory:
     swaps: frozenset[tuple[date, str]] = frozenset()
 
     @classmethod
-    def of(cls, changes: pl.DataFrame) -> SymbolHistory:
+    def of(cls, changes: pl.DataFrame) -> Self:
         """Return the history of a frame with before, after and session; a change to the same symbol is ignored."""
         rows = changes.select("session", "before", "after").rows()
         return cls(tuple(sorted({row for row in rows if row[1] != row[2]})))
 
-    def review(self, bars: Securities) -> tuple[SymbolHistory, tuple[Contradiction, ...]]:
+    def review(self, bars: Securities) -> tuple["SymbolHistory", tuple[Contradiction, ...]]:
         """Return the history of changes that agree with the bars or that only the bars show, and the contradictions.
 
         See `champion.market.identity.rename_review`.

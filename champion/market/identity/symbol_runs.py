@@ -4,8 +4,6 @@ Only a valid ISIN is evidence (`champion.market.identity.isin`). A bar without o
 symbol, else of the previous ones, unless a long gap is in between.
 """
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import polars as pl
@@ -44,7 +42,15 @@ def listings(rows: pl.LazyFrame) -> pl.DataFrame:
     groups = _split_overlaps(typed, _spans(typed, _MONTH))
     apart = (pl.col("first") - pl.col("last").shift(1) > LONG_GAP).fill_null(value=False).cum_sum().over("symbol")
     isin = pl.col("isin").backward_fill().forward_fill().over("symbol", "_stretch")
-    return _with_prices(typed, _runs(groups.with_columns(_stretch=apart).with_columns(isin)))
+    runs = _runs(groups.with_columns(_stretch=apart).with_columns(isin))
+    # The previous close of each run's first bar, and the close of its last one.
+    ends = pl.concat([runs.select("symbol", session=name) for name in ("first", "last")]).unique()
+    bars = typed.join(ends.lazy(), on=["symbol", "session"], how="semi")
+    prices = bars.group_by("symbol", "session").agg(pl.col(_PRICES).max()).collect()
+    for end, price in (("first", "prev_close"), ("last", "close")):
+        known = prices.select("symbol", price, pl.col("session").alias(end))
+        runs = runs.join(known, on=["symbol", end], how="left", maintain_order="left")
+    return runs.select(list(RUNS))
 
 
 def invalid(rows: pl.LazyFrame) -> pl.DataFrame:
@@ -101,24 +107,7 @@ def _runs(groups: pl.DataFrame) -> pl.DataFrame:
     by_symbol = ordered.sort("symbol", "first", "last", "isin", nulls_last=True)
     numbered = by_symbol.with_columns(_run=new.cum_sum().over("symbol"))
     sessions = pl.col("sessions").sum()
-    return (
-        numbered.group_by("symbol", "_run", maintain_order=True)
-        .agg(pl.col("isin").first(), pl.col("first").min(), pl.col("last").max(), sessions.cast(pl.UInt32))
-        .drop("_run")
-        .sort("first", "symbol", "last", "isin", nulls_last=True)
+    runs = numbered.group_by("symbol", "_run", maintain_order=True).agg(
+        pl.col("isin").first(), pl.col("first").min(), pl.col("last").max(), sessions.cast(pl.UInt32)
     )
-
-
-def _with_prices(rows: pl.LazyFrame, runs: pl.DataFrame) -> pl.DataFrame:
-    """Add the previous close of each run's first bar and the close of its last one."""
-    ends = pl.concat([runs.select("symbol", session=name) for name in ("first", "last")]).unique()
-    prices = (
-        rows.join(ends.lazy(), on=["symbol", "session"], how="semi")
-        .group_by("symbol", "session")
-        .agg(pl.col(_PRICES).max())
-        .collect()
-    )
-    for end, price in (("first", "prev_close"), ("last", "close")):
-        known = prices.select("symbol", price, pl.col("session").alias(end))
-        runs = runs.join(known, on=["symbol", end], how="left", maintain_order="left")
-    return runs.select(list(RUNS))
+    return runs.drop("_run").sort("first", "symbol", "last", "isin", nulls_last=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import polars as pl
 
@@ -14,13 +16,21 @@ from champion.market.envelope import stamp_list
 from champion.market.equity_bars import instrument_id
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.market.index_bars import index_id
-from champion.market.symbol_master import MasterOrigin
 
 VERSION = "1"  # raise it when the meaning of an output changes: committed lists are then rebuilt
 _VALUES = ("open", "high", "low", "close", "total_return", "price_earnings", "price_book", "dividend_yield")
 
 
-def lots(rows: pl.DataFrame, history: SymbolHistory, origin: MasterOrigin) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True)
+class ListOrigin:
+    """The source of a list, its digest, and the time it was first read."""
+
+    source: str
+    sha256: str
+    fetched_at: datetime
+
+
+def lots(rows: pl.DataFrame, history: SymbolHistory, origin: ListOrigin) -> pl.DataFrame:
     """Return the rows of `sources.lists.fo_lots` by contract normalized_fo_lots; indices have no instrument.
 
     Raises:
@@ -32,7 +42,7 @@ def lots(rows: pl.DataFrame, history: SymbolHistory, origin: MasterOrigin) -> pl
     return _stamped(named, LOTS, "symbol", origin, ("lot breaks", "lots break"), ["symbol", "expiry_month"])
 
 
-def index_history(rows: pl.DataFrame, origin: MasterOrigin) -> pl.DataFrame:
+def index_history(rows: pl.DataFrame, origin: ListOrigin) -> pl.DataFrame:
     """Return the rows of `sources.lists.index_history` by contract normalized_index_history.
 
     Raises:
@@ -54,7 +64,7 @@ def merged_history(rows: pl.DataFrame, index: str) -> pl.DataFrame:
 
 
 def _stamped(
-    rows: pl.DataFrame, name: str, entity: str, origin: MasterOrigin, breaks: tuple[str, str], shown: Sequence[str]
+    rows: pl.DataFrame, name: str, entity: str, origin: ListOrigin, breaks: tuple[str, str], shown: Sequence[str]
 ) -> pl.DataFrame:
     contract = contracts.load(name)
     read_at = pl.lit(origin.fetched_at).cast(pl.Datetime("ms", "UTC"))

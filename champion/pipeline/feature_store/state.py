@@ -63,9 +63,8 @@ def write_state(build: BuildPlan, session: date, state: pl.DataFrame) -> None:
     contract = contracts.load(chosen.state_contract)
     seen = actions_seen(build.factors, session)
     stamped = state.drop("actions_seen", strict=False).join(seen, on="instrument_id", how="left", maintain_order="left")
-    frame = stamped.with_columns(
-        pl.col("actions_seen").fill_null(0), trade_date=pl.lit(session), feature_version=pl.lit(chosen.version)
-    )
+    known = pl.col("actions_seen").fill_null(0)
+    frame = stamped.with_columns(known, trade_date=pl.lit(session), feature_version=pl.lit(chosen.version))
     inputs = {**build.made_from[session], "state": VERSION}
     lake.write(contract.name, session, frame.select(list(contract.polars_schema)), inputs)
     # Only builds read states, and no build reads older ones than the last.

@@ -5,8 +5,16 @@
   action rescales are built from their whole history.
 - `from_touched` builds the instruments whose bars or actions changed since the state was saved, from their whole
   history, and takes the rows of all other instruments from the lake.
+
+Whole histories of many instruments are built in chunks, through files, so that memory does not grow with the years:
+
+1. Bars are read one year at a time and split into chunks by the hash of the instrument's name.
+2. The rows that are computed from a chunk's bars of all years are split by year.
+3. The rows of a year are collected from all chunks.
 """
 
+import math
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -20,12 +28,12 @@ from champion.contracts.datasets import BARS
 from champion.features import FeatureSet
 from champion.lake import backend, layout
 from champion.market.actions import adjustment
-from champion.pipeline.feature_store import chunks
 from champion.pipeline.feature_store.fingerprints import BuildPlan, actions_seen, bars_seen
 from champion.pipeline.feature_store.state import keeps_state, read_state, state_history
 from champion.pipeline.ingest.bars import equity_bars
 
 _ID = "instrument_id"
+_CHUNK = 700_000  # bars of a chunk; with the features computed from them, about 1 GB of memory
 FeaturesAndState = tuple[pl.DataFrame, pl.DataFrame]
 
 
@@ -38,7 +46,7 @@ class FeatureBatch:
     state: pl.DataFrame | None
 
 
-def from_histories(build: BuildPlan, stale: Sequence[date], at_once: int = chunks.ROWS) -> Iterator[FeatureBatch]:
+def from_histories(build: BuildPlan, stale: Sequence[date], at_once: int = _CHUNK) -> Iterator[FeatureBatch]:
     """Yield the features of the stale sessions, from all bars up to the last of them.
 
     With more than `at_once` bars, including bars in other scales, features are returned year by year, built from one
@@ -47,8 +55,8 @@ def from_histories(build: BuildPlan, stale: Sequence[date], at_once: int = chunk
     # Each action adds a view of about half a history.
     actions = adjustment.effective_factors(build.factors).filter(pl.col("ex_date") <= stale[-1]).height
     views = actions * build.sessions.index(stale[-1]) // 2
-    count = chunks.count(build.lake.rows(BARS, end=stale[-1]) + views, at_once)
-    if count == 1:
+    count = math.ceil((build.lake.rows(BARS, end=stale[-1]) + views) / at_once)
+    if count <= 1:
         rows, state = _from_histories(build, _bars(build, stale[-1]), stale[0], stale[-1])
         made = rows.filter(pl.col("trade_date").is_in(stale))
         yield FeatureBatch(stale, made, state if keeps_state(build.chosen) else None)
@@ -56,10 +64,10 @@ def from_histories(build: BuildPlan, stale: Sequence[date], at_once: int = chunk
     with backend.of(build.lake.root).scratch_folder(build.lake.root / layout.BUILDING) as folder:
         for year, sessions in _years([session for session in build.sessions if session <= stale[-1]]):
             bars = equity_bars(build.lake, sessions[0], sessions[-1]).select(features.required(build.chosen)).collect()
-            chunks.split_by_instrument(bars, folder / "bars", f"{year}", count)
+            _split(bars, pl.col(_ID).hash(0) % count, folder / "bars", f"{year}")
         empty, state = _split_features(build, stale, folder, count)
         for year, sessions in _years(stale):
-            found = chunks.collect_chunks(folder / f"{year}")
+            found = _collect(folder / f"{year}")
             is_last = sessions[-1] == stale[-1] and keeps_state(build.chosen)
             yield FeatureBatch(sessions, empty if found is None else found, state if is_last else None)
 
@@ -71,13 +79,31 @@ def _split_features(build: BuildPlan, stale: Sequence[date], folder: Path, count
     """
     states, empty = [], pl.DataFrame()
     for number in range(count):
-        if (bars := chunks.collect_chunks(folder / "bars" / f"{number}")) is None:
+        if (bars := _collect(folder / "bars" / f"{number}")) is None:
             continue
         rows, state = _from_histories(build, bars, stale[0], stale[-1])
-        chunks.split_by_year(rows.filter(pl.col("trade_date").is_in(stale)), folder, f"{number:05d}")
+        wanted = rows.filter(pl.col("trade_date").is_in(stale))
+        _split(wanted, pl.col("trade_date").dt.year(), folder, f"{number:05d}")
         empty = rows.clear()
         states.append(state)
     return empty, pl.concat(states).sort(_ID)
+
+
+def _split(rows: pl.DataFrame, part: pl.Expr, folder: Path, name: str) -> None:
+    """Write the rows of each part, as a year, into a subfolder with the part's name, under `name`."""
+    parts = rows.with_columns(_part=part).partition_by("_part", as_dict=True, include_key=False)
+    for (value,), chunk in parts.items():
+        (folder / f"{value}").mkdir(parents=True, exist_ok=True)
+        chunk.write_ipc(folder / f"{value}" / f"{name}.arrow", compression="lz4")
+
+
+def _collect(folder: Path) -> pl.DataFrame | None:
+    """Return all rows of a subfolder and remove it; None if it does not exist."""
+    if not folder.is_dir():
+        return None
+    rows = pl.concat([pl.read_ipc(path) for path in sorted(folder.iterdir())])
+    shutil.rmtree(folder)
+    return rows
 
 
 def _years(sessions: Sequence[date]) -> Iterator[tuple[int, list[date]]]:

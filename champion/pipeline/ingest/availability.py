@@ -7,11 +7,11 @@ from enum import StrEnum
 from champion.base.clock import INDIA
 from champion.pipeline.ingest.fetch import fetch, require_order
 from champion.settings import Settings
+from champion.sources.download.negative_cache import is_settled
 from champion.sources.publications import BHAVCOPY
 
 _SATURDAY = 5
 _FIRST_WAIT, _LONGEST_WAIT = 60.0, 900.0  # seconds between two requests
-_FINAL_AFTER = timedelta(days=3)  # as the archive's cache of absent dates
 
 
 class PublicationState(StrEnum):
@@ -50,8 +50,7 @@ def expected(session: date, holidays: AbstractSet[date], now: datetime) -> bool:
     >>> [expected(date(2024, 12, day), {date(2024, 12, 25)}, monday) for day in (30, 29, 25, 26)]
     [True, False, False, False]
     """
-    is_weekday = session.weekday() < _SATURDAY and session not in holidays
-    return is_weekday and now.astimezone(INDIA).date() - session < _FINAL_AFTER
+    return session.weekday() < _SATURDAY and session not in holidays and not is_settled(session, now)
 
 
 def next_wait(requests: int, now: datetime, until: datetime, jitter: float) -> float | None:

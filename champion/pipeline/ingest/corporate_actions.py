@@ -197,11 +197,9 @@ def _market_gaps(lake: Lake, actions: pl.DataFrame) -> pl.DataFrame:
     """Return the market's median open over previous close, less 1, on the sessions where an action may need it."""
     unknown = actions.filter(pl.col("price_factor").is_null() & (pl.col("kind") != "dividend"))
     sessions = pl.DataFrame({"trade_date": lake.sessions(BARS)}, {"trade_date": pl.Date}).sort("trade_date")
-    ex_sessions = (
-        unknown.select(pl.col("ex_date").unique().sort())
-        .join_asof(sessions, left_on="ex_date", right_on="trade_date", strategy="forward", coalesce=False)
-        .drop_nulls()["trade_date"]
-    )
+    ex_dates = unknown.select(pl.col("ex_date").unique().sort())
+    ahead = ex_dates.join_asof(sessions, left_on="ex_date", right_on="trade_date", strategy="forward", coalesce=False)
+    ex_sessions = ahead.drop_nulls()["trade_date"]
     gap = pl.col("open") / pl.col("prev_close") - 1
     bars = equity_bars(lake).filter(pl.col("trade_date").is_in(ex_sessions.implode()))
     gaps = bars.group_by("trade_date").agg(market_gap=gap.median(), shares=gap.count())
@@ -302,11 +300,11 @@ def left_out(lake: Lake, frame: pl.DataFrame) -> dict[str, str | int]:
 
 def is_current(lake: Lake) -> bool:
     """Whether the lake's actions and factors follow the rules of this version of Champion."""
-    rules = (ACTIONS, "actions", VERSION), (FACTORS, "factors", FACTORS_VERSION)
-    last = (
-        (lake.manifest(name, day), part, version) for name, part, version in rules for day in lake.sessions(name)[-1:]
-    )
-    return all(manifest is None or manifest.current.inputs.get(part) == version for manifest, part, version in last)
+    for name, part, version in (ACTIONS, "actions", VERSION), (FACTORS, "factors", FACTORS_VERSION):
+        manifests = [lake.manifest(name, day) for day in lake.sessions(name)[-1:]]
+        if any(one is not None and one.current.inputs.get(part) != version for one in manifests):
+            return False
+    return True
 
 
 def unadjusted_gaps(lake: Lake, start: date, end: date, factors: pl.DataFrame | None = None) -> pl.DataFrame:

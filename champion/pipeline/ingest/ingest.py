@@ -20,7 +20,7 @@ from champion.lake import Lake, inventory
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.pipeline.ingest.datasets import PUBLICATIONS, DatasetSpec, dataset_spec
 from champion.pipeline.ingest.fetch import FetchedFile
-from champion.pipeline.ingest.parse_file import FileOrigin, split_rows
+from champion.pipeline.ingest.parse_file import split_rows
 from champion.pipeline.ingest.symbol_changes import NO_NAMES, SYMBOL_ROWS, names_by_session, symbol_history
 from champion.sources import Published
 from champion.sources.download.archive import set_aside
@@ -32,8 +32,7 @@ _MAX_IN_MEMORY = 32  # bhavcopies that are parsed before the first is written, a
 _NUMBERS = ("rows", "raw", "normalized", "rejected")
 _COUNTS = {
     "session": pl.Date(),
-    "publication": pl.String(),
-    "file": pl.String(),
+    **dict.fromkeys(("publication", "file"), pl.String()),
     **dict.fromkeys(_NUMBERS, pl.Int64()),
     "outcome": pl.String(),
 }
@@ -170,10 +169,9 @@ def _ingest_one(
         and _has_quarantine(lake, spec, file.session)
     ):
         return _counts(lake, fetched, spec, None)
-    origin = FileOrigin(file.session, file.name, file.sha256, file.fetched_at)
     if isinstance(published := parsed.pop(fetched, None) or _read(fetched), ArchiveError):
         return published
-    parts = split_rows(published, origin, spec, history)
+    parts = split_rows(published, file, spec, history)
     made_from["names"] = parts.names  # those of a new file are known only now
     lake.write(spec.raw, file.session, parts.raw, raw_from, known_at=file.fetched_at)
     if parts.quarantine.height or lake.manifest(spec.quarantine, file.session):

@@ -50,7 +50,21 @@ def _hold(settings: Settings, kind: int, note: Note, wait: float) -> Iterator[No
     path = settings.home / "market_data.lock"
     workspace_folder(settings.home)
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b") as file:
-        _acquire(file, kind, note, wait)
+        began, noted = time.monotonic(), -math.inf
+        while True:
+            try:
+                fcntl.flock(file, kind | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if (now := time.monotonic()) - began > wait:
+                    raise LakeError(
+                        f"another run of this workspace{_holder(file)} still uses its market data after {wait:g} s; "
+                        "wait for it to end, or stop it, and run this again"
+                    ) from None
+                if now - noted > _REMIND:
+                    note(f"waiting for another run of this workspace{_holder(file)} to finish with its market data")
+                    noted = now
+                time.sleep(_PAUSE)
         if kind == fcntl.LOCK_EX:
             holder = {"pid": os.getpid(), "command": " ".join(sys.argv)[:120], "since": clock.now().isoformat()}
             file.seek(0)
@@ -58,25 +72,6 @@ def _hold(settings: Settings, kind: int, note: Note, wait: float) -> Iterator[No
             file.write(json.dumps(holder).encode())
             file.flush()
         yield  # closing the file releases the lock
-
-
-def _acquire(file: BinaryIO, kind: int, note: Note, wait: float) -> None:
-    began, noted = time.monotonic(), -math.inf
-    while True:
-        try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if (now := time.monotonic()) - began > wait:
-                raise LakeError(
-                    f"another run of this workspace{_holder(file)} still uses its market data after {wait:g} s; "
-                    "wait for it to end, or stop it, and run this again"
-                ) from None
-            if now - noted > _REMIND:
-                note(f"waiting for another run of this workspace{_holder(file)} to finish with its market data")
-                noted = now
-            time.sleep(_PAUSE)
-        else:
-            return
 
 
 def _holder(file: BinaryIO) -> str:

@@ -1,34 +1,23 @@
 """Parse one published file into raw rows, normalized rows, and rejected rows with their reasons. Pure."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
 
 import polars as pl
 
 from champion import contracts
 from champion.base.counting import quantity
-from champion.contracts import Contract
 from champion.errors import ContractError
 from champion.market import validation
-from champion.market.envelope import envelope
+from champion.market.envelope import stamp
 from champion.market.identity.symbol_history import SymbolHistory, digest
 from champion.market.validation import ROW
 from champion.pipeline.ingest.datasets import DatasetSpec, dataset_spec
 from champion.sources import Published
+from champion.sources.download.staging_records import Staged
 from champion.sources.publications import BHAVCOPY
 
 _BARS = dataset_spec(BHAVCOPY)
 _NO_HISTORY = SymbolHistory()
-
-
-@dataclass(frozen=True, slots=True)
-class FileOrigin:
-    """The session, name, digest and fetch time of a published file, recorded with each of its rows."""
-
-    session: date
-    name: str
-    sha256: str
-    fetched_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +36,11 @@ class ParsedFile:
 
 
 def parse_file(
-    content: bytes, origin: FileOrigin, spec: DatasetSpec = _BARS, history: SymbolHistory = _NO_HISTORY
+    content: bytes, origin: Staged, spec: DatasetSpec = _BARS, history: SymbolHistory = _NO_HISTORY
 ) -> ParsedFile:
     """Return the rows of a published file; `history` names the instruments of renamed symbols.
+
+    Session, name, digest and fetch time of `origin` are recorded with each row; its path is not read.
 
     Raises:
         FormatError: the file as a whole is not in the publication's format.
@@ -58,7 +49,7 @@ def parse_file(
     return split_rows(spec.publication.read(origin.name, content, origin.session), origin, spec, history)
 
 
-def split_rows(published: Published, origin: FileOrigin, spec: DatasetSpec, history: SymbolHistory) -> ParsedFile:
+def split_rows(published: Published, origin: Staged, spec: DatasetSpec, history: SymbolHistory) -> ParsedFile:
     """Return the raw, normalized and quarantined rows of a published file that was read; see `parse_file`."""
     contract = contracts.load(spec.raw)
     typed = validation.coerce(published.rows, contract)
@@ -67,7 +58,13 @@ def split_rows(published: Published, origin: FileOrigin, spec: DatasetSpec, hist
     reason = pl.format("{}: asked for {}, found {}", pl.lit(contract.session), asked, found)
     other = typed.accepted.filter(is_other).with_columns(reasons=pl.concat_list(reason))
     own = typed.accepted.filter(~is_other)
-    raw = validation.validate(_with_envelope(own, contract, published, origin, spec), contract)
+    # The envelope, and as null the columns that an older format does not have.
+    missing = {name: dtype for name, dtype in contract.polars_schema.items() if name not in own.columns}
+    complete = own.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in missing.items())
+    entity = pl.concat_str(*spec.entity, separator=":", ignore_nulls=True)
+    key = [*map(pl.col, contract.key), pl.lit(origin.sha256)]
+    stamped = stamp(complete, contract, pl.lit(published.source), pl.lit(origin.fetched_at), entity, key)
+    raw = validation.validate(stamped, contract)
     names = {} if spec.symbol is None else history.names(raw.accepted[spec.symbol], origin.session)
     normalized = validation.validate(spec.normalize(raw.accepted, names), contracts.load(spec.normalized))
     rejected = [("parse", published.rejected), *(("raw", rows) for rows in (typed.rejected, other, raw.rejected))]
@@ -77,25 +74,11 @@ def split_rows(published: Published, origin: FileOrigin, spec: DatasetSpec, hist
     if len(kept) + len(refused) != published.row_count or kept & refused or normalized.accepted.height != len(kept):
         lines = f"{quantity(published.row_count, 'line')}, but {len(kept)} kept and {len(refused)} rejected"
         raise ContractError(f"{origin.name}: {lines}; nothing was written")
-    return ParsedFile(
-        published.row_count, raw.accepted.drop(ROW), normalized.accepted.drop(ROW), quarantine, digest(names)
-    )
+    accepted = raw.accepted.drop(ROW), normalized.accepted.drop(ROW)
+    return ParsedFile(published.row_count, *accepted, quarantine, digest(names))
 
 
-def _with_envelope(
-    rows: pl.DataFrame, contract: Contract, published: Published, origin: FileOrigin, spec: DatasetSpec
-) -> pl.DataFrame:
-    """Add the envelope, and as null the columns that an older format does not have."""
-    missing = {name: dtype for name, dtype in contract.polars_schema.items() if name not in rows.columns}
-    complete = rows.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in missing.items())
-    source, ingest_time = pl.lit(published.source), pl.lit(origin.fetched_at)
-    entity = pl.concat_str(*spec.entity, separator=":", ignore_nulls=True)
-    key = [*map(pl.col, contract.key), pl.lit(origin.sha256)]
-    enveloped = envelope(contract, source=source, ingest_time=ingest_time, entity_id=entity, key=key)
-    return complete.with_columns(enveloped).select(*contract.polars_schema, ROW)
-
-
-def _quarantine(stage: str, rejected: pl.DataFrame, published: Published, origin: FileOrigin) -> pl.DataFrame:
+def _quarantine(stage: str, rejected: pl.DataFrame, published: Published, origin: Staged) -> pl.DataFrame:
     return rejected.select(
         pl.lit(origin.session).alias("session"),
         pl.lit(stage).alias("stage"),

@@ -39,9 +39,8 @@ def commit(
         FormatError: `read` refuses the list. It is kept as evidence, and the previous list counts again.
     """
     if lake.is_current(name, staged.session, made_from):
-        return RefreshResult(
-            "already", lake.rows(name, staged.session, staged.session), f"{staged.name} is in the lake"
-        )
+        rows = lake.rows(name, staged.session, staged.session)
+        return RefreshResult("already", rows, f"{staged.name} is in the lake")
     try:
         frame = read(staged)
     except FormatError:

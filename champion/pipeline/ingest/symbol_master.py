@@ -8,7 +8,6 @@ from champion.contracts.datasets import SYMBOLS
 from champion.lake import Lake
 from champion.market import symbol_master
 from champion.market.identity.symbol_history import SymbolHistory
-from champion.market.symbol_master import VERSION, MasterOrigin
 from champion.pipeline.ingest.fetch import retry_policy
 from champion.pipeline.ingest.reference_lists import RefreshResult, absent, commit
 from champion.pipeline.ingest.symbol_changes import symbol_history
@@ -32,10 +31,10 @@ def refresh(settings: Settings) -> RefreshResult:
         return absent(settings.archive, EQUITY_LIST)
     lake = Lake(settings.lake)
     history = symbol_history(lake)
-    made_from = {"list": staged.sha256, "lineage": history.digest, "masters": VERSION}
+    made_from = {"list": staged.sha256, "lineage": history.digest, "masters": symbol_master.VERSION}
     return commit(lake, SYMBOLS, staged, EQUITY_LIST, made_from, partial(_read, history=history))
 
 
 def _read(staged: Staged, history: SymbolHistory) -> pl.DataFrame:
     rows = lists.parse_equity_list(staged.name, staged.path.read_bytes())
-    return symbol_master.normalize(rows, history, MasterOrigin(lists.SOURCE, staged.sha256, staged.fetched_at))
+    return symbol_master.normalize(rows, history, lists.SOURCE, staged.sha256, staged.fetched_at)

@@ -6,17 +6,16 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-import polars as pl
-
 from champion import contracts, features
 from champion.base import clock, package_data
 from champion.base.atomic_files import write_bytes
 from champion.contracts import draft, samples
-from champion.errors import UsageError
+from champion.errors import FormatError, UsageError
 from champion.pipeline.feature_store.contracts import declare
 from champion.pipeline.ingest.datasets import DATASET_SPECS, DatasetSpec
-from champion.pipeline.ingest.parse_file import FileOrigin, parse_file
+from champion.pipeline.ingest.parse_file import parse_file
 from champion.sources import Published
+from champion.sources.download.staging_records import Staged
 from champion.warehouse import migrations, table_draft
 
 
@@ -24,8 +23,10 @@ def draft_feature_set(version: str) -> list[Path]:
     """Write the missing contracts and the missing migration of a feature set; return the files written.
 
     Raises:
-        UsageError: there is no such feature set, or its contract has other features.
+        UsageError: there is no such feature set, or its contract has other features; or it is the name of a dataset.
     """
+    if any(spec.dataset == version for spec in DATASET_SPECS):
+        raise UsageError(f"dataset {version} needs a published file: champion schema draft {version} FILE SESSION")
     chosen = features.find(version)
     return [*declare(chosen), *_write(_migration(chosen.contract))]
 
@@ -37,20 +38,22 @@ def draft_dataset(name: str, file: Path, session: date) -> list[Path]:
     writes a sample for each contract, and the migration that creates the table in the warehouse. What exists stays.
 
     Raises:
-        UsageError: no `DatasetSpec` has the name, or there is no such file.
-        FormatError: the file is not in the publication's format.
+        UsageError: no `DatasetSpec` has the name, the normalized contract is missing, or there is no such file.
+        FormatError: the file is not in the publication's format, or none of its rows keeps the contracts.
     """
     spec = next((spec for spec in DATASET_SPECS if spec.dataset == name), None)
     if spec is None:
         known = ", ".join(dict.fromkeys(spec.dataset for spec in DATASET_SPECS))
         raise UsageError(f"no dataset {name!r} is declared in champion/pipeline/ingest/datasets.py; it has: {known}")
+    if spec.normalized not in contracts.names():
+        raise UsageError(f"write schemas/{spec.normalized}_v1.avsc first: the contract defines what a row means")
     if not file.is_file():
         raise UsageError(f"{file} is no file; give a file of {session} as {spec.publication.name} is published")
     content = file.read_bytes()
     published = spec.publication.read(file.name, content, session)
     if written := _write(_contracts(spec, published, session)):
         return written
-    origin = FileOrigin(session, file.name, hashlib.sha256(content).hexdigest(), clock.now())
+    origin = Staged(file, session, hashlib.sha256(content).hexdigest(), clock.now(), file.name)
     return _write(_samples(spec, content, published, origin) | _migration(spec.normalized))
 
 
@@ -61,22 +64,19 @@ def _contracts(spec: DatasetSpec, published: Published, session: date) -> dict[P
     return {package_data.folder("schemas") / f"{record['name']}_v1.avsc": draft.text(record) for record in records}
 
 
-def _samples(spec: DatasetSpec, content: bytes, published: Published, origin: FileOrigin) -> dict[Path, str]:
+def _samples(spec: DatasetSpec, content: bytes, published: Published, origin: Staged) -> dict[Path, str]:
     whole = parse_file(content, origin, spec)
     # One field too many: the line is refused, and so becomes the sample of the quarantine.
     lines = published.lines.str.strip_chars_end("\r").to_list()
     lines[1] += ","
-    refused = parse_file("\n".join(lines).encode(), replace(origin, name=origin.name.removesuffix(".zip")), spec)
+    refused = parse_file("\n".join(lines).encode(), replace(origin, origin=origin.name.removesuffix(".zip")), spec)
+    if whole.normalized.is_empty():
+        first = whole.quarantine.row(0, named=True)
+        raise FormatError(f"{origin.name}: no row keeps the contracts; line {first['row_number']}: {first['reasons']}")
     frames = {spec.raw: whole.raw, spec.normalized: whole.normalized, spec.quarantine: refused.quarantine}
-    return {_sample(name): _text(name, rows) for name, rows in frames.items()}
-
-
-def _sample(name: str) -> Path:
-    return samples.path(package_data.folder("schemas"), contracts.load(name))
-
-
-def _text(name: str, rows: pl.DataFrame) -> str:
-    return samples.text(rows.row(0, named=True), contracts.load(name))
+    schemas, known = package_data.folder("schemas"), {name: contracts.load(name) for name in frames}
+    rows = {name: frame.row(0, named=True) for name, frame in frames.items()}
+    return {samples.path(schemas, known[name]): samples.text(row, known[name]) for name, row in rows.items()}
 
 
 def _migration(name: str) -> dict[Path, str]:

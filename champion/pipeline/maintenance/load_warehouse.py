@@ -123,13 +123,10 @@ def _load_dataset(
             yield [LoadResult(contract.name, label([month]), kept[month], skipped=True) for month in run]
             continue
         for wanted in spans(run, len(contract.polars_schema), most_values):
-            yield _load_span(lake, engine, contract, {month: months[month] for month in wanted})
-
-
-def _load_span(lake: Lake, engine: Executor, contract: Contract, months: Mapping[date, Month]) -> list[LoadResult]:
-    first, last = min(months), month_end(max(months))
-    rows, files = lake.scan(contract.name, first, last).collect(), []
-    # In files of an earlier contract version, Polars must fill in the defaults of later fields.
-    if frozenset().union(*(found.contracts for found in months.values())) == {contract.label}:
-        files = [lake.sessions_by_file(contract.name, first, last, group) for group in contract.groups or (None,)]
-    return load_months(engine, contract, {m: found.digest for m, found in months.items()}, rows, files=files)
+            first, last = min(wanted), month_end(max(wanted))
+            rows, files = lake.scan(contract.name, first, last).collect(), []
+            # In files of an earlier contract version, Polars must fill in the defaults of later fields.
+            if frozenset().union(*(months[month].contracts for month in wanted)) == {contract.label}:
+                groups = contract.groups or (None,)
+                files = [lake.sessions_by_file(contract.name, first, last, group) for group in groups]
+            yield load_months(engine, contract, {month: months[month].digest for month in wanted}, rows, files=files)

@@ -70,9 +70,8 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
     horizon = candidate.integer(HORIZON)
     sessions = _rank_ics(out_of_sample(settings, candidate), scores)
     ours = _summary(sessions, "challenger", horizon)
-    theirs, paired = (
-        None if rival is None else _summary(sessions, column, horizon) for column in ("champion", "difference")
-    )
+    columns = ("champion", "difference")
+    theirs, paired = (None if rival is None else _summary(sessions, column, horizon) for column in columns)
     run, rules = runs.known(settings, candidate.run_id), Rules(settings.gate_margin, settings.gate_level)
     canary = None if run is None else run.metrics.get(CANARY)
     decision = promotion.gate(ours, theirs, paired=paired, rules=rules, canary=None if canary is None else canary > 0)

@@ -55,14 +55,10 @@ def score_outcomes(lake: Lake, start: date | None = None, end: date | None = Non
     first: date = scores["trade_date"].min()  # type: ignore[assignment]
     bars = adjusted_bars(lake, first, columns=("instrument_id", "symbol", "trade_date", "close"))
     gaps = unadjusted_gaps(lake, first, bars["trade_date"].max())  # type: ignore[arg-type]
-    parts = [
-        part.join(
-            forward_return(bars, int(horizon), lag, gaps).drop("across_gap"),
-            on=["instrument_id", "trade_date"],
-            how="left",
-        )
-        for (horizon,), part in scores.partition_by("horizon", as_dict=True).items()
-    ]
+    parts = []
+    for (horizon,), part in scores.partition_by("horizon", as_dict=True).items():
+        returns = forward_return(bars, int(horizon), lag, gaps).drop("across_gap")
+        parts.append(part.join(returns, on=["instrument_id", "trade_date"], how="left"))
     return pl.concat(parts).sort("trade_date", "model_version", "rank")
 
 

@@ -11,7 +11,7 @@ from champion.base.counting import quantity
 from champion.contracts.datasets import BARS, PREDICTIONS
 from champion.errors import ModelError
 from champion.lake import Lake
-from champion.market.envelope import envelope
+from champion.market.envelope import stamp
 from champion.market.quality_gates import LOOKBACK
 from champion.modeling.universe import find
 from champion.pipeline.ingest import corporate_actions
@@ -54,16 +54,26 @@ def score_session(settings: Settings, session: date) -> ScoreResult:
     loaded = registry.load(settings, registry.CHAMPION, features=names, feature_version=feature_set)
     check_fresh(lake, loaded.version, session, settings.model_sessions)
     frame = frames.scoring_frame(lake, session, universe=find(loaded.version.text(UNIVERSE)), feature_set=feature_set)
-    scores = _with_envelope(training.score(loaded.model, frame, names), loaded.version)
+    contract, version = contracts.load(PREDICTIONS), loaded.version
+    named = training.score(loaded.model, frame, names).with_columns(
+        model_name=pl.lit(registry.MODEL),
+        model_version=pl.lit(version.number, pl.Int32),
+        model_run_id=pl.lit(version.run_id),
+        feature_version=pl.lit(version.feature_version),
+        horizon=pl.lit(version.integer(HORIZON), pl.Int32),
+        rank=pl.col("rank").cast(pl.Int64),
+    )
+    key = [pl.col(name) for name in contract.key]
+    scores = stamp(named, contract, pl.lit("champion"), pl.lit(clock.now()), pl.col("instrument_id"), key)
     made_from = {
-        "model": f"{registry.MODEL}/{loaded.version.number}",
+        "model": f"{registry.MODEL}/{version.number}",
         "features": lake.digest(features.find(feature_set).contract, session, session),
         "bars": lake.digest(BARS, end=session),
         "actions": corporate_actions.digest(lake, session),
     }
     # Scores of other versions stay: they are compared with the outcomes later.
-    others = lake.scan(PREDICTIONS, session, session).filter(pl.col("model_version") != loaded.version.number).collect()
-    return ScoreResult(loaded.version, scores, lake.write(PREDICTIONS, session, pl.concat([others, scores]), made_from))
+    others = lake.scan(PREDICTIONS, session, session).filter(pl.col("model_version") != version.number).collect()
+    return ScoreResult(version, scores, lake.write(PREDICTIONS, session, pl.concat([others, scores]), made_from))
 
 
 def check_fresh(lake: Lake, version: registry.Version, session: date, most: int) -> None:
@@ -79,18 +89,3 @@ def check_fresh(lake: Lake, version: registry.Version, session: date, most: int)
             f"{session}; at most {most} are allowed (CHAMPION_MODEL_SESSIONS): "
             "run `champion train`, and promote the new version"
         )
-
-
-def _with_envelope(scores: pl.DataFrame, version: registry.Version) -> pl.DataFrame:
-    contract, ingest_time = contracts.load(PREDICTIONS), pl.lit(clock.now())
-    entity, key = pl.col("instrument_id"), [pl.col(name) for name in contract.key]
-    named = scores.with_columns(
-        model_name=pl.lit(registry.MODEL),
-        model_version=pl.lit(version.number, pl.Int32),
-        model_run_id=pl.lit(version.run_id),
-        feature_version=pl.lit(version.feature_version),
-        horizon=pl.lit(version.integer(HORIZON), pl.Int32),
-        rank=pl.col("rank").cast(pl.Int64),
-    )
-    enveloped = envelope(contract, source=pl.lit("champion"), ingest_time=ingest_time, entity_id=entity, key=key)
-    return named.with_columns(enveloped).select(list(contract.polars_schema))

@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -52,17 +53,14 @@ def known(settings: Settings, ic: pl.DataFrame) -> Trials:
     named = find(tags={"champion.notebook": "training"}, status="FINISHED")
     recorded += [run for run in named if "champion.result_sha256" not in run.tags]
     recorded += find([EXPERIMENT], tags={"mlflow.runName": BY_HAND}, status="FINISHED")
-    trials = _distinct(sorted({run.run_id: run for run in recorded}.values(), key=lambda run: run.started))
-    sharpes = tuple(run.metrics[PERIOD_SHARPE] for run in trials if PERIOD_SHARPE in run.metrics)
-    return Trials(len(trials), sharpes, _sessions(settings, trials[-_COMPARED:], ic))
-
-
-def _distinct(ordered: Sequence[Run]) -> list[Run]:
-    """Return the latest run of each trial. A run without a model hash joins runs with the same parameters."""
+    ordered = sorted({run.run_id: run for run in recorded}.values(), key=lambda run: run.started)
+    # The latest run of each trial. A run without a model hash joins runs with the same parameters.
     latest = {(tuple(sorted(run.parameters.items())), run.tags.get(ESTIMATOR, "")): run for run in ordered}
     hashed = {parameters for parameters, model in latest if model}
     distinct = (run for (parameters, model), run in latest.items() if model or parameters not in hashed)
-    return sorted(distinct, key=lambda run: run.started)
+    trials = sorted(distinct, key=lambda run: run.started)
+    sharpes = tuple(run.metrics[PERIOD_SHARPE] for run in trials if PERIOD_SHARPE in run.metrics)
+    return Trials(len(trials), sharpes, _sessions(settings, trials[-_COMPARED:], ic))
 
 
 def deflated(trials: Trials, net_returns: pl.Series) -> dict[str, float]:
@@ -91,12 +89,10 @@ def deflated(trials: Trials, net_returns: pl.Series) -> dict[str, float]:
 def overfitting(trials: Trials, ic: pl.DataFrame) -> dict[str, float]:
     """Return `overfitting_probability` over this trial and earlier ones; empty if there are too few to compare."""
     both = ic.select("trade_date", this="ic").join(trials.sessions, on="trade_date")
-    table = both.sort("trade_date").drop("trade_date")
-    try:
-        probability, _ = probability_of_overfitting(table, BLOCKS)
-    except ModelError:
-        return {}
-    return {"overfitting_probability": probability}
+    with suppress(ModelError):
+        probability, _ = probability_of_overfitting(both.sort("trade_date").drop("trade_date"), BLOCKS)
+        return {"overfitting_probability": probability}
+    return {}
 
 
 def _sessions(settings: Settings, trials: Sequence[Run], ic: pl.DataFrame) -> pl.DataFrame:

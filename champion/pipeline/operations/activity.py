@@ -5,7 +5,7 @@ No service is started for it. A source that could not be read is reported with t
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeAlias
 
@@ -22,24 +22,15 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "seconds": pl.Float64,
     "id": pl.String,
 }
-"""Columns of the events: `user` is empty if it is not known; `data` names the data that was read and written."""
+"""Columns of the events. An event is one action by a user.
+
+`at` is UTC; `user` is empty if it is not known; `data` names the data that was read and written; `id` is the event's
+identifier in its source.
+"""
 MOST = 10_000
 _PAGE = 200  # Prefect's limit for one answer
 Span: TypeAlias = tuple[datetime, datetime]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One action by a user; `at` is UTC, `id` is the identifier in its source."""
-
-    at: datetime
-    source: str
-    user: str
-    what: str
-    outcome: str
-    data: str = ""
-    seconds: float | None = None
-    id: str = ""
+Event: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +58,12 @@ def activity(
     span = first.astimezone(UTC), end.astimezone(UTC)
     gaps: dict[str, str] = {}
     runs = _read("mlflow", gaps, _runs(settings, span, gaps))
-    users = {flow: event.user for flow, event in runs}
+    users = {flow: event["user"] for flow, event in runs}
     events = [event for _, event in runs]
     events += _read("prefect", gaps, _flow_runs(settings, prefect_api, span, users))
     events += _promotions(settings, span)
     events += _read("warehouse", gaps, _statements(settings, span, gaps))
-    frame = pl.DataFrame([asdict(event) for event in events if user in {None, event.user}], schema=SCHEMA)
+    frame = pl.DataFrame([event for event in events if user in {None, event["user"]}], schema=SCHEMA)
     return Activity(frame.sort("at", "source", "id", descending=[True, False, False]), gaps)
 
 
@@ -98,16 +89,16 @@ def _runs(settings: Settings, span: Span, gaps: dict[str, str]) -> Iterator[tupl
         notebook = run.tags.get("champion.notebook")
         yield (
             run.tags.get("prefect.flow_run_id", ""),
-            Event(
-                at=run.started,
-                source="mlflow",
-                user=run.tags.get(runs.USER, ""),
-                what=f"notebook {notebook}" if notebook else run.name,
-                outcome=run.outcome or run.status.lower(),
-                data=_data(run.tags, run.parameters),
-                seconds=(run.ended - run.started).total_seconds() if run.ended else None,
-                id=run.run_id,
-            ),
+            {
+                "at": run.started,
+                "source": "mlflow",
+                "user": run.tags.get(runs.USER, ""),
+                "what": f"notebook {notebook}" if notebook else run.name,
+                "outcome": run.outcome or run.status.lower(),
+                "data": _data(run.tags, run.parameters),
+                "seconds": (run.ended - run.started).total_seconds() if run.ended else None,
+                "id": run.run_id,
+            },
         )
 
 
@@ -146,31 +137,31 @@ def _flow_runs(settings: Settings, api: str | None, span: Span, users: Mapping[s
 def _flow_run(run: Mapping[str, Any], users: Mapping[str, str]) -> Event:
     """Return a flow run; its user comes from its MLflow run, or else from Prefect's record."""
     created_by = run.get("created_by") or {}
-    return Event(
-        at=datetime.fromisoformat(run.get("start_time") or run["end_time"]),  # a cancelled run may lack the former
-        source="prefect",
-        user=users.get(run["id"], "") or str(created_by.get("display_value") or ""),
-        what=f"flow {run['name']}",
-        outcome=str(run.get("state_name") or "").lower(),
-        data=", ".join(f"{name} {value}" for name, value in (run.get("parameters") or {}).items()),
-        seconds=run.get("total_run_time"),
-        id=run["id"],
-    )
+    return {
+        "at": datetime.fromisoformat(run.get("start_time") or run["end_time"]),  # a cancelled run may lack the former
+        "source": "prefect",
+        "user": users.get(run["id"], "") or str(created_by.get("display_value") or ""),
+        "what": f"flow {run['name']}",
+        "outcome": str(run.get("state_name") or "").lower(),
+        "data": ", ".join(f"{name} {value}" for name, value in (run.get("parameters") or {}).items()),
+        "seconds": run.get("total_run_time"),
+        "id": run["id"],
+    }
 
 
 def _promotions(settings: Settings, span: Span) -> list[Event]:
     from champion.tracking import registry, standing  # noqa: PLC0415
 
     return [
-        Event(
-            at=entry.at,
-            source="promotions",
-            user=entry.by,
-            what=f"{entry.kind}{', forced' if entry.forced else ''}: {entry.reason or '; '.join(entry.reasons)}",
-            outcome=entry.state,
-            data=f"{registry.MODEL} version {entry.version}" if entry.version else "no version",
-            id=f"decision {entry.decision}",
-        )
+        {
+            "at": entry.at,
+            "source": "promotions",
+            "user": entry.by,
+            "what": f"{entry.kind}{', forced' if entry.forced else ''}: {entry.reason or '; '.join(entry.reasons)}",
+            "outcome": entry.state,
+            "data": f"{registry.MODEL} version {entry.version}" if entry.version else "no version",
+            "id": f"decision {entry.decision}",
+        }
         for entry in standing.entries(settings)
         if span[0] <= entry.at < span[1]
     ]
@@ -189,12 +180,13 @@ def _statements(settings: Settings, span: Span, gaps: dict[str, str]) -> Iterato
         gaps["warehouse"] = f"only the last {MOST:,} statements are listed: ask for fewer days"
     for row in statements.iter_rows(named=True):
         if span[0] <= row["event_time"] < span[1]:
-            yield Event(
-                at=row["event_time"],
-                source="warehouse",
-                user=row["user"],
-                what=" ".join(str(row["query"]).split()),
-                outcome="refused" if row["exception"] else "done",
-                data=", ".join(row["tables"]),
-                seconds=row["query_duration_ms"] / 1000,
-            )
+            yield {
+                "at": row["event_time"],
+                "source": "warehouse",
+                "user": row["user"],
+                "what": " ".join(str(row["query"]).split()),
+                "outcome": "refused" if row["exception"] else "done",
+                "data": ", ".join(row["tables"]),
+                "seconds": row["query_duration_ms"] / 1000,
+                "id": "",
+            }

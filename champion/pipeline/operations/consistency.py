@@ -3,7 +3,7 @@
 If a folder of sessions or a whole layer is lost, every remaining file can still match its manifest. So sessions are
 compared: published files with raw partitions, raw with normalized and quarantine, bars with features and scores. A
 dataset that was written once and has no sessions left is a gap too (`lake.inventory`). Sessions that retention removed
-are not. Nothing is changed, and no data file is read.
+are not. Nothing is changed, and only `verify` reads data files.
 """
 
 import os
@@ -17,6 +17,7 @@ from champion.base import clock
 from champion.base.counting import quantity
 from champion.contracts import datasets
 from champion.contracts.datasets import BARS, PREDICTIONS, RAW_BARS, feature_datasets, kept_years
+from champion.errors import LakeError
 from champion.lake import Damage, Lake, backend, inventory, layout, partitions
 from champion.lake.retention import first_kept, rule
 from champion.pipeline.feature_store.build import outdated_sessions
@@ -78,7 +79,12 @@ def gaps(settings: Settings, today: date, *, files: bool = True) -> list[Gap]:
         missing.append(Gap(BARS, gone, f"missing, though {PREDICTIONS} has them", layers.remedy(BARS, gone)))
     missing += [gap for name in contracts.names() for gap in _files(layers, name)] if files else []
     named = {gap.dataset for gap in missing if gap.lost}
-    return [*missing, *(gap for gap in _emptied(layers) if gap.dataset not in named)]
+    for name in inventory.emptied(layers.lake.root):
+        if name not in named:  # it is not lost if retention may remove sessions
+            harmless = name.endswith("_state") or bool(rule(name, kept_years(settings)).keep_years)
+            reason = "it was written once and has no session left"
+            missing.append(Gap(name, (), reason, layers.remedy(name, ()), lost=not harmless))
+    return missing
 
 
 def check(settings: Settings) -> Check:
@@ -98,6 +104,30 @@ def damages(settings: Settings, today: date) -> list[Damage]:
     lost = [gap for gap in gaps(settings, today, files=False) if gap.lost]
     folders = {gap.dataset: layout.dataset_folder(settings.lake, contracts.load(gap.dataset)) for gap in lost}
     return [Damage(folders[gap.dataset], gap.found.partition(": ")[2], gap.remedy) for gap in lost]
+
+
+def last_month(today: date) -> tuple[date, date]:
+    """Return the first and last date of the month before.
+
+    >>> last_month(date(2025, 1, 15))
+    (datetime.date(2024, 12, 1), datetime.date(2024, 12, 31))
+    """
+    end = today.replace(day=1) - timedelta(days=1)
+    return end.replace(day=1), end
+
+
+def verify(settings: Settings) -> dict[str, int]:
+    """Hash and count all files of the lake again, and return the number of sessions of each dataset.
+
+    Raises:
+        LakeError: files are damaged, or a layer lacks sessions of another one; with the remedy for each.
+    """
+    lake = Lake(settings.lake)
+    wrong = [damage for name in contracts.names() for damage in lake.verify(name) if not damage.harmless]
+    if wrong := wrong or damages(settings, clock.today()):
+        shown = "; ".join(f"{damage.path}: {damage.reason}; {damage.remedy}" for damage in wrong[:5])
+        raise LakeError(f"{len(wrong)} damaged: {shown}")
+    return {name: len(lake.sessions(name)) for name in contracts.names()}
 
 
 def kept(settings: Settings, name: str, days: Iterable[date], today: date) -> tuple[date, ...]:
@@ -172,18 +202,15 @@ def _of_publication(layers: _Layers, spec: DatasetSpec) -> Iterator[Gap]:
         reason = "in the lake, but the published file is no longer in staging/"
         yield Gap(spec.raw, unstaged, reason, f"{_load(spec.raw)} {_span(unstaged)}` fetches it again", lost=False)
     if waiting := layers.kept(spec.raw, staged - raw - normalized):
-        yield Gap(spec.raw, waiting, "fetched, and not in the lake", f"{_load(spec.raw)} {_span(waiting)}`", lost=False)
-    if short := layers.kept(spec.quarantine, _rows_unaccounted(layers, spec, sorted(raw & normalized))):
-        yield Gap(
-            spec.quarantine, short, "rows were refused, and are not in quarantine", layers.remedy(spec.raw, short)
-        )
-
-
-def _rows_unaccounted(layers: _Layers, spec: DatasetSpec, sessions: Sequence[date]) -> list[date]:
-    """Return the sessions with more raw rows than normalized and quarantined rows together."""
-    stored = (partitions.among(layers.lake.root, contracts.load(name), None, sessions) for name in spec.names)
-    raw, quarantine, normalized = ({s: one.manifest.current.rows for s, one in each.items()} for each in stored)
-    return [s for s in sessions if raw.get(s, 0) > normalized.get(s, 0) + quarantine.get(s, 0)]
+        reason, remedy_ = "fetched, and not in the lake", f"{_load(spec.raw)} {_span(waiting)}`"
+        yield Gap(spec.raw, waiting, reason, remedy_, lost=False)
+    sessions = sorted(raw & normalized)
+    parts = (partitions.among(layers.lake.root, contracts.load(name), None, sessions) for name in spec.names)
+    rows, refused, accepted = ({day: one.manifest.current.rows for day, one in each.items()} for each in parts)
+    lost = [day for day in sessions if rows.get(day, 0) > accepted.get(day, 0) + refused.get(day, 0)]
+    if short := layers.kept(spec.quarantine, lost):
+        reason, remedy_ = "rows were refused, and are not in quarantine", layers.remedy(spec.raw, short)
+        yield Gap(spec.quarantine, short, reason, remedy_)
 
 
 def _of_features(layers: _Layers, name: str) -> Iterator[Gap]:
@@ -213,13 +240,6 @@ def _files(layers: _Layers, name: str) -> Iterator[Gap]:
     if wrong := {one.session for one in stored if not one.is_whole(one.manifest.current.inputs)}:
         reason = "a data file is missing or of another size than its manifest says"
         yield Gap(name, tuple(sorted(wrong)), reason, layers.remedy(name, sorted(wrong)))
-
-
-def _emptied(layers: _Layers) -> Iterator[Gap]:
-    """Yield the datasets that were written once and are empty; they are not lost if retention may remove sessions."""
-    for name in inventory.emptied(layers.lake.root):
-        harmless = name.endswith("_state") or bool(rule(name, kept_years(layers.settings)).keep_years)
-        yield Gap(name, (), "it was written once and has no session left", layers.remedy(name, ()), lost=not harmless)
 
 
 def remedy(settings: Settings, name: str, span: str) -> str:

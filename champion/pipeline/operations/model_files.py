@@ -67,7 +67,14 @@ def check(settings: Settings) -> Check:
     except sqlite3.Error as error:
         return Check(_NAME, "failed", f"{path} cannot be read: {error}", "restore mlflow/ from a backup")
     where = _Place(settings)
-    return _versions_check(settings, where, versions) or _runs_check(where, runs, len(versions))
+    if wrong := _versions_check(settings, where, versions):
+        return wrong
+    # Every supervised run has its code in its artifacts, and retention keeps it.
+    if lost := [f"run {run_id}" for run_id, location in runs if where.lacks(location, "code.json")]:
+        found = f"{quantity(len(lost), 'run has', 'runs have')} lost their artifacts: {first(_SHOWN, lost)}"
+        remedy = "restore mlflow/artifacts from a backup; otherwise these runs are repeated on the next request"
+        return Check(_NAME, "warning", found, remedy)
+    return Check(_NAME, "ok", f"{quantity(len(versions), 'version')}, {quantity(len(runs), 'run')}, files as recorded")
 
 
 def _versions_check(settings: Settings, where: _Place, versions: list[tuple[Any, ...]]) -> Check | None:
@@ -80,15 +87,6 @@ def _versions_check(settings: Settings, where: _Place, versions: list[tuple[Any,
     if champion is not None and by_version.get(champion):
         return Check(_NAME, "failed", first(_SHOWN, wrong), _TRAIN)
     return Check(_NAME, "warning", first(_SHOWN, wrong), _DELETE)
-
-
-def _runs_check(where: _Place, runs: list[tuple[str, str]], versions: int) -> Check:
-    # Every supervised run has its code in its artifacts, and retention keeps it.
-    if lost := [f"run {run_id}" for run_id, location in runs if where.lacks(location, "code.json")]:
-        found = f"{quantity(len(lost), 'run has', 'runs have')} lost their artifacts: {first(_SHOWN, lost)}"
-        remedy = "restore mlflow/artifacts from a backup; otherwise these runs are repeated on the next request"
-        return Check(_NAME, "warning", found, remedy)
-    return Check(_NAME, "ok", f"{quantity(versions, 'version')}, {quantity(len(runs), 'run')}, files as recorded")
 
 
 def _of_version(where: _Place, number: int, location: str | None, run: str | None, digest: str | None) -> Iterator[str]:

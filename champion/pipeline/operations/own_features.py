@@ -23,7 +23,8 @@ def check(settings: Settings) -> Check:
         UsageError: a set in the setting is refused: see `champion.features.examination`.
     """
     lake = Lake(settings.lake)
-    held = _own_datasets(lake)
+    shipped = {each.contract for each in tuple(features.FEATURE_SETS.values()) if features.is_shipped(each)}
+    held = [name for name in feature_datasets() if name not in shipped and lake.sessions(name)]
     wrong, compared = [], set()
     for name in (each for each in settings.feature_sets if ":" in each):
         contract = features.find(name).contract
@@ -36,12 +37,6 @@ def check(settings: Settings) -> Check:
         remedy = "build them again: champion features START END --feature-set module:NAME"
         return Check(_NAME, "warning", "; ".join(wrong), remedy)
     return Check(_NAME, "ok", f"{len(held)} sets in the lake")
-
-
-def _own_datasets(lake: Lake) -> list[str]:
-    """Return the datasets of custom features that have sessions in the lake."""
-    shipped = {each.contract for each in tuple(features.FEATURE_SETS.values()) if features.is_shipped(each)}
-    return [name for name in feature_datasets() if name not in shipped and lake.sessions(name)]
 
 
 def _by_earlier_rules(lake: Lake, contract: str) -> str | None:

@@ -114,6 +114,10 @@ def session_report(settings: Settings, session: date | None = None) -> SessionRe
     if entry is not None:
         scores = scores.filter(pl.col("model_version") == entry.version)
     today = pl.col("trade_date") == session
+    month_ago = session - _MONTH
+    names = [name for columns in contracts.load(FEATURES).groups.values() for name in columns]
+    now = lake.scan(FEATURES, month_ago + timedelta(days=1), session).select(names).collect()
+    before = lake.scan(FEATURES, month_ago - _MONTH + timedelta(days=1), month_ago).select(names).collect()
     return SessionReport(
         session=session,
         made_at=clock.now(),
@@ -127,7 +131,7 @@ def session_report(settings: Settings, session: date | None = None) -> SessionRe
         moves=changes,
         gates=quality.check(lake, session, session, limits=Limits.of(settings)).gates,
         accepted=quality.accepted(lake).filter(session=session).drop("session", "value"),
-        moved=_drift(lake, session),
+        moved=drift.between(before, now).sort("psi", "column", descending=[True, False], nulls_last=True),
         champion=f"{champion} ({problem})" if problem else champion,
         scores=scores.filter(today).sort("rank"),
         outcomes=scores.filter(pl.col("label_end") <= session, pl.col("forward_return").is_not_null()),
@@ -135,12 +139,3 @@ def session_report(settings: Settings, session: date | None = None) -> SessionRe
         reach=corporate_actions.reach(lake).text,
         waiting=corporate_actions.questions(lake, end=session).sort("session", descending=True),
     )
-
-
-def _drift(lake: Lake, session: date) -> pl.DataFrame:
-    """Return the drift of each feature over the month to `session` against the month before, largest first."""
-    since = session - _MONTH
-    names = [name for columns in contracts.load(FEATURES).groups.values() for name in columns]
-    now = lake.scan(FEATURES, since + timedelta(days=1), session).select(names).collect()
-    before = lake.scan(FEATURES, since - _MONTH + timedelta(days=1), since).select(names).collect()
-    return drift.between(before, now).sort("psi", "column", descending=[True, False], nulls_last=True)

@@ -14,13 +14,6 @@ from champion.pipeline.operations.session_report import SessionReport
 from champion.plots.style import crore_text
 from champion.tracking.store import run_page
 
-_SECTIONS = (
-    ("Market", ("breadth", "turnover", "movers")),
-    ("Quality", ("gates",)),
-    ("Feature drift, this month against the month before", ("drift",)),
-    ("Scores of the champion, and their rank IC", ("scores", "ic")),
-)
-
 
 def render(report: SessionReport, home: Path, mlflow: str | None = None) -> str:
     """Return the page of a session report; a part without data shows a panel that says so.
@@ -45,7 +38,6 @@ def render(report: SessionReport, home: Path, mlflow: str | None = None) -> str:
         made_at=clock.in_india(report.made_at),
         turnover=crore_text(report.market["turnover"]),
         live=f"{last_ic['ic'].item():+.3f}" if last_ic.height else "none yet",
-        sections=_SECTIONS,
         run_pages={run.run_id: run_page(mlflow, run.experiment, run.run_id) for run in report.runs if mlflow},
         figures={name: _image(figure) for name, figure in figures.items()},
     )

@@ -1,10 +1,10 @@
 """The state of a workspace, read from manifests and stores; nothing is started or changed."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from champion import contracts
 from champion.base import clock
@@ -57,10 +57,6 @@ class Status:
     runs: list[RunLine]
     problems: list[str] = field(default_factory=list)
     """One line for each part that could not be read."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the status as plain values."""
-        return asdict(self)
 
 
 def status(settings: Settings) -> Status:

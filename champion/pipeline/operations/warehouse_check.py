@@ -40,9 +40,8 @@ def check(settings: Settings) -> Check:
             pending = migrations.pending(client)
             behind, lost = ({}, {}) if pending else _different(settings, client, lake)
     except WarehouseError as error:
-        return Check(
-            _NAME, "failed", str(error), f"move the warehouse's folder away; {load} creates a new one from the lake"
-        )
+        away = f"move the warehouse's folder away; {load} creates a new one from the lake"
+        return Check(_NAME, "failed", str(error), away)
     if pending:
         return Check(_NAME, "warning", f"{len(pending)} migrations pending", "`champion warehouse migrate`")
     found = [f"{name}: {_months(months)} loaded once, and not in the lake" for name, months in lost.items()]

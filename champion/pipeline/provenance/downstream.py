@@ -6,6 +6,7 @@ depends on it if the training period includes the session; predictions depend on
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from champion.errors import UsageError
 from champion.lake import Lake
 from champion.pipeline.feature_store import fingerprints
 from champion.pipeline.ingest import corporate_actions
-from champion.pipeline.ingest.datasets import DATASET_SPECS, DatasetSpec
+from champion.pipeline.ingest.datasets import DATASET_SPECS
 from champion.pipeline.models.evaluate import TRAIN_END
 from champion.pipeline.provenance.graph import Node, State, Trace, run_node
 from champion.pipeline.provenance.upstream import is_made_from
@@ -66,26 +67,23 @@ class _Forward:
         root = Node("file", staged.name, digest=staged.sha256, state=state, note=note)
         self.trace.add(root)
         for spec in {spec.raw: spec for spec in DATASET_SPECS}.values():
-            self._rows(spec, staged.sha256, root)
+            for session in self._made_of(spec.raw, "file", staged.sha256):
+                raw = self._add(spec.raw, [session], root)
+                for name in (spec.quarantine, spec.normalized):
+                    manifest = self._lake.manifest(name, session)
+                    if manifest is None or manifest.current.inputs.get("file") != staged.sha256:
+                        continue  # the session is now from another revision of the file
+                    made = self._add(name, [session], raw)
+                    if name == BARS:
+                        if self._lake.manifest(FINDINGS, session):
+                            self._add(FINDINGS, [session], made)
+                        self._features(made, session)
         for name in PUBLISHED_LISTS:
             for session in self._made_of(name, "list", staged.sha256):
                 made = self._add(name, [session], root)
                 if name == ACTIONS and (read := self._lake.sessions(FACTORS)):
                     factors = self._add(FACTORS, read[-1:], made)
                     self._features(factors, min(self._lake.sessions(BARS), default=date.min))
-
-    def _rows(self, spec: DatasetSpec, digest: str, root: Node) -> None:
-        for session in self._made_of(spec.raw, "file", digest):
-            raw = self._add(spec.raw, [session], root)
-            for name in (spec.quarantine, spec.normalized):
-                manifest = self._lake.manifest(name, session)
-                if manifest is None or manifest.current.inputs.get("file") != digest:
-                    continue  # the session is now from another revision of the file
-                made = self._add(name, [session], raw)
-                if name == BARS:
-                    if self._lake.manifest(FINDINGS, session):
-                        self._add(FINDINGS, [session], made)
-                    self._features(made, session)
 
     def _features(self, below: Node, since: date) -> None:
         """Add the features of this session and of later ones, the models trained on them, and their predictions.
@@ -112,7 +110,9 @@ class _Forward:
         for version in self._versions():
             run = runs.known(self._settings, version.run_id)
             train_end = max(version.tags.get(TRAIN_END, ""), run.parameters.get("as_of", "") if run else "")
-            end = _day(train_end)
+            end: date | None = None
+            with suppress(ValueError):
+                end = date.fromisoformat(train_end)
             if run is None or end is None or end < since:
                 continue  # the run was deleted, or another tool registered the version: nothing is recorded
             recorded = runs.digests(self._settings, run, "champion.inputs").get(BARS)
@@ -146,13 +146,6 @@ class _Forward:
         """Return the sessions with a revision from the file."""
         manifests = ((session, self._lake.manifest(name, session)) for session in self._lake.sessions(name))
         return [s for s, m in manifests if m and any(digest in part.inputs.get(what, "").split() for part in m.parts)]
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _features_of(version: str, made: Mapping[str, Node]) -> Node | None:

@@ -85,7 +85,11 @@ class _Back:
             for part, key in ((ACTIONS, "actions"), (BARS, "bars")):
                 self.dataset(part, self._lake.sessions(part), node, same=self._lake.digest(part) == made_from.get(key))
         elif name.startswith("features_"):
-            self._features(node, sessions)
+            # All bars up to the last session; the recorded history proves whether they are the present ones.
+            plan = fingerprints.plan(self._lake, last, features.find("v1"), corporate_actions.known_factors(self._lake))
+            built = all(is_made_from(plan, session, self._inputs(name, session)) for session in sessions)
+            self.dataset(BARS, plan.sessions, node, same=built)
+            self._factors_up_to(last, None, node)
 
     def _prediction(self, node: Node) -> None:
         session = node.last or date.max
@@ -97,14 +101,6 @@ class _Back:
         same = self._lake.digest(BARS, end=session) == made_from.get("bars")
         self.dataset(BARS, self._lake.sessions(BARS, end=session), node, same=same)
         self._factors_up_to(session, made_from.get("actions"), node)
-
-    def _features(self, node: Node, sessions: Sequence[date]) -> None:
-        """Add all bars up to the last session; the recorded history proves whether they are the present ones."""
-        last = sessions[-1]
-        plan = fingerprints.plan(self._lake, last, features.find("v1"), corporate_actions.known_factors(self._lake))
-        same = all(is_made_from(plan, session, self._inputs(node.name, session)) for session in sessions)
-        self.dataset(BARS, plan.sessions, node, same=same)
-        self._factors_up_to(last, None, node)
 
     def _factors_up_to(self, session: date, recorded: str | None, node: Node) -> None:
         if read := self._lake.sessions(FACTORS):

@@ -19,8 +19,7 @@ from champion.errors import FormatError
 from champion.lake import Lake
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.market.reference import rolling_lists
-from champion.market.reference.rolling_lists import VERSION
-from champion.market.symbol_master import MasterOrigin
+from champion.market.reference.rolling_lists import VERSION, ListOrigin
 from champion.pipeline.ingest.fetch import retry_policy
 from champion.pipeline.ingest.reference_lists import RefreshResult, absent, commit, kept_lists
 from champion.pipeline.ingest.symbol_changes import symbol_history
@@ -104,8 +103,8 @@ def _history(staged: Staged) -> pl.DataFrame:
     return rolling_lists.index_history(parsed, _origin(staged, index_history.SOURCE))
 
 
-def _origin(staged: Staged, source: str) -> MasterOrigin:
-    return MasterOrigin(source, staged.sha256, staged.fetched_at)
+def _origin(staged: Staged, source: str) -> ListOrigin:
+    return ListOrigin(source, staged.sha256, staged.fetched_at)
 
 
 def _content(staged: Staged) -> bytes:

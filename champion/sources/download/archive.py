@@ -5,12 +5,11 @@ over HTTP, neither is a date that still had no file some days after the session.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date, timedelta
 from hashlib import sha256
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from champion.base import clock
 from champion.errors import SessionNotPublished, WrongSession
@@ -28,7 +27,7 @@ __all__ = ["Archive", "RetryPolicy", "Staged", "find_staged", "set_aside"]
 _STALE_DAYS = 14  # the session before a holiday is at most this far back
 
 
-class Archive:
+class Archive(AbstractContextManager["Archive"]):
     """Fetches from one archive into one staging folder. Use it as a context manager: it may hold a connection."""
 
     def __init__(
@@ -45,13 +44,7 @@ class Archive:
         self._root = staging
         self._staging.require_same_archive()
 
-    def __enter__(self) -> Self:
-        """Return the archive itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the connection, if there is one."""
         self._transport.close()
 
@@ -66,7 +59,9 @@ class Archive:
             UsageError: staging holds files of another archive.
         """
         self._staging.require_same_archive()
-        paths, absent = publication.paths(session), self._negative_cache(publication)
+        paths = publication.paths(session)
+        # A folder is cheap to read, and may still be filled.
+        absent = NegativeCache(self._root, self._transport.base, publication.name) if self._transport.remote else None
         if not refresh:
             if staged := self._staging.find(paths, session):
                 return staged
@@ -115,11 +110,6 @@ class Archive:
             if not accept(Path(path).name, content):
                 return None
             return self._staging.keep(path, session, part, sha256(content).hexdigest())
-
-    def _negative_cache(self, publication: Publication) -> NegativeCache | None:
-        """Return the dates without a file; None for a folder, which is cheap to read and may still be filled."""
-        known = NegativeCache(self._root, self._transport.base, publication.name)
-        return known if self._transport.remote else None
 
     def _not_published(self, session: date, publication: Publication, why: str) -> SessionNotPublished:
         return SessionNotPublished(f"{self._transport.base} has no {publication.name} for {session:%A %Y-%m-%d}: {why}")

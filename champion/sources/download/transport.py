@@ -1,9 +1,12 @@
-"""Copy files from an archive: a folder, `file://` or `http(s)://`, with the exchange's paths."""
+"""Copy files from an archive: a folder, `file://` or `http(s)://`, with the exchange's paths.
 
-from __future__ import annotations
+Requests ask for uncompressed bytes. If a server compresses them nevertheless, one layer of compression is accepted. The
+reader limits the decompressed size, so the whole body is never in memory.
+"""
 
 import os
 import time
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -15,7 +18,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import httpx
 
 from champion.errors import ArchiveUnavailable, FormatError, UsageError
-from champion.sources.download import deadline, http_body
+from champion.sources.download import deadline
 from champion.sources.download.retry_policy import Failure, RetryPolicy, retry_after, wait
 
 MAX_BYTES = 64 * 1024 * 1024  # the largest file the archive publishes has a few MB
@@ -28,9 +31,10 @@ _HEADERS = {  # the exchange answers browsers only
     "Accept-Encoding": "identity",  # published files are packed already
 }
 _PORTS = {"http": 80, "https": 443}
+_CODINGS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
-def connect(base: str, patience: RetryPolicy, max_bytes: int) -> Folder | Web:
+def connect(base: str, patience: RetryPolicy, max_bytes: int) -> "Folder | Web":
     """Return the transport for the archive at `base`, without a request.
 
     Raises:
@@ -205,7 +209,7 @@ class Web:
         try:
             with self._connections.within(self._patience.whole) as trace, self._response(url, trace) as response:
                 if response.status_code == httpx.codes.OK:
-                    _copy(url, http_body.pieces(response), into, self._max_bytes)
+                    _copy(url, _pieces(response), into, self._max_bytes)
                     return True
                 _drain(response)
                 if response.status_code == httpx.codes.NOT_FOUND:
@@ -236,6 +240,40 @@ class Web:
             request = response.next_request
             _check_host(url, request.url)
         raise ArchiveUnavailable(f"{url}: redirected more than {_HOPS} times; try again later")
+
+
+def _pieces(response: httpx.Response) -> Iterator[bytes]:
+    """Yield the body, decoded, in pieces of at most 1 MiB.
+
+    Raises:
+        FormatError: it is compressed twice, or in an unsupported way.
+        httpx.DecodingError: the compressed bytes are damaged.
+    """
+    named = [one.strip().lower() for one in response.headers.get("Content-Encoding", "").split(",")]
+    codings = [one for one in named if one not in {"", "identity"}]
+    if len(codings) > 1 or not set(codings) <= set(_CODINGS):
+        raise FormatError(
+            f"{response.url}: the body is compressed as {', '.join(codings)}; it was requested uncompressed, and at "
+            f"most one of {', '.join(sorted(_CODINGS))} is read. Nothing is kept"
+        )
+    raw = response.iter_raw(_CHUNK)
+    return _decompressed(raw, _CODINGS[codings[0]]) if codings else raw
+
+
+def _decompressed(chunks: Iterable[bytes], window: int) -> Iterator[bytes]:
+    """Yield the decompressed bytes; ignore bytes after the end of the compressed stream."""
+    decoder = zlib.decompressobj(window)
+    try:
+        for chunk in chunks:
+            waiting = chunk
+            while waiting and not decoder.eof:
+                yield decoder.decompress(waiting, _CHUNK)
+                waiting = decoder.unconsumed_tail
+        yield decoder.flush()
+    except zlib.error as error:
+        raise httpx.DecodingError(str(error)) from error
+    if not decoder.eof:
+        raise httpx.DecodingError("the compressed body is cut short")
 
 
 def _drain(response: httpx.Response) -> None:

@@ -28,7 +28,6 @@ from champion.warehouse.engine.types import Type
 _PARAMETER = re.compile(r"\{\s*([A-Za-z_]\w*)\s*:\s*([^{}]+?)\s*\}")
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _INTEGERS = {f"{sign}Int{bits}" for bits in (8, 16, 32, 64, 128, 256) for sign in ("", "U")}
-_FLOATS = {"Float32", "Float64"}
 _DATES = {"Date": (date(1970, 1, 1), date(2149, 6, 6)), "Date32": (date(1900, 1, 1), date(2299, 12, 31))}
 _TIMES = {"DateTime": (1970, 2106), "DateTime64": (1900, 2299)}
 _DECIMALS = {"Decimal32": 9, "Decimal64": 18, "Decimal128": 38, "Decimal256": 76}
@@ -251,7 +250,7 @@ _FITS: list[tuple[frozenset[str] | set[str] | Mapping[str, object], Callable[[An
     (_INTEGERS, _integer),
     ({"Array", "Tuple", "Map", "Nested"}, _container),
     ({"Decimal", *_DECIMALS}, _decimal),
-    (_FLOATS, _float),
+    ({"Float32", "Float64"}, _float),
     ({"Bool"}, _bool),
     (_DATES, _date),
     (_TIMES, _moment),

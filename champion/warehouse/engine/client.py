@@ -79,7 +79,7 @@ def _server(settings: Settings, limits: Mapping[str, int]) -> Iterator[Executor]
             client.set_client_setting(name, value)
     try:
         cluster = settings.warehouse_cluster
-        executor: Executor = on_cluster(client, cluster) if cluster else client
+        executor = on_cluster(client, cluster) if cluster else client
         enter_database(executor)
         yield executor
     finally:

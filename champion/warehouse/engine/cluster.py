@@ -8,7 +8,7 @@
 """
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from champion.errors import WarehouseError
 from champion.warehouse.engine.database import DATABASE, Executor
@@ -95,7 +95,7 @@ class ClusterExecutor:
         return self._client.command(render(cmd, self._cluster), parameters, settings=settings)
 
 
-def on_cluster(client: Executor, cluster: str) -> ClusterExecutor:
+def on_cluster(client: Executor, cluster: str) -> Executor:
     """Return an executor on all replicas of `cluster`.
 
     Raises:
@@ -118,4 +118,4 @@ def on_cluster(client: Executor, cluster: str) -> ClusterExecutor:
             f"the cluster {cluster!r} has {known[cluster]} shards; the warehouse is replicated whole, on one shard of "
             "several replicas: define such a cluster in the servers' remote_servers"
         )
-    return ClusterExecutor(client, cluster)
+    return cast("Executor", ClusterExecutor(client, cluster))

@@ -1,10 +1,13 @@
 """The part that the embedded engine, a server and a cluster share: executor, database, and refusals as errors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 from champion.errors import WarehouseError
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
 
 DATABASE = "champion_market"
 _MESSAGE = 400
@@ -16,41 +19,8 @@ _LIMITS = {
 _NARROW = "select fewer rows or columns, or raise it"
 
 
-class Executor(Protocol):
-    """Executes statements: a client of the driver, or a `ClusterExecutor` that holds one."""
-
-    database: str | None
-
-    def command(
-        self, cmd: str, parameters: dict[str, Any] | None = None, *, settings: dict[str, Any] | None = None
-    ) -> Any:
-        """Execute a statement and return the single value of its result, if it has one."""
-
-    def query(
-        self, query: str, parameters: dict[str, Any] | None = None, settings: dict[str, Any] | None = None
-    ) -> Any:
-        """Return the result of a statement; its `result_rows` are tuples."""
-
-    def query_arrow(
-        self, query: str, parameters: dict[str, Any] | None = None, *, use_strings: bool | None = None
-    ) -> Any:
-        """Return the result of a statement as an Arrow table; texts are bytes unless `use_strings`."""
-
-    def raw_query(self, query: str, parameters: dict[str, Any] | None = None) -> bytes:
-        """Return the result of a statement as text."""
-
-    def insert(
-        self,
-        table: str,
-        data: Sequence[Sequence[Any]],
-        column_names: Sequence[str],
-        *,
-        column_type_names: Sequence[str] | None = None,
-    ) -> Any:
-        """Insert rows."""
-
-    def insert_arrow(self, table: str, arrow_table: Any, *, settings: dict[str, Any] | None = None) -> Any:
-        """Insert an Arrow table."""
+Executor: TypeAlias = "Client"
+"""Executes statements: a client of the driver, or a `ClusterExecutor` in its place."""
 
 
 @contextmanager

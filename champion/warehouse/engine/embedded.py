@@ -6,6 +6,9 @@ of the same thread, a reader uses that writer.
 
 A snapshot stays open after its reader for the next one, because opening takes 0.2 s and a query 0.01 s. It is closed
 after a newer commit, before this process writes, and when the process ends.
+
+A server deletes parts that newer parts replaced in the background; the embedded engine ends before that. So a writer
+deletes them. Otherwise they would accumulate with every load, and every snapshot links every file.
 """
 
 from __future__ import annotations
@@ -14,11 +17,13 @@ import atexit
 import errno
 import json
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, chdir, contextmanager
+from contextlib import ExitStack, chdir, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +33,7 @@ from filelock import Timeout
 from champion.base import clock
 from champion.base.atomic_files import Lock, make_folder, write_bytes
 from champion.errors import MachineError, WarehouseError
-from champion.warehouse.engine import connection, inactive_parts, snapshot
+from champion.warehouse.engine import connection, snapshot
 from champion.warehouse.engine.database import DATABASE, enter_database, refusals
 
 if TYPE_CHECKING:
@@ -40,16 +45,21 @@ class _Open:
     """An open engine: the folder of the warehouse, whether it may be written, and the contexts to close with it."""
 
     path: Path
-    writable: bool
     client: Client
     version: str = ""
     session: tuple[str, ...] = ()
     stack: ExitStack = field(default_factory=ExitStack)
+    writable: bool = False
 
 
 _READING = (
     "set local_filesystem_read_method = 'pread'",  # with a pool of threads, a small read takes a sixth longer
     "set readonly = 2",  # a write would be lost with the snapshot
+)
+# A part is deleted before the wider part that covers it, so an interrupted deletion activates none of them.
+_INACTIVE_PARTS = (
+    "select path from system.parts where database = 'champion_market' and not active "
+    "order by max_block_number - min_block_number, level, data_version"
 )
 _NO_CONFIGURATION = {"config-file": "/dev/null/none"}  # the default is config.xml in the current directory
 _turn = threading.RLock()
@@ -128,13 +138,15 @@ def _writing(path: Path, wait: float) -> Iterator[Client]:
         if not os.access(path, os.W_OK):  # the engine would report a bad argument
             raise MachineError.of(PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)))
         with _engine(path, path) as client:
-            _used.append(_Open(path, writable=True, client=client))
+            _used.append(_Open(path, client, writable=True))
             try:
                 yield client
-                replaced = inactive_parts.parts(client)
+                replaced = [Path(folder) for (folder,) in client.query(_INACTIVE_PARTS).result_rows]
             finally:
                 _used.clear()
-        inactive_parts.delete(replaced)
+        for folder in replaced:
+            with suppress(FileNotFoundError):  # the engine deleted it
+                shutil.rmtree(folder)
 
 
 @contextmanager
@@ -142,7 +154,13 @@ def _reading(path: Path, wait: float, session: tuple[str, ...]) -> Iterator[Clie
     if _kept and (_kept[0].path, _kept[0].version, _kept[0].session) != (path, snapshot.version(path), session):
         _close()
     if not _kept:
-        _keep(path, wait, session)
+        with ExitStack() as stack:
+            copy = stack.enter_context(snapshot.copy_for_reader(path, wait))
+            if not (copy.folder / "metadata" / f"{DATABASE}.sql").exists():
+                raise WarehouseError(f"the warehouse {path} is empty; `champion warehouse migrate` creates it")
+            client = stack.enter_context(_engine(copy.folder, path, session))
+            _close_at_exit()
+            _kept.append(_Open(path, client, copy.version, session, stack.pop_all()))
     _used.append(_kept[0])
     try:
         yield _kept[0].client
@@ -155,20 +173,9 @@ def _reading(path: Path, wait: float, session: tuple[str, ...]) -> Iterator[Clie
         _used.clear()
 
 
-def _keep(path: Path, wait: float, session: tuple[str, ...]) -> None:
-    with ExitStack() as stack:
-        copy = stack.enter_context(snapshot.copy_for_reader(path, wait))
-        if not (copy.folder / "metadata" / f"{DATABASE}.sql").exists():
-            raise WarehouseError(f"the warehouse {path} is empty; `champion warehouse migrate` creates it")
-        client = stack.enter_context(_engine(copy.folder, path, session))
-        if not _close_at_exit:
-            _close_at_exit.append(atexit.register(close))
-        _kept.append(
-            _Open(path, writable=False, client=client, version=copy.version, session=session, stack=stack.pop_all())
-        )
-
-
-_close_at_exit: list[object] = []
+@cache
+def _close_at_exit() -> None:
+    atexit.register(close)
 
 
 @contextmanager
@@ -203,22 +210,21 @@ def _turn_of_thread(wait: float) -> Iterator[None]:
 def _writer_lock(path: Path, wait: float) -> Iterator[None]:
     make_folder(path.parent)
     owner = path.with_name(f"{path.name}.owner")
-    lock = Lock(snapshot.writer_lock(path))
     try:
-        lock.acquire(timeout=wait)
+        held = Lock(snapshot.writer_lock(path)).acquire(timeout=wait)
     except Timeout as error:
         raise WarehouseError(
             f"the warehouse {path} is still being written after {wait:g} s{_holder(owner)}; "
             "wait for it to end, or stop it, and try again"
         ) from error
-    try:
-        about = {"pid": os.getpid(), "command": " ".join(sys.argv)[:120], "since": clock.now().isoformat()}
-        write_bytes(owner, json.dumps(about).encode())
-        with snapshot.publish(path, wait):
-            yield
-    finally:
-        owner.unlink(missing_ok=True)
-        lock.release()
+    with held:
+        try:
+            about = {"pid": os.getpid(), "command": " ".join(sys.argv)[:120], "since": clock.now().isoformat()}
+            write_bytes(owner, json.dumps(about).encode())
+            with snapshot.publish(path, wait):
+                yield
+        finally:
+            owner.unlink(missing_ok=True)
 
 
 def _holder(owner: Path) -> str:

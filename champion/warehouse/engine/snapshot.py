@@ -184,12 +184,9 @@ def _version(path: Path) -> Path:
 @contextmanager
 def _locked(folder: Path, wait: float) -> Iterator[None]:
     make_folder(folder)
-    lock = Lock(folder / "guard")
     try:
-        lock.acquire(timeout=wait)
+        held = Lock(folder / "guard").acquire(timeout=wait)
     except Timeout as error:
         raise WarehouseError(f"{folder} is still locked after {wait:g} s; try again") from error
-    try:
+    with held:
         yield
-    finally:
-        lock.release()
