@@ -33,9 +33,12 @@ from warehouse_rows import (
 
 from champion import contracts, warehouse
 from champion.contracts.contract import parse
+from champion.contracts.datasets import BAN_LIST, CIRCUIT_HITS, PRICE_BANDS
 from champion.errors import WarehouseError
 from champion.settings import Settings
 from champion.warehouse import fingerprint
+
+BY_SYMBOL = (ALPHA158, FEATURES, TECHNICAL, DELIVERY, NORMALIZED, PREDICTIONS, PRICE_BANDS, CIRCUIT_HITS, BAN_LIST)
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -100,9 +103,8 @@ def test_partitions_order_and_indices_follow_the_specification(loaded: Settings)
     assert found[FACTORS][1:] == ("toYYYYMM(list_date)", "list_date, instrument_id, ex_date, kind")
     assert found[FINDINGS] == ("MergeTree", "toYYYYMM(session)", "session, gate, instrument_id")
     indices = warehouse.sql(loaded, "select table, name, type from system.data_skipping_indices order by name, table")
-    by_instrument = (ALPHA158, FEATURES, TECHNICAL, DELIVERY, NORMALIZED, PREDICTIONS)
     assert indices.rows() == [
-        *((table, "idx_instrument", "minmax") for table in by_instrument),
+        *((table, "idx_instrument", "minmax") for table in sorted(BY_SYMBOL)),
         (RAW, "idx_isin", "bloom_filter"),
         (NORMALIZED, "idx_isin_norm", "bloom_filter"),
         (NORMALIZED, "idx_volume", "minmax"),
