@@ -155,19 +155,20 @@ def _leave_one_out(lists: pl.DataFrame, changes: pl.DataFrame, found: Membership
                 true, rebuilt = (set(each.on(index, day)["member"]) for each in (whole, one))
                 exact, wrong, members = exact + (true == rebuilt), wrong + len(rebuilt - true), members + len(true)
                 stated = _steps(one, index, None)
+                around = [one.on(index, kept[kept.index(day) + step])["member"].to_list() for step in (-1, 1)]
                 for member, joins, (after, until) in _steps(whole, index, day):
                     spans = [span for name, is_join, span in stated if (name, is_join) == (member, joins)]
-                    is_inside = any(
-                        (start or after or until) <= (after or until) and until <= end for start, end in spans
-                    )
-                    inside, unseen = inside + is_inside, unseen + (not spans)
-                    outside += bool(spans) and not is_inside
+                    # Where it happened in its interval is unknown, so the stated one must share dates with it.
+                    is_inside = any((start or START) < until and (after or START) < end for start, end in spans)
+                    is_unseen = not is_inside and (member in around[0]) == (member in around[1])
+                    inside, unseen = inside + is_inside, unseen + is_unseen
+                    outside += not (is_inside or is_unseen)
             holds &= outside == 0
             number = max(0, len(kept) - 2)
             print(
                 f"  {label}, {index}: {number} lists, {exact} exact, {wrong} wrong of {members:,} "
                 f"({wrong / number:.1f} per list); changes: {inside} in their interval, {outside} outside, "
-                f"{unseen} that no other list shows"
+                f"{unseen} that both lists around do not show"
             )
     return holds & _dated_in_interval(lists, changes)
 

@@ -25,6 +25,9 @@ def list_covered(*, as_json: AsJson = False) -> None:
         shown = {index: [str(first), str(last)] for index, (first, last) in covered.items()}
         console.show({"covered": shown, "set_aside": aside.to_dicts()}, as_json=True)
         return
+    if not covered:
+        console.out.print("no index list in the lake: put lists into the archive, then run `champion lists refresh`")
+        return
     console.table("Indices", ["index", "first", "last"], [[index, *dates] for index, dates in covered.items()])
     if aside.height:
         rows = [list(row) for row in aside.select("index_name", "list_date", "reason").rows()]
