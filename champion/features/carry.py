@@ -18,7 +18,7 @@ import polars as pl
 
 from champion.base.counting import quantity
 from champion.errors import UsageError
-from champion.features import recursion, state_kernels
+from champion.features import recursion
 from champion.features.compute import checked_bars, key_columns, known_feature, over_rows
 from champion.features.sets import Carried, Feature, FeatureSet
 
@@ -146,7 +146,7 @@ def _carried(joined: pl.DataFrame, feature_set: FeatureSet) -> pl.DataFrame:
     state = joined.select("bars", *(each.step.alias(each.name) for each in alone))
     for kernel in feature_set.state_kernels:
         bars = joined.select(kernel.bar_columns).hstack(_windows(joined, kernel.inputs, feature_set.recent))
-        state = state.hstack(state_kernels.after_bar(joined, bars, joined["bars"], kernel))
+        state = state.hstack(recursion.after_bar(joined, bars, joined["bars"], kernel))
     for lookback in sorted({each.lookback for each in alone}):
         starting = [each for each in alone if each.lookback == lookback]
         first = joined.filter(pl.col("bars") == lookback)

@@ -15,7 +15,6 @@ from polars.testing import assert_frame_equal
 
 from champion import contracts, features
 from champion.errors import UsageError
-from champion.features import state_kernels
 from champion.indicators import PRICE_UNIT
 from champion.pipeline.models.model_columns import model_columns
 
@@ -161,13 +160,12 @@ def test_lookback_equals_its_declaration() -> None:
         assert early.null_count().row(0) == (early.height,) * early.width
 
 
-def test_chunks_of_a_state_kernel_keep_nulls_and_lists() -> None:
+def test_state_has_lists_of_swings_and_nulls_before_the_first() -> None:
     bars = bars_of([150, 3])
     state = features.state_after(bars, SET)
     assert state["swing_prices"].list.len().to_list()[1] == 0
     assert 0 < state["swing_prices"].list.len()[0] <= 32
     assert state["last_swing_high"].to_list()[1] is None
-    assert state_kernels.__doc__
 
 
 def test_empty_bars_give_empty_features() -> None:

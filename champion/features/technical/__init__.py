@@ -12,7 +12,7 @@ from dataclasses import replace
 import polars as pl
 
 from champion.features.sets import Carried, Feature, FeatureSet, Kernel, StateKernel
-from champion.features.technical import lines as technical_lines
+from champion.features.technical import lines
 from champion.features.technical.lines import CHANNELS, DONCHIAN, over
 from champion.indicators import candles, charts
 from champion.indicators.charts import levels, stops
@@ -37,8 +37,8 @@ def _group(name: str, *features: Feature) -> tuple[Feature, ...]:
 
 
 def _line(name: str, lookback: int, doc: str, unit: str = "1") -> Feature:
-    expression = technical_lines.KERNEL.expression(name, technical_lines.columns(name), _NUMBER)
-    return replace(_feature(name, lookback, expression, doc, unit), kernel=technical_lines.KERNEL)
+    expression = lines.KERNEL.expression(name, lines.columns(name), _NUMBER)
+    return replace(_feature(name, lookback, expression, doc, unit), kernel=lines.KERNEL)
 
 
 def _marks(bars: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
