@@ -30,7 +30,7 @@ def for_session(
 
     Raises:
         UsageError: no list applies to the session, and the message has the sessions that lists cover; or the sessions
-            end too early to tell which one is the session before.
+            end too early to know the session before.
     """
     known = lists if known_at is None else lists.filter(pl.col("ingest_time") <= known_at)
     before = max((each for each in sessions if each < session), default=None)
