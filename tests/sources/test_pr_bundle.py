@@ -30,7 +30,7 @@ def bundle(**files: str | bytes) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in files.items():
-            archive.writestr(f"{name}.csv", content)
+            archive.writestr(zipfile.ZipInfo(f"{name}.csv", (2020, 12, 1, 18, 0, 0)), content)
     return buffer.getvalue()
 
 
@@ -101,7 +101,10 @@ def test_hits_of_another_date_are_refused() -> None:
         pr_bundle.read_hits("PR.zip", bundle(bh271120=HIT), SESSION)
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>", b"PK\x03\x04 cut off", bundle(bh011220=HIT)[:60]])
+DAMAGED = {"empty": b"", "a page": b"<html>", "no zip": b"PK\x03\x04 cut off", "cut": bundle(bh011220=HIT)[:60]}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_damaged_bundle_is_refused(content: bytes) -> None:
     with pytest.raises(FormatError):
         pr_bundle.read_hits("PR.zip", content, SESSION)
