@@ -1,7 +1,5 @@
 """A backfill as plain calls, stage by stage, and the files and datasets that it leaves."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any

@@ -6,8 +6,6 @@
 report.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import sys

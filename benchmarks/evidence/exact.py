@@ -3,8 +3,6 @@
 Each function takes the bars of one instrument as lists of Decimal and returns one value a row, None in the warm-up.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, getcontext
 from functools import partial

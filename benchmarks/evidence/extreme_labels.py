@@ -6,8 +6,6 @@ there. The cause is that of the worst session inside the label: its open against
 adjusted, and the actions of the lists on the days around it. `--out` keeps every label as Parquet.
 """
 
-from __future__ import annotations
-
 import argparse
 from datetime import date, timedelta
 from pathlib import Path

@@ -8,8 +8,6 @@ is in `liquid`, if two lines of one issuer count as company shares in one sessio
 ISIN type has no rule.
 """
 
-from __future__ import annotations
-
 import csv
 import sys
 from collections.abc import Iterator

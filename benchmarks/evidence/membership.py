@@ -4,8 +4,6 @@
 the folders of real lists and of the exchange's archive. See README.md.
 """
 
-from __future__ import annotations
-
 import io
 import sys
 import zipfile

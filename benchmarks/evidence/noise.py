@@ -10,8 +10,6 @@ these conditions does not hold. `--results` keeps each seed, so that a stopped r
 of one run.
 """
 
-from __future__ import annotations
-
 import math
 import tempfile
 import time

@@ -9,8 +9,6 @@ reports. It prints
 3. inferred bands beside published ones, per band: known, right, share.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Iterator

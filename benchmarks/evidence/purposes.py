@@ -5,8 +5,6 @@
 verdict of the whole text (the worst of its actions), and the actions.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import zipfile

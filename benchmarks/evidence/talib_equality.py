@@ -10,8 +10,6 @@ the largest errors of both, in units of the numbers that are subtracted or summe
 feature set v1 must be bit-identical to its indicators.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

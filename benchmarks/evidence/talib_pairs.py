@@ -1,7 +1,5 @@
 """Pairs of Champion's indicators and TA-Lib's on the same columns; see talib_equality.py."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -7,8 +7,6 @@
 3. the equal-weighted indices of the market activity reports, 2020 to 2023, beside NIFTY 50.
 """
 
-from __future__ import annotations
-
 import sys
 import zipfile
 from datetime import date

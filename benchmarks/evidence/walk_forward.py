@@ -5,8 +5,6 @@
 own, for its peak memory; no model is registered. `--results` keeps each case, so that a stopped run continues.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os

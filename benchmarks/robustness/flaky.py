@@ -1,7 +1,5 @@
 """A folder behind a real HTTP server: any way of answering, and an archive that fails requests at random."""
 
-from __future__ import annotations
-
 import random
 import threading
 import time

@@ -1,7 +1,5 @@
 """Targets of fuzzing that users type: arguments of `champion`, run in this process."""
 
-from __future__ import annotations
-
 import io
 import os
 import sys

@@ -1,7 +1,5 @@
 """Mutations of valid files: flipped bytes, truncation, swapped fields, other encodings, hostile words."""
 
-from __future__ import annotations
-
 import io
 import json
 import re

@@ -1,7 +1,5 @@
 """Targets of fuzzing from outside: files and lists of the exchange, contracts, notebooks, queries, texts."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Targets of fuzzing in a workspace: manifests, records, ledgers, settings, results of notebooks."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable

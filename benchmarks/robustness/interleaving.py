@@ -12,8 +12,6 @@ a quarter of them are killed (SIGKILL or SIGTERM to the process group) at a rand
 `--json` keeps the result after every command, so that a stopped run has its record.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import random

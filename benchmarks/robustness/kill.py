@@ -7,8 +7,6 @@ the undisturbed duration. Then the whole range is backfilled again, and each fil
 filled once. Two other processes read the workspace of the round all the time.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import random

@@ -5,8 +5,6 @@ simulates the archive of the longest range once. `champion backfill` takes its l
 its own, which is deleted afterwards. The memory of the command and of all its processes is sampled four times a second.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

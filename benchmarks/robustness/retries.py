@@ -7,8 +7,6 @@ waits between retries. Settings shorten the pause between requests and the time-
 their default values.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import tempfile

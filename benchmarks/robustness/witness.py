@@ -1,7 +1,5 @@
 """Readers of a lake that other processes write: each read is checked against the expected rows."""
 
-from __future__ import annotations
-
 import os
 import random
 import time

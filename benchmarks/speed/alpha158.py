@@ -7,8 +7,6 @@ Qlib once, Champion `--repeats` times. `carried` is one new session from carried
 values are compared.
 """
 
-from __future__ import annotations
-
 import statistics
 import sys
 import tempfile

@@ -5,8 +5,6 @@ QLIB is an environment with pyqlib 0.9.7. The bars come from a simulated archive
 both sides see the same numbers. Sessions without volume, constant prices and a suspended session are added.
 """
 
-from __future__ import annotations
-
 import json
 import tempfile
 from datetime import date

@@ -8,8 +8,6 @@ writes the values, and prints what that cost and which formulas it was; imports 
 """
 
 # mypy: ignore-errors
-from __future__ import annotations
-
 import argparse
 import json
 import logging

@@ -1,7 +1,5 @@
 """A simulated market of any size: bars, features and splits that satisfy their contracts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any

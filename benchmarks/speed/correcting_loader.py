@@ -1,7 +1,5 @@
 """A loader beside the query benchmark: corrects the last month of bars again and again until it is stopped."""
 
-from __future__ import annotations
-
 import sys
 import time
 from datetime import date

@@ -8,8 +8,6 @@ each session in its own process, with the Prefect server up. The aim is 60 secon
 CPU seconds include the kernels.
 """
 
-from __future__ import annotations
-
 import statistics
 import tempfile
 from datetime import date, timedelta

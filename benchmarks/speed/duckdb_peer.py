@@ -1,7 +1,5 @@
 """DuckDB on the lake's files, in a separate environment: queries on standard input, times and results on output."""
 
-from __future__ import annotations
-
 import json
 import sys
 import time

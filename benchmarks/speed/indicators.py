@@ -13,8 +13,6 @@ NumPy requests huge pages for arrays of 4 MB and more. In fragmented memory the 
 is no cost of TA-Lib: its loop also runs without huge pages.
 """
 
-from __future__ import annotations
-
 import statistics
 import sys
 from functools import cache

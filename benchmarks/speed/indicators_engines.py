@@ -3,8 +3,6 @@
 Prints one line of JSON: the cost, and the number of nulls and the mean of each column of feature set v1.
 """
 
-from __future__ import annotations
-
 import json
 import resource
 import sys

@@ -1,7 +1,5 @@
 """The stages of the pipeline as plain calls, each timed, and single costs of notebooks and MLflow."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field

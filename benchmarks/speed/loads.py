@@ -4,8 +4,6 @@
 instruments. The engine is timed alone, and with the steps of a safe load: staging, comparison with the lake, swap.
 """
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable
 from datetime import date

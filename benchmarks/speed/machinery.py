@@ -5,8 +5,6 @@ alternating; the Prefect server is up beforehand, as in daily use. `process` is 
 `inside` the three notebooks after the imports. Medians of seconds; kernels are included.
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 import sys

@@ -7,8 +7,6 @@ once. CPU seconds count all threads; `start` is the cost of Python and its impor
 `--seal` seals the years before the last one.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import statistics

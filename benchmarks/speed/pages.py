@@ -6,8 +6,6 @@ experiments, the newest hundred runs and one run. With a Chromium it also times 
 experiments. Aim: below two seconds.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -4,8 +4,6 @@
 tables. The script uses the files of 2024 in the folder CHAMPION_NSE; without them an archive is simulated.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import shutil

@@ -8,8 +8,6 @@ DuckDB and Polars read the sealed files and must return the same results.
 `--duckdb PYTHON` names an interpreter with duckdb (`pip install duckdb`, in its own environment).
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import subprocess

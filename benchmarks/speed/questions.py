@@ -1,7 +1,5 @@
 """The queries of the benchmark for ClickHouse, DuckDB and Polars; the results of all three must agree."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

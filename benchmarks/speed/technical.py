@@ -8,8 +8,6 @@ With `--home`, the adjusted bars of that workspace are used instead, and the mar
 prices in rupees, where rounding decides ties.
 """
 
-from __future__ import annotations
-
 import statistics
 import sys
 import time

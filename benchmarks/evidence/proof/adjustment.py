@@ -4,8 +4,6 @@ The adjusted gap of an ex-date is its first adjusted open over the last adjusted
 lake, `adjusted_bars` with dividends. It is computed a second time from the bars as traded and the factors alone.
 """
 
-from __future__ import annotations
-
 import polars as pl
 
 from benchmarks.evidence.proof.page import Section, percent, table

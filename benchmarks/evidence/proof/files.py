@@ -1,7 +1,5 @@
 """Coverage: every file of the archive in the range with its outcome, and missing sessions."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from datetime import date

@@ -1,7 +1,5 @@
 """Unusual files of the mirror with their verdicts, and the agreement of two formats of one session."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from contextlib import suppress

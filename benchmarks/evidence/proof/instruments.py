@@ -1,7 +1,5 @@
 """Identity: instruments through renames, symbols that are used again, and new ISINs."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from benchmarks.evidence.proof.page import Section, table

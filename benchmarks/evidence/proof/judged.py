@@ -1,7 +1,5 @@
 """Quality: the gates over all sessions, and the gaps that no action explains."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from benchmarks.evidence.proof.page import Section, table, with_total

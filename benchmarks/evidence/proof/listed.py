@@ -1,7 +1,5 @@
 """The lists of corporate actions: verdicts of their texts, instruments without bars, dates that they cover."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from benchmarks.evidence.proof.page import Section, table, with_total

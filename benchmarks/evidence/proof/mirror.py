@@ -1,7 +1,5 @@
 """A mirror of the exchange's archive with its bundles unpacked; the mirror itself is not changed."""
 
-from __future__ import annotations
-
 import shutil
 import zipfile
 from collections.abc import Iterator

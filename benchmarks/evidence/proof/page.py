@@ -1,7 +1,5 @@
 """Sections of a report in Markdown, and the tables in them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date

@@ -1,7 +1,5 @@
 """Sample texts of corporate actions: how each is understood, and whether prices agree."""
 
-from __future__ import annotations
-
 from math import prod
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The cost of each stage, and the speed of ingest in sessions a minute and core."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from benchmarks.evidence.proof.page import Section, table

@@ -1,7 +1,5 @@
 """The pipeline from archive to quality gates as plain calls, each timed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date

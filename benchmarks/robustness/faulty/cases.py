@@ -1,7 +1,5 @@
 """A case: a fault, and the conditions that must hold after it and after the command is run again."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 import time

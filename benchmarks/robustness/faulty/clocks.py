@@ -1,7 +1,5 @@
 """Clocks: the machine in other time zones, and a clock that is set while the flow runs."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from functools import partial

@@ -1,7 +1,5 @@
 """Damaged Parquet files and manifests in the lake, and kernels that run out of memory."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import time

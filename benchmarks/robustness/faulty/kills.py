@@ -1,7 +1,5 @@
 """Kills at every commit of the flow and at random instants, of the command alone and of all its processes."""
 
-from __future__ import annotations
-
 import random
 import subprocess
 import time

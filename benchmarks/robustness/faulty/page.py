@@ -1,7 +1,5 @@
 """The table of results, as a page."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from textwrap import fill

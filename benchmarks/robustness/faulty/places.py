@@ -1,7 +1,5 @@
 """Places that fail: a full disk, folders without permission, stores and warehouse that are locked or missing."""
 
-from __future__ import annotations
-
 import shutil
 import sqlite3
 import subprocess

@@ -5,8 +5,6 @@ go into the file `FAULTS_TRACE`, in order. The process stops before the commit n
 `FAULTS_TRACE.reached` and waits to be killed. An audit hook observes these calls and changes none of them.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import re

@@ -1,7 +1,5 @@
 """A small workspace with a champion, created once and copied to the same place for every fault; and its commands."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
