@@ -100,7 +100,7 @@ def _bhavcopies(archive: Path) -> list[Target]:
         Target("full report as bhavcopy", full, _taken("a.csv", bhavcopy), weight=3),
         Target("full report as delivery", full, _taken("a.csv", delivery), weight=2),
         Target("index closes", closes, _taken("a.csv", indices), weight=3),
-        Target("BSE bhavcopy", bse, _read_bse),
+        Target("BSE bhavcopy", bse, lambda c: BSE_BHAVCOPY.read("a.csv", c, SESSION).rejected.height > 0),
     ]
 
 
@@ -111,10 +111,6 @@ def _taken(name: str, filling: DatasetSpec) -> Callable[[bytes], object]:
         return found.normalized.height > 0, frozenset(found.quarantine["reasons"].explode().str.slice(0, 12))
 
     return read
-
-
-def _read_bse(content: bytes) -> object:
-    return BSE_BHAVCOPY.read("a.csv", content, SESSION).rejected.height > 0
 
 
 def _signature(content: bytes) -> object:

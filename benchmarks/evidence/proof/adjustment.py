@@ -131,13 +131,9 @@ def _events(moved: pl.DataFrame, gaps: pl.DataFrame, traded: pl.DataFrame) -> pl
 
 def _row(name: str, events: pl.DataFrame) -> tuple[object, ...]:
     size = events["gap"].abs()
-    within = [_share(size, limit) for limit in _WITHIN]
+    within = [f"{int((size <= limit + _ROUNDED).sum()):,}" for limit in _WITHIN]
     traded = events["as_traded"].abs().median()
     return (name, events.height, percent(_number(traded)), percent(_number(size.median())), *within)
-
-
-def _share(size: pl.Series, limit: float) -> str:
-    return f"{int((size <= limit + _ROUNDED).sum()):,}"
 
 
 def _number(value: object) -> float | None:
