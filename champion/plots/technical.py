@@ -206,7 +206,7 @@ def _draw_channel(ax: Axes, places: style.Values, last: dict[str, Any], window: 
     count = min(window, len(places))
     line = middle + np.arange(1 - count, 1) * (slope * last["close"])
     half = width * last["close"] / 2
-    style.line(ax, places[-count:], line, style.GREEN, label=f"channel of {window} bars", linewidth=1.2)
+    style.line(ax, places[-count:], line, style.GREEN, label=f"channel of {quantity(window, 'bar')}", linewidth=1.2)
     ax.fill_between(places[-count:], line - half, line + half, color=style.GREEN, alpha=0.08, linewidth=0)
 
 

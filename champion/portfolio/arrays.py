@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from champion.base.counting import quantity
 from champion.errors import UsageError
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -139,8 +140,8 @@ def _wide(sessions: Sequence[date], instruments: Sequence[str], frame: pl.DataFr
     if unknown := int((rows.is_null() | places.is_null()).sum()):
         first = frame.filter(rows.is_null() | places.is_null()).row(0, named=True)
         raise UsageError(
-            f"{unknown} rows are outside the bars, first {first['instrument_id']} on {first['trade_date']}; give the "
-            "bars of every session and instrument that has a weight"
+            f"{quantity(unknown, 'row')} outside the bars, first {first['instrument_id']} on {first['trade_date']}; "
+            "give the bars of every session and instrument that has a weight"
         )
     wide = np.full((len(sessions), len(instruments)), np.nan)
     wide[rows.to_numpy(), places.to_numpy()] = frame[column].cast(pl.Float64).fill_null(np.nan).to_numpy()
@@ -184,8 +185,8 @@ def _entitlements(
     if not (unknown := placed.filter(pl.col("price_factor").is_null())).is_empty():
         first = unknown.row(0, named=True)
         raise UsageError(
-            f"{unknown.height} corporate actions have no factor, first {first['kind']} of {first['instrument_id']} on "
-            f"{first['ex_date']}: decide them, or give their ex-dates as undecided"
+            f"{quantity(unknown.height, 'corporate action')} without a factor, first {first['kind']} of "
+            f"{first['instrument_id']} on {first['ex_date']}: decide them, or give their ex-dates as undecided"
         )
     names = _places(instruments)
     last = pl.DataFrame(close).fill_nan(None).fill_null(strategy="forward").to_numpy()

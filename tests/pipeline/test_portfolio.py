@@ -100,7 +100,7 @@ def test_no_scores_are_refused(modelled: Settings, scores: pl.DataFrame) -> None
     with pytest.raises(UsageError, match="there are no scores to simulate"):
         portfolio.simulate(scores.clear(), lake=Lake(modelled.lake))
     unknown = scores.head(1).with_columns(instrument_id=pl.lit("NSE:NOBODY"))
-    with pytest.raises(UsageError, match="the lake has no bars of the 1 scored instruments"):
+    with pytest.raises(UsageError, match="the lake has no bars of 1 scored instrument"):
         portfolio.simulate(unknown, lake=Lake(modelled.lake))
 
 

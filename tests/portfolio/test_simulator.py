@@ -328,7 +328,7 @@ def test_an_unknown_factor_of_a_corporate_action_is_refused() -> None:
         },
         schema_overrides={"price_factor": pl.Float64},
     )
-    with pytest.raises(UsageError, match="1 corporate actions have no factor, first demerger of A on"):
+    with pytest.raises(UsageError, match="1 corporate action without a factor, first demerger of A on"):
         market_arrays(bars, factors)
 
 
@@ -338,7 +338,7 @@ def test_an_unknown_factor_of_a_corporate_action_is_refused() -> None:
         ({"A": -0.2}, "the weight of A on 2024-01-01 is -0.2.* A short position needs stock futures"),
         ({"A": float("nan")}, "the weight of A on 2024-01-01 is nan"),
         ({"A": 0.7, "B": 0.7}, r"the weights of 2024-01-01 sum to 1\.4000"),
-        ({"Z": 0.1}, "1 rows are outside the bars, first Z on 2024-01-01"),
+        ({"Z": 0.1}, "1 row outside the bars, first Z on 2024-01-01"),
     ],
 )
 def test_wrong_weights_are_refused(weights: dict[str, float], message: str) -> None:

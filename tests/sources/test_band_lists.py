@@ -121,7 +121,7 @@ def test_lots_by_month_and_kind() -> None:
     ("rows", "message"),
     [
         ((FIRST, NIFTY), "cut off before the shares"),
-        ((FIRST, NIFTY, SECOND.replace("AUG", "SEP"), PVR), "line 3 names other months"),
+        ((FIRST, NIFTY, SECOND.replace("AUG", "SEP"), PVR), "the months of line 3 differ"),
         ((FIRST, NIFTY, SECOND, PVR, PVR), "line 5"),
         ((FIRST, NIFTY, SECOND, PVR.replace("407", "4.7")), "line 4"),
         ((FIRST, NIFTY, SECOND, PVR.replace("407", "  0")), "line 4"),

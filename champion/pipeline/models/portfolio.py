@@ -8,6 +8,7 @@ from datetime import date
 import polars as pl
 
 from champion import workspace
+from champion.base.counting import quantity
 from champion.contracts.datasets import BARS, DELIVERY
 from champion.errors import UsageError
 from champion.lake import Lake
@@ -99,7 +100,7 @@ def market(lake: Lake, scores: pl.DataFrame, *, after: int, fill: FillPrice = "a
     average = lake.scan(DELIVERY, start, end).select("trade_date", "instrument_id", "average_price")
     held = bars.join(average, on=["trade_date", "instrument_id"], how="left").collect()
     if held.is_empty():
-        raise UsageError(f"the lake has no bars of the {len(instruments)} scored instruments from {start} on")
+        raise UsageError(f"the lake has no bars of {quantity(len(instruments), 'scored instrument')} from {start} on")
     factors = known_factors(lake)
     return market_arrays(held, factors.filter(pl.col("price_factor").is_not_null()), label_gaps(factors), fill=fill)
 

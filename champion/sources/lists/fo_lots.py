@@ -9,6 +9,7 @@ from datetime import date, datetime
 
 import polars as pl
 
+from champion.base.counting import quantity
 from champion.errors import FormatError
 from champion.sources import container
 
@@ -56,7 +57,9 @@ def parse(name: str, content: bytes) -> pl.DataFrame:
             symbols.add(line[1])
             rows += [(line[0], line[1], kind, month, lot) for month, lot in lots]
     if bad:
-        raise FormatError(f"{name}: {len(bad)} of {len(lines)} lines are no lots: {'; '.join(bad[:_SHOWN])}")
+        raise FormatError(
+            f"{name}: {len(bad)} of {quantity(len(lines), 'line')} have no lots: {'; '.join(bad[:_SHOWN])}"
+        )
     if kind == "index":
         raise FormatError(f"{name}: no header {SECOND[0]!r}: the list is cut off before the shares; fetch it again")
     return pl.DataFrame(rows, schema=_ROWS, orient="row")
@@ -76,7 +79,7 @@ def _months(name: str, header: list[str]) -> list[date | None]:
 
 def _require_same(name: str, number: int, months: list[date | None], other: list[date | None]) -> None:
     if any(month and month != first for month, first in zip(other, months, strict=False)):
-        raise FormatError(f"{name}: line {number} names other months than the first header; nothing was read")
+        raise FormatError(f"{name}: the months of line {number} differ from the first header; nothing was read")
 
 
 def _lots(line: list[str], months: list[date | None]) -> list[tuple[date, int]] | None:

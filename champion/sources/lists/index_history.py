@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 import polars as pl
 
+from champion.base.counting import quantity
 from champion.errors import FormatError
 from champion.sources import container
 from champion.sources.lists import quoted_fields
@@ -47,7 +48,7 @@ def parse(name: str, content: bytes) -> pl.DataFrame:
     if found.rejected.height:
         shown = [f"line {row[0]}: {row[1][0]}" for row in found.rejected.head(_SHOWN).iter_rows()]
         raise FormatError(
-            f"{name}: {found.rejected.height} of {found.row_count} rows are malformed: {'; '.join(shown)}"
+            f"{name}: {found.rejected.height} of {quantity(found.row_count, 'row')} are malformed: {'; '.join(shown)}"
         )
     values = [
         pl.when(pl.col(text) != "-").then(text).cast(pl.Float64).alias(column) for text, column in columns.items()

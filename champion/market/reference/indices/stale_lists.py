@@ -100,4 +100,4 @@ def _undoes(one: DatedList, kept: Sequence[DatedList]) -> Stale | None:
     undone = len(one.members ^ last.members) - distance
     if undone < MIN_UNDONE or distance > undone:
         return None
-    return Stale(f"it undoes {undone} changes that the list of {last.day} has since {day}", None)
+    return Stale(f"it undoes {quantity(undone, 'change')} that the list of {last.day} has since {day}", None)
