@@ -104,6 +104,9 @@ def latest_list(workspace_lake: Lake, name: str) -> pl.DataFrame:
 
     Raises:
         UsageError: the lake has no index list.
+
+    >>> latest_list(lake(), "normalized_sectors")["sector"].to_list()
+    ['Consumer Goods']
     """
     if not (read := workspace_lake.sessions(name)):
         raise UsageError(

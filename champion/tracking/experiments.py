@@ -12,6 +12,7 @@ _OF_NOTEBOOK = {
     "features": "feature-engineering",
     "training": TRAINING,
     "promotion": "model-promotion",
+    "portfolio": "portfolio-simulation",
     "scoring": TRAINING,
     "decay": MODEL_HEALTH,
 }

@@ -231,7 +231,8 @@ def row_of(contract: contracts.Contract) -> dict[str, Any]:
         n: plain.get(str(t), 0.5 if t.is_float() else 1 if t.is_integer() else None)
         for n, t in contract.polars_schema.items()
     }
-    return found | {"Sgmt": "CM"} if "Sgmt" in found else found
+    special = {"Sgmt": "CM", "side": "high", "resistance": 1.0}
+    return found | {name: value for name, value in special.items() if name in found}
 
 
 @pytest.mark.parametrize("value", UNKNOWN[:3], ids=str)

@@ -97,7 +97,10 @@ def test_universe_is_found_by_name_filters_or_text() -> None:
     [
         ("liquidity", "neither a name .all, liquid, main_board, large"),
         ("[1]", "filters are a JSON object"),
-        ('{"min_volume": 3}', "min_volume are not known; there are min_turnover, series, min_age, min_close, kinds"),
+        (
+            '{"min_volume": 3}',
+            "min_volume are not known; there are min_turnover, series, min_age, min_close, index, sectors, kinds",
+        ),
         ('{"kinds": ["share", "fund"]}', "no kind of instrument is called 'share'; there are equity, dvr, partly_paid"),
     ],
 )

@@ -111,7 +111,13 @@ def test_every_notebook_of_champion_has_one_experiment(tmp_path: Path) -> None:
 def test_datasets_of_notebooks_are_defined_in_one_place(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home")
     lake = Lake(settings.lake)
-    given = {"feature_set": "v1", "start": "2024-01-01", "end": "2024-01-31", "as_of": "2024-01-31"}
+    given = {
+        "feature_set": "v1",
+        "start": "2024-01-01",
+        "end": "2024-01-31",
+        "as_of": "2024-01-31",
+        "universe": "liquid",
+    }
     features = notebook_data.of_notebook(settings, "features", given)
     assert features == notebook_data.of_features(lake, "v1", date(2024, 1, 1), date(2024, 1, 31))
     assert features is not None

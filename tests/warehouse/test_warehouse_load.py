@@ -25,6 +25,7 @@ from warehouse_rows import (
 )
 
 from champion import contracts, warehouse
+from champion.contracts.datasets import BAN_LIST, CIRCUIT_HITS, EXTREMES, MARKET_ACTIVITY, PRICE_BANDS
 from champion.errors import ContractError, WarehouseError
 from champion.settings import Settings
 from champion.warehouse import fingerprint, load_ledger, retention
@@ -157,7 +158,8 @@ def test_retention_follows_the_settings_and_refuses_older_rows(fresh: Settings) 
     keeping = fresh.model_copy(update={"normalized_years": 3})
     first_kept = date(today.year - 3, 1, 1)
     last_expired = first_kept - timedelta(days=1)
-    kept_alike = (NORMALIZED, DELIVERY, INDEX, FINDINGS)
+    lists = (PRICE_BANDS, BAN_LIST, CIRCUIT_HITS, EXTREMES, MARKET_ACTIVITY)
+    kept_alike = (NORMALIZED, DELIVERY, INDEX, FINDINGS, *lists)
     with warehouse.writer(fresh) as client:
         assert retention.keeps_from(client, NORMALIZED) is None
         for session in (last_expired, first_kept):

@@ -56,8 +56,10 @@ def test_every_statement_of_a_migration_can_run_twice(loaded: Settings) -> None:
                 r"|(alter table|insert into|exchange tables) champion_market\.reshaped_"  # dropped and created again
                 r"|alter table champion_market\.\w+ add column if not exists "
                 r"|alter table champion_market\.\w+ add constraint if not exists "
+                r"|insert into champion_market\.(?P<table>\w+)\s.*\s"
+                r"where \(select count\(\) from champion_market\.(?P=table)\) = 0$"
             )
-            assert re.match(repeatable, code), code
+            assert re.match(repeatable, code, re.DOTALL), code
     with warehouse.writer(loaded) as client:
         for migration in migrations.shipped():
             for statement in statements.split(migration.text):

@@ -23,7 +23,7 @@ def test_every_named_query_is_tested_and_described() -> None:
         assert query.answers.endswith(".")
         in_text = set(re.findall(r"\{(\w+):(\w+)\}", query.text.partition("with")[2]))
         assert in_text == {(parameter.name, parameter.type) for parameter in query.parameters}
-    with pytest.raises(WarehouseError, match="no query is named 'nope'; there are: adjusted_returns, instruments"):
+    with pytest.raises(WarehouseError, match="no query is named 'nope'; there are: adjusted_returns, index_members"):
         queries.load("nope")
 
 
