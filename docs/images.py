@@ -23,7 +23,6 @@ from champion.pipeline.models import portfolio
 from champion.pipeline.operations.status import last_runs
 from champion.pipeline.provenance.upstream import back
 from champion.portfolio.construction import Rule
-from champion.portfolio.simulator import MarketRules
 from champion.tracking import promotion, runs
 
 HERE = Path(__file__).resolve().parent
@@ -145,24 +144,12 @@ def of_a_model(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
     yield "fold_metrics", plots.fold_metrics(pl.read_parquet(tables / "folds.parquet"))
     yield "ic_by_month", plots.ic_by_month(ic)
     yield "portfolio_turnover", plots.portfolio_turnover(pl.read_parquet(tables / "equity.parquet"))
-    account, benchmark, summary = of_an_account(scores)
-    yield "account_equity", plots.account_equity(account.with_columns(benchmark=benchmark))
-    yield "trading_costs", plots.trading_costs(summary)
+    account = portfolio.simulate(scores, Rule(top=20))
+    yield "account_equity", plots.account_equity(account.growth)
+    yield "trading_costs", plots.trading_costs(account.costs)
     rsi_14 = features.build(history, "v1").select("instrument_id", "trade_date", score=-pl.col("rsi_14"))
     rival = later(rsi_14, history, 1).rename({"ic": "champion"})
     yield "against", plots.against(ic.rename({"ic": "challenger"}).join(rival, on="trade_date"))
-
-
-def of_an_account(scores: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series, pl.DataFrame]:
-    """Return the growth of an account that follows the scores, that of its benchmark, and the costs of a year."""
-    found = portfolio.simulate(scores, Rule(top=20), MarketRules(capital=1e7))
-    account, other = found.account.account, found.benchmark.account["equity"]
-    costs = account["charges"] + account["impact"]
-    gross = ((account["equity"] + costs) / account["equity"].shift(1)).fill_null(1.0).cum_prod()
-    growth = account.select("trade_date", net=pl.col("equity") / pl.col("equity").first(), gross=gross)
-    parts = {name.removesuffix("_bps"): value for name, value in found.summary.items() if name.endswith("_bps")}
-    parts.pop("charges")
-    return growth, other / other[0], pl.DataFrame({"component": list(parts), "basis_points": list(parts.values())})
 
 
 def of_ledgers() -> Iterator[tuple[str, Figure]]:

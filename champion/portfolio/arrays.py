@@ -152,10 +152,9 @@ def _undecided(sessions: Sequence[date], instruments: Sequence[str], undecided: 
     marked = np.zeros((len(sessions), len(instruments)), bool)
     if undecided is not None and not undecided.is_empty():
         held = undecided.filter(pl.col("instrument_id").is_in(list(instruments)))
-        for name, row in (
-            _on_sessions(held.rename({"session": "ex_date"}), sessions).select("instrument_id", "row").rows()
-        ):
-            marked[row, instruments.index(name)] = True
+        placed, names = _on_sessions(held.rename({"session": "ex_date"}), sessions), _places(instruments)
+        for name, row in placed.select("instrument_id", "row").iter_rows():
+            marked[row, names[name]] = True
     return marked
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from champion.modeling import metrics
 from champion.portfolio.contract_note import COMPONENTS
 from champion.portfolio.simulator import Simulation
 
-_SESSIONS_A_YEAR = 252
 _BASIS_POINTS = 1e4
 
 
@@ -42,17 +43,15 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
         return dict.fromkeys(names, float("nan"))
     start = max(first - 1, 0)
     traded = account[start:]
-    years = (traded.height - 1) / _SESSIONS_A_YEAR
+    years = (traded.height - 1) / metrics.SESSIONS_PER_YEAR
     equity = traded["equity"]
-    returns = (equity / equity.shift(1) - 1).drop_nulls()
-    costs = traded["charges"] + traded["impact"]
-    gross = ((equity + costs) / equity.shift(1) - 1).drop_nulls()
+    returns = _returns(traded)
     mean = float(equity.mean())  # type: ignore[arg-type]
     result = {
         "net_return": _growth(returns, years),
-        "gross_return": _growth(gross, years),
-        "volatility": float(returns.std() or 0.0) * _SESSIONS_A_YEAR**0.5,  # type: ignore[arg-type]
-        "sharpe": metrics.sharpe_ratio(returns, _SESSIONS_A_YEAR),
+        "gross_return": _growth(_returns(traded, gross=True), years),
+        "volatility": float(returns.std() or 0.0) * metrics.SESSIONS_PER_YEAR**0.5,  # type: ignore[arg-type]
+        "sharpe": metrics.sharpe_ratio(returns, metrics.SESSIONS_PER_YEAR),
         "max_drawdown": metrics.max_drawdown(equity / equity[0]),
         "turnover": float((traded["bought"] + traded["sold"]).sum()) / 2 / mean / years,
         "cash_share": float((traded["cash"] / equity)[1:].mean()),  # type: ignore[arg-type]
@@ -60,12 +59,47 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
     for name in ("charges", "impact", *COMPONENTS):
         result[f"{name}_bps"] = float(traded[name].sum()) / mean / years * _BASIS_POINTS
     if benchmark:
-        theirs = benchmark.account["equity"][start:]
-        other = (theirs / theirs.shift(1) - 1).drop_nulls()
+        other = _returns(benchmark.account[start:])
         active = (returns - other).std()
         result["active_return"] = result["net_return"] - _growth(other, years)
-        result["tracking_error"] = float(active or 0.0) * _SESSIONS_A_YEAR**0.5  # type: ignore[arg-type]
+        result["tracking_error"] = float(active or 0.0) * metrics.SESSIONS_PER_YEAR**0.5  # type: ignore[arg-type]
     return result
+
+
+def growth(found: Simulation, benchmark: Simulation) -> pl.DataFrame:
+    """Return trade_date, net, gross and benchmark: the growth of 1 since the first session.
+
+    >>> account = pl.DataFrame({"trade_date": ["2024-01-01"], "equity": [50.0], "charges": [0.0], "impact": [0.0]})
+    >>> found = Simulation(account, pl.DataFrame(), pl.DataFrame(), pl.DataFrame())
+    >>> growth(found, found).row(0)
+    ('2024-01-01', 1.0, 1.0, 1.0)
+    """
+    one = pl.Series([1.0])
+    account, other = found.account, benchmark.account["equity"]
+    return account.select(
+        "trade_date",
+        net=pl.col("equity") / pl.col("equity").first(),
+        gross=pl.concat([one, 1 + _returns(account, gross=True)]).cum_prod(),
+        benchmark=other / other[0],
+    )
+
+
+def costs(summarised: Mapping[str, float]) -> pl.DataFrame:
+    """Return component and basis_points: what a summary has as `<component>_bps`, without their sum `charges`.
+
+    >>> costs({"net_return": 0.1, "charges_bps": 60.0, "stt_bps": 60.0, "impact_bps": 5.0}).rows()
+    [('stt', 60.0), ('impact', 5.0)]
+    """
+    parts = {name.removesuffix("_bps"): value for name, value in summarised.items() if name.endswith("_bps")}
+    parts.pop("charges", None)
+    return pl.DataFrame({"component": list(parts), "basis_points": list(parts.values())})
+
+
+def _returns(account: pl.DataFrame, *, gross: bool = False) -> pl.Series:
+    """Return the return of each session after the first, with charges and impact added back if `gross`."""
+    equity, before = account["equity"], account["equity"].shift(1)
+    after = equity + account["charges"] + account["impact"] if gross else equity
+    return (after / before - 1).drop_nulls()
 
 
 def _growth(returns: pl.Series, years: float) -> float:

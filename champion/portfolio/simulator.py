@@ -215,9 +215,8 @@ class _Account:
         self.missing = np.where(has_bar, 0.0, self.missing + 1)
         holdings = float(self.held @ self.close)
         self.equity = self.cash + holdings
-        impact = fills.sold @ (fills.reference - fills.sale_price) + fills.bought @ (
-            fills.purchase_price - fills.reference
-        )
+        sales, purchases = fills.reference - fills.sale_price, fills.purchase_price - fills.reference
+        impact = fills.sold @ sales + fills.bought @ purchases
         amounts = {
             "equity": self.equity, "cash": self.cash, "holdings": holdings,
             "unsettled": sum(amount for _, amount in self.unsettled),

@@ -34,11 +34,23 @@ class Portfolio:
     >>> found = simulate(scores, Rule(top=1))
     >>> isinstance(found, Portfolio), found.benchmark.account["charges"].to_list()
     (True, [0.0, 0.0])
+    >>> found.growth.columns, found.costs.columns
+    (['trade_date', 'net', 'gross', 'benchmark'], ['component', 'basis_points'])
     """
 
     account: Simulation
     benchmark: Simulation
     summary: dict[str, float]
+
+    @property
+    def growth(self) -> pl.DataFrame:
+        """The growth of account and benchmark: see `portfolio.report.growth`."""
+        return report.growth(self.account, self.benchmark)
+
+    @property
+    def costs(self) -> pl.DataFrame:
+        """The costs of a year by component: see `portfolio.report.costs`."""
+        return report.costs(self.summary)
 
 
 def simulate(
@@ -71,7 +83,9 @@ def simulate(
     if known.is_empty():
         raise UsageError("there are no scores to simulate; give trade_date, instrument_id and score")
     arrays = market(lake or workspace.lake(), known, after=rule.every, fill=fill)
-    inside = known.join(_cells(arrays), on=["trade_date", "instrument_id"], how="semi")
+    inside = known.filter(
+        pl.col("trade_date").is_in(arrays.sessions), pl.col("instrument_id").is_in(arrays.instruments)
+    )
     account = simulator.simulate(arrays, target_weights(inside, rule), rules)
     everything = Rule(top=inside["instrument_id"].n_unique(), cap=1.0, invested=rule.invested, every=rule.every)
     weights = target_weights(inside, everything).with_columns(weight=rule.invested / pl.len().over("trade_date"))
@@ -103,8 +117,3 @@ def market(lake: Lake, scores: pl.DataFrame, *, after: int, fill: FillPrice = "a
         raise UsageError(f"the lake has no bars of {quantity(len(instruments), 'scored instrument')} from {start} on")
     factors = known_factors(lake)
     return market_arrays(held, factors.filter(pl.col("price_factor").is_not_null()), label_gaps(factors), fill=fill)
-
-
-def _cells(arrays: MarketArrays) -> pl.DataFrame:
-    days, names = pl.DataFrame({"trade_date": arrays.sessions}), pl.DataFrame({"instrument_id": arrays.instruments})
-    return days.join(names, how="cross")
