@@ -4,7 +4,9 @@ A symbol may return after a long gap with another ISIN and another price. It is 
 gives a listing date before the gap, or if a corporate action in the gap changes the face value or the capital.
 """
 
+from collections.abc import Callable, Mapping
 from datetime import date
+from functools import partial
 
 import polars as pl
 
@@ -44,11 +46,33 @@ def refresh(settings: Settings) -> RefreshResult:
     Raises:
         ArchiveError: the archive did not answer, or the list is malformed; the lake is unchanged.
     """
-    with Archive(settings.archive, settings.staging, patience=retry_policy(settings)) as archive:
-        staged = archive.fetch_list(PATH)
-    if staged is None:
+    if (staged := _fetch_list(settings, PATH)) is None:
         return absent(settings.archive, PATH)
     return commit(Lake(settings.lake), CHANGES, staged, PATH, {"list": staged.sha256}, _read)
+
+
+def refresh_named(
+    settings: Settings, name: str, path: str, version: Mapping[str, str], read: Callable[..., pl.DataFrame]
+) -> RefreshResult:
+    """Fetch a list whose rows name symbols into staging and lake; an unchanged list changes nothing.
+
+    `read(staged, history=...)` returns its rows, with the instruments that the symbol history names. `version` names
+    the rules of `read`.
+
+    Raises:
+        ArchiveError: the archive did not answer, or the list is malformed; the lake is unchanged.
+    """
+    if (staged := _fetch_list(settings, path)) is None:
+        return absent(settings.archive, path)
+    lake = Lake(settings.lake)
+    history = symbol_history(lake)
+    made_from = {"list": staged.sha256, "lineage": history.digest, **version}
+    return commit(lake, name, staged, path, made_from, partial(read, history=history))
+
+
+def _fetch_list(settings: Settings, path: str) -> Staged | None:
+    with Archive(settings.archive, settings.staging, patience=retry_policy(settings)) as archive:
+        return archive.fetch_list(path)
 
 
 def symbol_history(lake: Lake, new_rows: pl.DataFrame | None = None) -> SymbolHistory:

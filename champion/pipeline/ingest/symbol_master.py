@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from datetime import date
-from functools import partial
 
 import polars as pl
 
@@ -12,12 +11,11 @@ from champion.lake import Lake
 from champion.market import symbol_master
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.market.reference import instrument_kind, life
-from champion.pipeline.ingest.fetch import retry_policy
-from champion.pipeline.ingest.reference_lists import RefreshResult, absent, commit
-from champion.pipeline.ingest.symbol_changes import symbol_history
+from champion.pipeline.ingest.reference_lists import RefreshResult
+from champion.pipeline.ingest.symbol_changes import refresh_named
 from champion.settings import Settings
 from champion.sources import masters as lists
-from champion.sources.download.archive import Archive, Staged
+from champion.sources.download.archive import Staged
 
 EQUITY_LIST = "content/equities/EQUITY_L.csv"
 _ID = "instrument_id"
@@ -31,14 +29,7 @@ def refresh(settings: Settings) -> RefreshResult:
         ArchiveError: the archive did not answer, or the list is malformed; the lake is unchanged.
         ContractError: a row breaks its contract.
     """
-    with Archive(settings.archive, settings.staging, patience=retry_policy(settings)) as archive:
-        staged = archive.fetch_list(EQUITY_LIST)
-    if staged is None:
-        return absent(settings.archive, EQUITY_LIST)
-    lake = Lake(settings.lake)
-    history = symbol_history(lake)
-    made_from = {"list": staged.sha256, "lineage": history.digest, "masters": symbol_master.VERSION}
-    return commit(lake, SYMBOLS, staged, EQUITY_LIST, made_from, partial(_read, history=history))
+    return refresh_named(settings, SYMBOLS, EQUITY_LIST, {"masters": symbol_master.VERSION}, _read)
 
 
 def _read(staged: Staged, history: SymbolHistory) -> pl.DataFrame:

@@ -6,10 +6,8 @@ in staging with the time of its first reading.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import groupby
 from operator import attrgetter
-from pathlib import Path
 
 import polars as pl
 
@@ -20,9 +18,8 @@ from champion.lake import Lake
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.market.reference import rolling_lists
 from champion.market.reference.rolling_lists import VERSION
-from champion.pipeline.ingest.fetch import retry_policy
-from champion.pipeline.ingest.reference_lists import RefreshResult, absent, commit, kept_lists
-from champion.pipeline.ingest.symbol_changes import symbol_history
+from champion.pipeline.ingest.reference_lists import RefreshResult, absent, kept_lists
+from champion.pipeline.ingest.symbol_changes import refresh_named
 from champion.settings import Settings
 from champion.sources.download.archive import Archive, Staged, set_aside
 from champion.sources.lists import fo_lots, index_history
@@ -37,14 +34,7 @@ def refresh_lots(settings: Settings) -> RefreshResult:
     Raises:
         ArchiveError: the archive did not answer, or the list is malformed; the lake is unchanged.
     """
-    with Archive(settings.archive, settings.staging, patience=retry_policy(settings)) as archive:
-        staged = archive.fetch_list(LOTS_PATH)
-    if staged is None:
-        return absent(settings.archive, LOTS_PATH)
-    lake = Lake(settings.lake)
-    history = symbol_history(lake)
-    made_from = {"list": staged.sha256, "lineage": history.digest, "lots": VERSION}
-    return commit(lake, LOTS, staged, LOTS_PATH, made_from, partial(_lots, history=history))
+    return refresh_named(settings, LOTS, LOTS_PATH, {"lots": VERSION}, _lots)
 
 
 def refresh_histories(settings: Settings) -> RefreshResult:
@@ -95,17 +85,15 @@ def _inputs(files: Sequence[Staged]) -> dict[str, str]:
 
 
 def _lots(staged: Staged, history: SymbolHistory) -> pl.DataFrame:
-    return rolling_lists.lots(fo_lots.parse(staged.name, _content(staged)), history, _origin(staged, fo_lots.SOURCE))
+    return rolling_lists.lots(
+        fo_lots.parse(staged.name, staged.path.read_bytes()), history, _origin(staged, fo_lots.SOURCE)
+    )
 
 
 def _history(staged: Staged) -> pl.DataFrame:
-    parsed = index_history.parse(staged.name, _content(staged))
+    parsed = index_history.parse(staged.name, staged.path.read_bytes())
     return rolling_lists.index_history(parsed, _origin(staged, index_history.SOURCE))
 
 
 def _origin(staged: Staged, source: str) -> rolling_lists.ListOrigin:
     return rolling_lists.ListOrigin(source, staged.sha256, staged.fetched_at)
-
-
-def _content(staged: Staged) -> bytes:
-    return Path(staged.path).read_bytes()
