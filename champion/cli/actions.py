@@ -74,6 +74,6 @@ def refresh() -> None:
     from champion.pipeline.ingest import corporate_actions, market_data_lock  # noqa: PLC0415
 
     settings = console.settings()
-    with market_data_lock.changing(settings, lambda text: console.err.print(text, style="dim")):
+    with market_data_lock.changing(settings, console.note):
         result = corporate_actions.refresh(settings)
     console.out.print(f"corporate actions {result.outcome}: {result.note}", soft_wrap=True)

@@ -44,7 +44,7 @@ def refresh() -> None:
     from champion.pipeline.reference import index_lists  # noqa: PLC0415
 
     settings = console.settings()
-    with market_data_lock.changing(settings, lambda text: console.err.print(text, style="dim")):
+    with market_data_lock.changing(settings, console.note):
         result = index_lists.refresh(settings)
     console.out.print(f"index lists {result.outcome}: {result.note}", soft_wrap=True)
 
@@ -83,7 +83,7 @@ def fetch(
 
     settings = console.settings()
     with (
-        market_data_lock.changing(settings, lambda text: console.err.print(text, style="dim")),
+        market_data_lock.changing(settings, console.note),
         console.progress_bar() as progress,
     ):
         result = daily_lists.refresh(settings, console.day(start), console.day(end), progress)

@@ -123,7 +123,7 @@ def features(
 
     first, last, chosen = console.day(start), console.day(end), console.settings()
     lake, limits = Lake(chosen.lake), Limits.of(chosen)
-    waiting = market_data_lock.changing(chosen, lambda text: console.err.print(text, style="dim"))
+    waiting = market_data_lock.changing(chosen, console.note)
     with console.progress_bar(hidden=as_json) as progress, waiting:
         built = build_features(lake, first, last, feature_set=feature_set, limits=limits, progress=progress)
     console.show({**built.totals, **({"cost": built.cost} if built.cost else {})}, as_json=as_json)

@@ -63,7 +63,7 @@ def serve() -> None:
             console.out.print(f"login    {mlflow.login_hint(chosen)}", soft_wrap=True)
         console.out.print(f"worker   on pool {chosen.work_pool}; Ctrl-C stops all")
 
-    supervisor.serve(chosen, lambda text: console.err.print(text, style="dim"), print_addresses)
+    supervisor.serve(chosen, console.note, print_addresses)
 
 
 def deploy() -> None:
@@ -76,7 +76,7 @@ def deploy() -> None:
     from champion.services import deployments, prefect  # noqa: PLC0415
 
     chosen = console.settings()
-    api = prefect.ensure(chosen, note=lambda text: console.err.print(text, style="dim"))
+    api = prefect.ensure(chosen, note=console.note)
     deployments.deploy(chosen, api)
     login = f"; login: {place}" if (place := prefect_login.place(chosen)) else ""
     console.out.print(f"deployed to {api.removesuffix('/api')}, work pool {chosen.work_pool}{login}", soft_wrap=True)

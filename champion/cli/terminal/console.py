@@ -93,6 +93,11 @@ def show(result: Mapping[str, Any], *, as_json: bool) -> None:
         out.print(f"{name:<32}", _plain(value), soft_wrap=True)
 
 
+def note(text: str) -> None:
+    """Print a line about what the command waits for, apart from its result."""
+    err.print(text, style="dim")
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print rows under a title, at most as wide as the terminal; `Text` keeps its style.
 
