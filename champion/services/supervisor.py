@@ -1,6 +1,6 @@
 """Run server, worker and pages together: start them in order, watch them, and stop them together.
 
-The worker is a Prefect worker on the workspace's pool, which runs scheduled flows, each in a process of its own.
+The worker is a Prefect worker on the workspace's pool, which runs scheduled flows, each in a separate process.
 """
 
 import os

@@ -82,7 +82,7 @@ print(workspace.sql("select symbol, volume, price from normalized_block_deals or
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of the code in which somebody declares a dataset of block deals by hand, in four files."""
+    """A copy of the code with a dataset of block deals, declared by hand in four files."""
     copy = tmp_path / "checkout"
     for name in ("champion", "schemas", "sql"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -237,7 +237,7 @@ def test_an_error_of_the_store_names_the_path_and_what_to_check(s3: dict[str, st
 
 @contextmanager
 def slow_uplink(url: str, bytes_per_second: int) -> Iterator[str]:
-    """Yield the URL of a proxy that passes on what clients send at this speed, and answers at once."""
+    """Yield the URL of a proxy that passes on what clients send at this speed, and answers without delay."""
     host, port = urlsplit(url).hostname, urlsplit(url).port
 
     class Proxy(socketserver.BaseRequestHandler):

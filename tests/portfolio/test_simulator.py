@@ -367,5 +367,7 @@ def test_a_sale_pays_for_a_purchase_only_in_part_before_its_settlement() -> None
     bought = (
         found.trades.filter(instrument_id="B").group_by("trade_date").agg(pl.col("quantity").sum()).sort("trade_date")
     )
-    assert bought.rows() == [(days[2], 800.0), (days[4], 200.0)], "80% of the sale at once, the rest after two sessions"
+    assert bought.rows() == [(days[2], 800.0), (days[4], 200.0)], (
+        "80% of the sale on its day, the rest after two sessions"
+    )
     assert found.cuts.filter(side="buy")["reason"].to_list() == ["cash", "cash"]

@@ -28,7 +28,7 @@ _LONG, _NEAR = 10, 5  # windows of the averages
 class Shapes:
     """Candles in session order; a method with argument `ago` returns one value a row, of the candle `ago` rows before.
 
-    The first `BEFORE` rows are only read by later ones and have no value of their own. Prices are whole price units.
+    The first `BEFORE` rows serve later rows only and get no value. Prices are whole price units.
     """
 
     def __init__(self, prices: Sequence[Array]) -> None:

@@ -4,7 +4,7 @@
    keeps its id across renames. An instrument that would join two lines of one list is not used.
 2. A change with a symbol is of the security that is its instrument in a list.
 3. A change with a company's name only (the register) is of the security with this name in the list nearest in time.
-   `company_names.csv` leads from former names to present ones. A name that no list has stays a security of its own,
+   `company_names.csv` leads from former names to present ones. A name that no list has stays a separate security,
    without symbol and ISIN.
 4. Two sources may name one change, by a symbol and by a company. If one such symbol and one such name remain for an
    index, date and direction, they are one security.

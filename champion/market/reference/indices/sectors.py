@@ -2,7 +2,7 @@
 
 The lists have the old scheme (capitals, 18 to 20 industries) until 2022-03-18 and the new one (20 to 22) from
 2022-08-16. `sector_map.csv` maps both to sectors, with a reason for each line. A company that was in no list has no
-sector: its sector is `Unknown`, a group of its own.
+sector: its sector is `Unknown`, a separate group.
 """
 
 from __future__ import annotations
