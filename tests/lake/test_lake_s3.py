@@ -242,7 +242,7 @@ def slow_uplink(url: str, bytes_per_second: int) -> Iterator[str]:
 
     class Proxy(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            with socket.create_connection((host, port)) as server:
+            with suppress(ConnectionError), socket.create_connection((host, port)) as server:  # the client may hang up
                 threading.Thread(target=self.answer, args=(server,), daemon=True).start()
                 while block := self.request.recv(1 << 14):
                     time.sleep(len(block) / bytes_per_second)
