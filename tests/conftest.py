@@ -198,11 +198,25 @@ def settings(archive: SimulatedArchive, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def migrated(once: Once[Settings]) -> Settings:
+    """A workspace with an empty warehouse, which no test opens: a copy is made in no time."""
+
+    def build(folder: Path) -> Settings:
+        made = Settings(home=folder / "ws")
+        with warehouse.writer(made) as client:
+            assert len(warehouse.migrate(client)) == len(migrations.shipped())
+        warehouse.close()
+        return made
+
+    return once("migrated", build)
+
+
+@pytest.fixture(scope="session")
+def loaded(migrated: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A workspace with a warehouse: migrated, January 2024 in every table; tests only read it."""
-    made = Settings(home=tmp_path_factory.mktemp("it's a {home}, 100%") / "ws")
+    folder = tmp_path_factory.mktemp("it's a {home}, 100%") / "ws"
+    made = Settings(home=shutil.copytree(migrated.home, folder, symlinks=True))
     with warehouse.writer(made) as client:
-        assert len(warehouse.migrate(client)) == len(migrations.shipped())
         for name, frame in FRAMES.items():
             result = warehouse.load_month(client, contracts.load(name), JANUARY, frame(), f"{name} 1")
             assert result == warehouse.LoadResult(name, "202401", frame().height, skipped=False, route="arrow")
@@ -211,11 +225,9 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Settings]:
+def fresh(migrated: Settings, tmp_path: Path) -> Iterator[Settings]:
     """An empty warehouse of one test's own, migrated."""
-    made = Settings(home=tmp_path / "ws")
-    with warehouse.writer(made) as client:
-        warehouse.migrate(client)
+    made = Settings(home=shutil.copytree(migrated.home, tmp_path / "ws", symlinks=True))
     yield made
     warehouse.close()
     assert not [path for path in (made.home / "snapshots").iterdir() if path.name != "guard"], "snapshots were left"
