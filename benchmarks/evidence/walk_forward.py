@@ -241,7 +241,8 @@ def _why_weak(one: dict[str, Any]) -> str:
 
 def main() -> None:
     start, end, numbers = date(2019, 1, 1), date(2024, 12, 31), list(range(len(CASES)))
-    given = meter.arguments(__doc__, start=start, end=end, cases=numbers, write=Path, results=Path, one=int, scores=Path)
+    paths = dict.fromkeys(("write", "results", "scores"), Path)
+    given = meter.arguments(__doc__, start=start, end=end, cases=numbers, one=int, **paths)
     if given.one is not None:
         print(json.dumps(case(*CASES[given.one], given.start, given.end, given.scores)))
         return

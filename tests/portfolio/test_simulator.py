@@ -278,6 +278,32 @@ def test_a_corporate_action_alone_changes_no_equity(
         assert found.account[column].sum() == 100_000.0
 
 
+def test_a_split_or_dividend_is_no_volatility_and_locks_no_bar() -> None:
+    """A share that falls on its ex-dates alone does not move, also if it is not traded on the ex-date itself."""
+    bars = bars_of([100.0, 100.0, 50.0, 50.0, 50.0, 40.0, 40.0])
+    bars = bars.filter(pl.col("trade_date") != bars["trade_date"][2]).with_columns(
+        pl.when(pl.col("trade_date") == bars["trade_date"][3]).then(100.0).otherwise("prev_close").alias("prev_close"),
+        high="close",
+        low="close",
+    )
+    ex_dates = [bars_of([1.0] * 7)["trade_date"][place] for place in (2, 5)]
+    factors = pl.DataFrame(
+        {
+            "instrument_id": ["A", "A"],
+            "ex_date": ex_dates,
+            "kind": ["split", "dividend"],
+            "price_factor": [2.0, 1.25],
+            "volume_factor": [2.0, 1.0],
+        }
+    )
+    others = bars_of([10.0] * 7).with_columns(instrument_id=pl.lit("B"))
+    market, naive = (market_arrays(pl.concat([bars, others]), each) for each in (factors, None))
+    assert market.volatility[:, 0].tolist() == [0.0] * 7
+    assert not market.locked_down.any()
+    assert naive.volatility[6, 0] > 0.1
+    assert naive.locked_down[[3, 5], 0].all()
+
+
 def test_a_holding_is_closed_before_an_action_of_unknown_effect() -> None:
     bars = bars_of([100.0, 100.0, 110.0, 40.0, 45.0])
     undecided = pl.DataFrame({"instrument_id": ["A"], "session": [bars["trade_date"][3]]})
