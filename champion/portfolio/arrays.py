@@ -30,6 +30,7 @@ class MarketArrays:
     sold. `volatility` is the standard deviation of the 20 returns up to the session before. On an ex-date each share
     becomes `ratio` shares and pays `dividend` and `entitlement` in rupees: rights and demerged shares are sold on that
     day, at the value that the factor of the price gives them. `undecided` marks the ex-dates whose effect is not known.
+    `simple_return` is the return of a bar from the close before it, after the actions since; NaN without a bar.
 
     >>> from datetime import date
     >>> names = ("open", "high", "low", "close", "prev_close")
@@ -56,6 +57,7 @@ class MarketArrays:
     dividend: Floats
     entitlement: Floats
     undecided: Flags
+    simple_return: Floats
 
     def wide(self, frame: pl.DataFrame, column: str) -> Floats:
         """Return a column of a frame with trade_date and instrument_id in the shape of the market, NaN where unknown.
@@ -134,6 +136,7 @@ def market_arrays(
         sessions, instruments, wide("fill"), wide("low"), wide("high"), close, np.nan_to_num(wide("volume")),
         np.nan_to_num(wide("locked_up")) > 0, np.nan_to_num(wide("locked_down")) > 0,
         np.nan_to_num(wide("volatility")), *entitlements, _undecided(sessions, instruments, undecided),
+        wide("close") / wide("before") - 1,
     )  # fmt: skip
 
 
