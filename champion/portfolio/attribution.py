@@ -56,7 +56,7 @@ def by_session(found: Simulation, plan: str | Plan = "discount") -> pl.DataFrame
     >>> weights = pl.DataFrame({"trade_date": [date(2024, 1, 1)], "instrument_id": ["A"], "weight": [0.4]})
     >>> found = simulate(market_arrays(bars), weights, MarketRules(capital=100_000))
     >>> by_session(found).select("instrument_id", pl.col("profit").round(4)).rows()
-    [('(rounding)', -0.0053), ('A', -47.6147), ('A', 0.0)]
+    [('(rounding)', 0.0084), ('A', -47.6284), ('A', 0.0)]
     """
     paid = _paid(found, plan)
     known = found.positions.select(*_KEY, *EXPLAINED)
@@ -207,7 +207,7 @@ def capacity(
 
     One row per capital with the impact of the rules, and one per factor in `impacts` with their capital: capital,
     impact (the coefficient), and of `report.summary` net_return, gross_return, charges_bps, impact_bps, turnover and
-    cash_share; and filled, the value of purchases that were filled as a share of those wanted.
+    cash_share, which grows where orders are not filled whole.
 
     >>> from datetime import date
     >>> from champion.portfolio.arrays import market_arrays
@@ -216,8 +216,8 @@ def capacity(
     >>> bars = pl.DataFrame([bar | {"trade_date": date(2024, 1, day)} for day in (1, 2, 3)])
     >>> weights = pl.DataFrame({"trade_date": [date(2024, 1, 1)], "instrument_id": ["A"], "weight": [0.4]})
     >>> found = capacity(market_arrays(bars), weights, capitals=(1e5, 1e6), impacts=())
-    >>> found.select("capital", "cash_share", "filled").rows()  # two sessions of at most 500 shares
-    [(100000.0, 0.6, 1.0), (1000000.0, 0.93, 0.25)]
+    >>> found.select("capital", pl.col("cash_share").round(2)).rows()  # at most 500 shares a session
+    [(100000.0, 0.6), (1000000.0, 0.92)]
     """
     base = rules or MarketRules()
     cases = [replace(base, capital=capital) for capital in capitals]
@@ -225,20 +225,9 @@ def capacity(
     names = ("net_return", "gross_return", "charges_bps", "impact_bps", "turnover", "cash_share")
     rows = []
     for case in dict.fromkeys(cases):
-        found = simulate(market, weights, case)
-        figures = report.summary(found)
-        row = {"capital": case.capital, "impact": case.impact, **{name: figures[name] for name in names}}
-        rows.append(row | {"filled": _filled(found)})
+        figures = report.summary(simulate(market, weights, case))
+        rows.append({"capital": case.capital, "impact": case.impact, **{name: figures[name] for name in names}})
     return pl.DataFrame(rows)
-
-
-def _filled(found: Simulation) -> float:
-    """Return the shares that purchases were filled with, as a share of those wanted; orders are tried again daily."""
-    bought = found.trades.filter(side="buy").select(*_KEY, filled="quantity")
-    wanted = found.cuts.filter(side="buy").select(*_KEY, "wanted")
-    both = bought.join(wanted, on=_KEY, how="full", coalesce=True).with_columns(pl.col("filled").fill_null(0.0))
-    asked = pl.max_horizontal("wanted", "filled").sum()
-    return float(both.select(pl.col("filled").sum() / asked).item()) if both.height else float("nan")
 
 
 def _paid(found: Simulation, plan: str | Plan) -> pl.DataFrame:
