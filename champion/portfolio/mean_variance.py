@@ -32,9 +32,9 @@ def mean_variance_weights(
 ) -> pl.DataFrame:
     """Return trade_date, instrument_id and weight of each decision, sorted by both.
 
-    The candidates of a decision are the best `top * (1 + buffer)` scores with at least 60 bars among the last 250
-    sessions. A missing return counts as 0. Other rules of `target_weights` hold: what is not invested stays in cash, and
-    the first decision is not limited by the turnover budget. `weighting` is not used.
+    The candidates of a decision are the best `top * (1 + buffer)` scores with at least 60 bars in the last 250
+    sessions. A missing return counts as 0. What is not invested stays in cash. The first decision is not limited by the
+    turnover budget, and what is no candidate any more is sold whole. `weighting` is not used.
 
     Args:
         scores: trade_date, instrument_id and score, and sector where `sector_cap` is below 1.
