@@ -72,6 +72,7 @@ def market_arrays(
     undecided: pl.DataFrame | None = None,
     *,
     fill: FillPrice = "average",
+    start: date | None = None,
 ) -> MarketArrays:
     """Return bars as traded (never adjusted ones) as arrays.
 
@@ -85,6 +86,7 @@ def market_arrays(
             is closed there at the last close before, without profit, because its value cannot be followed.
         fill: the price of a small order: `average` is average_price, or else turnover over volume, between low and
             high. An order cannot be filled whole at open or close, so these are sensitivities only.
+        start: first session of the result; earlier bars only serve the volatility, without which impact is 0.
 
     Raises:
         UsageError: a column is missing, or an instrument has two bars in a session.
@@ -120,7 +122,8 @@ def market_arrays(
     ).with_columns(
         volatility=pl.col("move").rolling_std(_SESSIONS_OF_VOLATILITY, min_samples=2).shift(1).over("instrument_id")
     )
-    sessions, instruments = (tuple(known[name].unique().sort()) for name in ("trade_date", "instrument_id"))
+    prepared = prepared.filter(pl.col("trade_date") >= start) if start is not None else prepared
+    sessions, instruments = (tuple(prepared[name].unique().sort()) for name in ("trade_date", "instrument_id"))
 
     def wide(name: str) -> Floats:
         return _wide(sessions, instruments, prepared, name)

@@ -71,7 +71,13 @@ def test_the_command_prints_the_account(modelled: Settings, monkeypatch: pytest.
     ran = CliRunner().invoke(app, ["portfolio", "champion", "--top", "5", "--json"])
     assert ran.exit_code == 0, ran.output
     shown = json.loads(ran.output)
-    assert shown["version"] == registry.find(modelled, "champion").number
+    champion = registry.find(modelled, "champion")
+    assert shown["scores"] == f"version {champion.number}"
+    by_run = CliRunner().invoke(app, ["portfolio", champion.run_id, "--top", "5", "--json"])
+    assert json.loads(by_run.output) == {**shown, "scores": f"run {champion.run_id}"}
+    nothing = CliRunner().invoke(app, ["portfolio", "99", "--json"])
+    assert nothing.exit_code == 1
+    assert "has no version 99" in nothing.output
     assert {
         "equity",
         "benchmark_equity",

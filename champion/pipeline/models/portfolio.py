@@ -21,6 +21,7 @@ from champion.portfolio.construction import Rule, target_weights
 from champion.portfolio.simulator import MarketRules, Simulation
 
 _COLUMNS = ("trade_date", "instrument_id", "open", "high", "low", "close", "prev_close", "volume", "turnover")
+_BEFORE = 40  # sessions before the first score, for the volatility of shares that skip some of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ def simulate(
     rules: MarketRules | None = None,
     *,
     fill: FillPrice = "average",
+    end: date | None = None,
     lake: Lake | None = None,
 ) -> Portfolio:
     """Return what a long-only portfolio that follows scores would have earned after charges and impact.
@@ -74,6 +76,7 @@ def simulate(
         rule: which instruments, how much and how often; by default the best 50, equally weighted, every 5 sessions.
         rules: capital, brokerage plan and market rules; by default 10 million rupees at a discount broker.
         fill: `average` fills at the next session's average price; `open` and `close` are sensitivities.
+        end: the last session known: no later bar is used.
         lake: by default that of this workspace.
 
     Raises:
@@ -87,7 +90,7 @@ def simulate(
     known = scores.drop_nulls(["trade_date", "instrument_id", "score"])
     if known.is_empty():
         raise UsageError("there are no scores to simulate; give trade_date, instrument_id and score")
-    arrays = market(lake or workspace.lake(), known, after=rule.every, fill=fill)
+    arrays = market(lake or workspace.lake(), known, after=rule.every, fill=fill, end=end)
     inside = known.filter(
         pl.col("trade_date").is_in(arrays.sessions), pl.col("instrument_id").is_in(arrays.instruments)
     )
@@ -98,8 +101,12 @@ def simulate(
     return Portfolio(account, benchmark, report.summary(account, benchmark))
 
 
-def market(lake: Lake, scores: pl.DataFrame, *, after: int, fill: FillPrice = "average") -> MarketArrays:
+def market(
+    lake: Lake, scores: pl.DataFrame, *, after: int, fill: FillPrice = "average", end: date | None = None
+) -> MarketArrays:
     """Return the market of all scored instruments from the first score to `after` sessions after the last one.
+
+    `end` is the last session known, by default that of the lake.
 
     Average prices are those of the full report, where the lake has them. Corporate actions are the ones known today:
     each was announced before its ex-date.
@@ -113,12 +120,17 @@ def market(lake: Lake, scores: pl.DataFrame, *, after: int, fill: FillPrice = "a
     """
     start: date = scores["trade_date"].min()  # type: ignore[assignment]
     last: date = scores["trade_date"].max()  # type: ignore[assignment]
-    end = [last, *[day for day in lake.sessions(BARS, start) if day > last][:after]][-1]
+    until = [last, *[day for day in lake.sessions(BARS, start, end) if day > last][:after]][-1]
     instruments = scores["instrument_id"].unique()
-    bars = equity_bars(lake, start, end).filter(pl.col("instrument_id").is_in(instruments.implode())).select(_COLUMNS)
-    average = lake.scan(DELIVERY, start, end).select("trade_date", "instrument_id", "average_price")
+    before = lake.sessions(BARS, end=start)[-_BEFORE - 1 :]
+    since = before[0] if before else start
+    bars = equity_bars(lake, since, until, kinds=None).select(_COLUMNS)  # the universe has chosen the kinds
+    bars = bars.filter(pl.col("instrument_id").is_in(instruments.implode()))
+    average = lake.scan(DELIVERY, since, until).select("trade_date", "instrument_id", "average_price")
     held = bars.join(average, on=["trade_date", "instrument_id"], how="left").collect()
-    if held.is_empty():
+    if held.filter(pl.col("trade_date") >= start).is_empty():
         raise UsageError(f"the lake has no bars of {quantity(len(instruments), 'scored instrument')} from {start} on")
     factors = known_factors(lake)
-    return market_arrays(held, factors.filter(pl.col("price_factor").is_not_null()), label_gaps(factors), fill=fill)
+    return market_arrays(
+        held, factors.filter(pl.col("price_factor").is_not_null()), label_gaps(factors), fill=fill, start=start
+    )

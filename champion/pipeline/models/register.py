@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from champion.modeling.leakage_checks import LeakageChecks
     from champion.modeling.training import TrainingResult
 
+FORMER_NAMES = {
+    "ranking_sharpe": "sharpe",
+    "ranking_max_drawdown": "max_drawdown",
+    "ranking_turnover": "mean_turnover",
+}
+"""What earlier releases called the metrics of the long-short statistic."""
 KIND, RECIPE, DATA = "champion.model", "champion.recipe", "champion.data"
 
 
@@ -126,19 +132,31 @@ def metrics_of(
 ) -> dict[str, float]:
     """Return the metrics that a training run is evaluated by; those that are not finite are left out.
 
-    `ic` (trade_date, ic) is the rank IC by session, `equity` the result of `metrics.long_short_return`.
+    `ic` (trade_date, ic) is the rank IC by session, `equity` the result of `metrics.long_short_return`: its figures are
+    `ranking_sharpe`, `ranking_max_drawdown` and `ranking_turnover`, because they are statistics of the ranking and no
+    profit that an account could make (see `FORMER_NAMES`).
     """
     returns = equity["net_return"]
     return finite({
         **result.metrics,
         **trials.deflated(earlier, returns),
         **trials.overfitting(earlier, ic),
-        "sharpe": sharpe_ratio(returns, SESSIONS_PER_YEAR / horizon),
-        "max_drawdown": max_drawdown(equity["equity"]),
-        "mean_turnover": float(equity["turnover"].mean()) if equity.height else math.nan,  # type: ignore[arg-type]
+        "ranking_sharpe": sharpe_ratio(returns, SESSIONS_PER_YEAR / horizon),
+        "ranking_max_drawdown": max_drawdown(equity["equity"]),
+        "ranking_turnover": float(equity["turnover"].mean()) if equity.height else math.nan,  # type: ignore[arg-type]
         "canary_auc": checks.shuffled.auc,
         CANARY: float(checks.passed),
     })  # fmt: skip
+
+
+def named_today(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics of a training run, of this or an earlier release, under the names of today.
+
+    >>> named_today({"rank_ic": 0.03, "sharpe": 1.1})
+    {'rank_ic': 0.03, 'ranking_sharpe': 1.1}
+    """
+    today = {former: name for name, former in FORMER_NAMES.items()}
+    return {today.get(name, name): value for name, value in metrics.items()}
 
 
 def finite(values: Mapping[str, float]) -> dict[str, float]:
