@@ -12,6 +12,7 @@ import polars as pl
 
 from champion.errors import DecisionOutdated, ModelError, PromotionRefused, UsageError
 from champion.modeling import metrics
+from champion.modeling.labels import Returns
 from champion.modeling.universe import stored
 from champion.settings import Settings
 from champion.tracking import promotion, recovery, registry, runs
@@ -24,6 +25,7 @@ OUT_OF_SAMPLE = "result/tables/out_of_sample.parquet"
 SCORES = "result/tables/scores.parquet"  # of the same sessions, with the rows whose forward return is not known
 CANARY = "canary_passed"
 HORIZON, LAG, UNIVERSE, TRAIN_END = "champion.horizon", "champion.lag", "champion.universe", "champion.learnt_to"
+RETURNS_TAG = "champion.returns"  # a version without it was trained on returns of the price
 LABEL_END = "champion.knew_to"  # the last session whose prices a label of the training rows depends on
 _TRIES = 5
 _SHORT = 8  # characters of a run's id
@@ -65,6 +67,8 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
         try:
             rival = registry.find(settings, champion)
             scores = out_of_sample(settings, rival)
+            if returns_of(rival) != returns_of(candidate):
+                scores = _with_returns_of(scores, out_of_sample(settings, candidate))
         except ModelError as error:
             if against != promotion.ANY_CHAMPION:
                 raise
@@ -92,6 +96,17 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
     limits = {"margin": rules.margin, "level": rules.level, "canary": canary}
     evidence = {**compared, "champion_version": None if rival is None else rival.number, **limits}
     return Evaluation(version, champion, decision, evidence, sessions)
+
+
+def returns_of(version: registry.Version) -> Returns:
+    """Return what the forward returns of a version count: `total`, or `price` as in earlier releases."""
+    return "total" if version.tags.get(RETURNS_TAG) == "total" else "price"
+
+
+def _with_returns_of(scores: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """Return scores with the forward returns of another model, on the shares and sessions that both scored."""
+    returns = other.select("instrument_id", "trade_date", "forward_return")
+    return scores.drop("forward_return").join(returns, on=["instrument_id", "trade_date"])
 
 
 def _task(tags: Mapping[str, str], tag: str) -> str | None:

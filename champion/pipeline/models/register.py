@@ -17,11 +17,22 @@ import polars as pl
 from champion import features
 from champion.contracts.datasets import ACTIONS, BARS
 from champion.lake import Lake
+from champion.modeling.labels import Returns
 from champion.modeling.metrics import SESSIONS_PER_YEAR, max_drawdown, sharpe_ratio
 from champion.modeling.universe import Universe, find
 from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.models import trials
-from champion.pipeline.models.evaluate import CANARY, HORIZON, LABEL_END, LAG, OUT_OF_SAMPLE, TRAIN_END, UNIVERSE
+from champion.pipeline.models.evaluate import (
+    CANARY,
+    HORIZON,
+    LABEL_END,
+    LAG,
+    OUT_OF_SAMPLE,
+    RETURNS_TAG,
+    TRAIN_END,
+    UNIVERSE,
+)
+from champion.pipeline.models.frames import RETURNS
 from champion.pipeline.models.trials import Trials
 from champion.pipeline.reference import membership
 from champion.settings import Settings
@@ -42,12 +53,13 @@ KIND, RECIPE, DATA = "champion.model", "champion.recipe", "champion.data"
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a model predicts: for which instruments, how far ahead, from which features."""
+    """What a model predicts: for which instruments, how far ahead, which returns, from which features."""
 
     universe: Universe
     horizon: int
     lag: int
     feature_version: str = "v1"
+    returns: Returns = RETURNS
 
 
 def register_challenger(
@@ -78,6 +90,7 @@ def register_challenger(
         HORIZON: str(task.horizon),
         LAG: str(task.lag),
         UNIVERSE: task.universe.text,
+        RETURNS_TAG: task.returns,
         TRAIN_END: str(labelled["trade_date"].max()),
         LABEL_END: str(labelled["label_end"].max()),
         trials.ESTIMATOR: joblib.hash(result.estimator),
