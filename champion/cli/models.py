@@ -178,6 +178,7 @@ def portfolio(
     """
     from champion.lake import Lake  # noqa: PLC0415
     from champion.pipeline.models.evaluate import scores  # noqa: PLC0415
+    from champion.pipeline.models.index_comparison import compare  # noqa: PLC0415
     from champion.pipeline.models.portfolio import simulate  # noqa: PLC0415
     from champion.portfolio.construction import Rule  # noqa: PLC0415
     from champion.portfolio.simulator import MarketRules  # noqa: PLC0415
@@ -188,6 +189,7 @@ def portfolio(
     rule = Rule(top=top, every=every, cap=max(0.1, 1 / top))
     result = simulate(scored, rule, rules, lake=Lake(chosen.lake))
     account, cuts = result.account.account, result.account.cuts
+    compared = compare(result, Lake(chosen.lake))
     shown = {
         "scores": name,
         "from": account["trade_date"][0],
@@ -195,7 +197,8 @@ def portfolio(
         "capital": capital,
         "equity": round(account["equity"][-1], 2),
         "benchmark_equity": round(result.benchmark.account["equity"][-1], 2),
-        **{name: round(value, 4) for name, value in result.summary.items()},
+        **{name: round(value, 4) for name, value in (result.summary | compared.metrics).items()},
+        "benchmarks": compared.texts,
         "fills": result.account.trades.height,
         "cuts": dict(cuts["reason"].value_counts(sort=True).iter_rows()),
     }

@@ -77,7 +77,7 @@ def test_the_command_prints_the_account(modelled: Settings, monkeypatch: pytest.
     assert json.loads(by_run.output) == {**shown, "scores": f"run {champion.run_id}"}
     nothing = CliRunner().invoke(app, ["portfolio", "99", "--json"])
     assert nothing.exit_code == 1
-    assert "has no version 99" in nothing.output
+    assert "has no version 99" in str(nothing.exception)
     assert {
         "equity",
         "benchmark_equity",

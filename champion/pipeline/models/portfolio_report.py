@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from champion.errors import ChampionError
+from champion.lake import Lake
+from champion.pipeline.models.index_comparison import IndexComparison, compare
 from champion.pipeline.models.portfolio import Portfolio
 from champion.portfolio.contract_note import COMPONENTS
 
@@ -30,6 +32,7 @@ class SimulatedAccount:
 
     result: Portfolio | None
     problem: str = ""
+    comparison: IndexComparison | None = None
 
     @property
     def text(self) -> str:
@@ -44,14 +47,25 @@ class SimulatedAccount:
         )
 
     @property
-    def metrics(self) -> dict[str, float]:
-        """The known figures of `Portfolio.summary`, each as portfolio_<name>; empty without an account."""
+    def figures(self) -> dict[str, float]:
+        """The finite figures of `Portfolio.summary` and `IndexComparison.metrics`; empty without an account."""
         summary = {} if self.result is None else self.result.summary
-        return {PREFIX + name: value for name, value in summary.items() if math.isfinite(value)}
+        summary = summary | (self.comparison.metrics if self.comparison else {})
+        return {name: value for name, value in summary.items() if math.isfinite(value)}
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The `figures`, each as portfolio_<name>."""
+        return {PREFIX + name: value for name, value in self.figures.items()}
 
     @property
     def tables(self) -> dict[str, pl.DataFrame]:
-        """Account, trades, charges, cuts and active returns, each as portfolio_<name>; empty without an account.
+        """The `named_tables`, each as portfolio_<name>."""
+        return {PREFIX + name: table for name, table in self.named_tables.items()}
+
+    @property
+    def named_tables(self) -> dict[str, pl.DataFrame]:
+        """Account, trades, charges, cuts, active returns and benchmarks by name; empty without an account.
 
         `charges` has the contract note of each session with trades, in rupees: trade_date, the components, rounding and
         charges.
@@ -61,7 +75,12 @@ class SimulatedAccount:
         found, columns = self.result.account, ("trade_date", *COMPONENTS, "rounding", "charges")
         charges = found.account.filter(pl.col("charges") > 0).select(columns)
         tables = {"account": found.account, "trades": found.trades, "charges": charges, "cuts": found.cuts}
-        return {PREFIX + name: table for name, table in (tables | {"active": self.active}).items()}
+        return tables | {"active": self.active, "benchmarks": self.benchmarks}
+
+    @property
+    def benchmarks(self) -> pl.DataFrame:
+        """The account beside its benchmarks (`IndexComparison.table`); no rows if it was not compared."""
+        return pl.DataFrame() if self.comparison is None else self.comparison.table
 
     @property
     def active(self) -> pl.DataFrame:
@@ -70,8 +89,11 @@ class SimulatedAccount:
 
     @property
     def growth(self) -> pl.DataFrame:
-        """The growth of account and benchmark (`Portfolio.growth`); no rows without an account."""
-        return pl.DataFrame(schema=_NO_GROWTH) if self.result is None else self.result.growth
+        """The growth of account, benchmark and known indices (`Portfolio.growth`); no rows without an account."""
+        if self.result is None:
+            return pl.DataFrame(schema=_NO_GROWTH)
+        growth = self.result.growth
+        return growth if self.comparison is None else growth.join(self.comparison.growth, on="trade_date", how="left")
 
     @property
     def costs(self) -> pl.DataFrame:
@@ -79,10 +101,11 @@ class SimulatedAccount:
         return pl.DataFrame(schema=_NO_COSTS) if self.result is None else self.result.costs
 
 
-def simulated(simulate: Callable[[], Portfolio]) -> SimulatedAccount:
+def simulated(simulate: Callable[[], Portfolio], lake: Lake | None = None) -> SimulatedAccount:
     """Return what `simulate` returns, or the problem that it names: a training must not fail for want of an account.
 
-    Only Champion's own errors are such problems, as bars that are missing or a day without known charges.
+    The account is compared with the indices that the lake has, by default that of this workspace. Only Champion's own
+    errors are such problems, as bars that are missing or a day without known charges.
 
     >>> from champion import portfolio
     >>> no_scores = pl.DataFrame(schema={"trade_date": pl.Date, "instrument_id": pl.String, "score": pl.Float64})
@@ -90,6 +113,18 @@ def simulated(simulate: Callable[[], Portfolio]) -> SimulatedAccount:
     'not simulated: there are no scores to simulate; give trade_date, instrument_id and score'
     """
     try:
-        return SimulatedAccount(simulate())
+        return compared(simulate(), lake)
     except ChampionError as error:
         return SimulatedAccount(None, str(error))
+
+
+def compared(found: Portfolio, lake: Lake | None = None) -> SimulatedAccount:
+    """Return a simulated account beside the indices that the lake has; see `index_comparison.compare`.
+
+    >>> from datetime import date
+    >>> from champion import portfolio
+    >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
+    >>> compared(portfolio.simulate(scores)).benchmarks["benchmark"].to_list()
+    ['scored instruments, equally weighted', 'NIFTY 50', 'NIFTY 500']
+    """
+    return SimulatedAccount(found, comparison=compare(found, lake))
