@@ -61,8 +61,8 @@ def score_outcomes(
     gaps = unadjusted_gaps(lake, first, bars["trade_date"].max())  # type: ignore[arg-type]
     parts = []
     for (horizon,), part in scores.partition_by("horizon", as_dict=True).items():
-        returns = forward_return(bars, int(horizon), lag, gaps).drop("across_gap")
-        parts.append(part.join(returns, on=["instrument_id", "trade_date"], how="left"))
+        followed = forward_return(bars, int(horizon), lag, gaps).drop("across_gap")
+        parts.append(part.join(followed, on=["instrument_id", "trade_date"], how="left"))
     return pl.concat(parts).sort("trade_date", "model_version", "rank")
 
 

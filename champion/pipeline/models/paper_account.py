@@ -92,5 +92,5 @@ def _next_opens(lake: Lake, since: date) -> pl.DataFrame:
     days = lake.sessions(BARS, since)
     opens = [datetime.combine(day, _OPEN).astimezone(UTC) for day in days[1:]]
     far = [datetime.max.replace(tzinfo=UTC)] if days else []
-    schema = {"trade_date": pl.Date, "open": pl.Datetime("ms", "UTC")}
-    return pl.DataFrame({"trade_date": days, "open": [*opens, *far]}, schema=schema)
+    known = pl.DataFrame({"trade_date": days, "open": [*opens, *far]})
+    return known.cast({"trade_date": pl.Date, "open": pl.Datetime("ms", "UTC")})
