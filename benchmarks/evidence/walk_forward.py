@@ -41,8 +41,8 @@ _KEY = ["instrument_id", "trade_date"]
 DELISTING = -0.30  # Shumway, The Delisting Bias in CRSP Data, Journal of Finance 52 (1997): failures, NYSE and AMEX
 
 
-def case(model: str, universe: str, start: date, end: date) -> dict[str, Any]:
-    """Return the results of one training run, and its seconds by stage."""
+def case(model: str, universe: str, start: date, end: date, scores: Path) -> dict[str, Any]:
+    """Return the results of one training run, and its seconds by stage; write its out-of-sample scores to a file."""
     lake, took, began, load = Lake(Settings().lake), {}, time.perf_counter(), os.getloadavg()[0]
 
     def lap(stage: str) -> None:
@@ -55,6 +55,7 @@ def case(model: str, universe: str, start: date, end: date) -> dict[str, Any]:
     frame = frames.training_frame(lake, start, end, horizon=HORIZON, universe=chosen)
     lap("frame")
     result = training.fit(frame, recipe, inputs, splitter)
+    result.out_of_sample.write_parquet(scores)
     lap("walk-forward and final fit")
     shuffled = leakage_checks.shuffled_label_check(frame, recipe, inputs, splitter)
     odd = leakage_checks.implausible_inputs(frame, inputs, HORIZON)
@@ -240,15 +241,17 @@ def _why_weak(one: dict[str, Any]) -> str:
 
 def main() -> None:
     start, end, numbers = date(2019, 1, 1), date(2024, 12, 31), list(range(len(CASES)))
-    given = meter.arguments(__doc__, start=start, end=end, cases=numbers, write=Path, results=Path, one=int)
+    paths = dict.fromkeys(("write", "results", "scores"), Path)
+    given = meter.arguments(__doc__, start=start, end=end, cases=numbers, one=int, **paths)
     if given.one is not None:
-        print(json.dumps(case(*CASES[given.one], given.start, given.end)))
+        print(json.dumps(case(*CASES[given.one], given.start, given.end, given.scores)))
         return
     kept = {(one["model"], one["universe"]): one for one in meter.read_lines(given.results)}
     for number in given.cases:
         if CASES[number] in kept:
             continue
         command = [sys.executable, __file__, "--one", number, "--start", given.start, "--end", given.end]
+        command += ["--scores", given.scores / f"{number}.parquet"]
         as_a_kernel = Settings(home=Settings().home.absolute()).environment() | {"OMP_WAIT_POLICY": "passive"}
         one = kept[CASES[number]] = meter.json_of(command, as_a_kernel)
         print(_line(one), f"{one['seconds']:.0f} s", f"{one['peak_mib']:.0f} MiB", flush=True)

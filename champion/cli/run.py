@@ -10,6 +10,7 @@ from champion.base.file_modes import user_umask
 from champion.cli.terminal import console
 from champion.cli.terminal.console import AsJson, End, Force, Start
 
+Martingale = Literal["log", "price"]
 Session = Annotated[str | None, typer.Argument(help="Session, such as 2024-12-31; default: today in India.")]
 
 
@@ -36,6 +37,9 @@ def simulate(
     instruments: Annotated[int, typer.Option(min=1, help="Number of instruments.")] = 100,
     seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same archive.")] = 7,
     signal: Annotated[float, typer.Option(help="Planted predictability: 0 none, 1 strong.")] = 0.5,
+    martingale: Annotated[
+        Martingale, typer.Option(help="What has no drift without a signal: log, for ranks, or price, for profits.")
+    ] = "log",
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -53,6 +57,7 @@ def simulate(
             end=console.day(end),
             seed=seed,
             signal=signal,
+            martingale=martingale,
             progress=lambda done, total: progress(done, total, "simulating"),
         )
     counts = {"sessions": len(archive.sessions), "files": archive.files, "written": archive.files_written}

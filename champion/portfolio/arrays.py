@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Literal, TypeAlias
 
@@ -34,6 +35,7 @@ class MarketArrays:
     day, at the value that the factor of the price gives them. `undecided` marks the ex-dates whose effect is not known.
     `sme` marks bars in series of small companies (SM, ST), which trade in lots, `delivery_only` those in series whose
     shares must be delivered before they are sold again (BE, BZ, ST); where no series is known, neither.
+    `simple_return` is the return of a bar from the close before it, after the actions since; NaN without a bar.
 
     >>> from datetime import date
     >>> names = ("open", "high", "low", "close", "prev_close")
@@ -62,6 +64,13 @@ class MarketArrays:
     undecided: Flags
     sme: Flags
     delivery_only: Flags
+    simple_return: Floats
+
+    def since(self, start: date) -> MarketArrays:
+        """Return the market from the first session on that is not before `start`."""
+        row = bisect_left(self.sessions, start)
+        arrays = (getattr(self, each.name)[row:] for each in fields(self)[2:])
+        return MarketArrays(self.sessions[row:], self.instruments, *arrays)
 
     def wide(self, frame: pl.DataFrame, column: str) -> Floats:
         """Return a column of a frame with trade_date and instrument_id in the shape of the market, NaN where unknown.
@@ -69,7 +78,7 @@ class MarketArrays:
         Raises:
             UsageError: a row is of another session or instrument.
         """
-        return _wide(self.sessions, self.instruments, frame, column)
+        return _Places.of(self.sessions, self.instruments, frame).wide(frame[column])
 
 
 def market_arrays(
@@ -116,7 +125,13 @@ def market_arrays(
         pl.coalesce("average_price", pl.col("turnover") / pl.col("volume")) if fill == "average" else pl.col(fill)
     )
     only = pl.min_horizontal("low", "close") == pl.max_horizontal("high", "close")
-    up, down = pl.col("close") > pl.col("prev_close"), pl.col("close") < pl.col("prev_close")
+    sessions, instruments = (tuple(known[name].unique().sort()) for name in ("trade_date", "instrument_id"))
+    places = _Places.of(sessions, instruments, known)
+    close = places.wide(known["close"])
+    entitlements = _entitlements(sessions, instruments, close, factors)
+    # The published previous close is as traded: on an ex-date it is in another scale than the session's prices.
+    known = known.with_columns(before=places.long(_before(places.wide(known["prev_close"]), close, *entitlements)))
+    up, down = pl.col("close") > pl.col("before"), pl.col("close") < pl.col("before")
     prepared = known.with_columns(
         fill=pl.when(pl.col("volume") > 0).then(reference.clip("low", "high")),
         locked_up=pl.when(pl.col("upper_band").is_null())
@@ -127,40 +142,75 @@ def market_arrays(
         .otherwise(pl.col("close") <= pl.col("lower_band") + _SAME_PRICE),
         sme=pl.col("series").is_in(_SME),
         delivery_only=pl.col("series").is_in(_TRADE_FOR_TRADE),
-        move=(pl.col("close") / pl.col("prev_close")).log(),
+        move=(pl.col("close") / pl.col("before")).log(),
     ).with_columns(
         volatility=pl.col("move").rolling_std(_SESSIONS_OF_VOLATILITY, min_samples=2).shift(1).over("instrument_id")
     )
-    prepared = prepared.filter(pl.col("trade_date") >= start) if start is not None else prepared
-    sessions, instruments = (tuple(prepared[name].unique().sort()) for name in ("trade_date", "instrument_id"))
 
     def wide(name: str) -> Floats:
-        return _wide(sessions, instruments, prepared, name)
+        return places.wide(prepared[name])
 
     def flags(name: str) -> Flags:
         return np.nan_to_num(wide(name)) > 0
 
-    close = wide("close")
-    return MarketArrays(
+    market = MarketArrays(
         sessions, instruments, wide("fill"), wide("low"), wide("high"), close, np.nan_to_num(wide("volume")),
-        flags("locked_up"), flags("locked_down"), np.nan_to_num(wide("volatility")),
-        *_entitlements(sessions, instruments, close, factors), _undecided(sessions, instruments, undecided),
-        flags("sme"), flags("delivery_only"),
+        flags("locked_up"), flags("locked_down"), np.nan_to_num(wide("volatility")), *entitlements,
+        _undecided(sessions, instruments, undecided), flags("sme"), flags("delivery_only"),
+        wide("close") / wide("before") - 1,
     )  # fmt: skip
+    return market if start is None else market.since(start)
 
 
-def _wide(sessions: Sequence[date], instruments: Sequence[str], frame: pl.DataFrame, column: str) -> Floats:
-    rows = frame["trade_date"].replace_strict(_places(sessions), default=None, return_dtype=pl.Int64)
-    places = frame["instrument_id"].replace_strict(_places(instruments), default=None, return_dtype=pl.Int64)
-    if unknown := int((rows.is_null() | places.is_null()).sum()):
-        first = frame.filter(rows.is_null() | places.is_null()).row(0, named=True)
-        raise UsageError(
-            f"{quantity(unknown, 'row')} outside the bars, first {first['instrument_id']} on {first['trade_date']}; "
-            "give the bars of every session and instrument that has a weight"
-        )
-    wide = np.full((len(sessions), len(instruments)), np.nan)
-    wide[rows.to_numpy(), places.to_numpy()] = frame[column].cast(pl.Float64).fill_null(np.nan).to_numpy()
-    return wide
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where each row of a frame belongs in arrays of sessions and instruments."""
+
+    shape: tuple[int, int]
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, sessions: Sequence[date], instruments: Sequence[str], frame: pl.DataFrame) -> _Places:
+        """Return the places of a frame with trade_date and instrument_id.
+
+        Raises:
+            UsageError: a row is of another session or instrument.
+        """
+        rows = frame["trade_date"].replace_strict(_places(sessions), default=None, return_dtype=pl.Int64)
+        columns = frame["instrument_id"].replace_strict(_places(instruments), default=None, return_dtype=pl.Int64)
+        if unknown := int((rows.is_null() | columns.is_null()).sum()):
+            first = frame.filter(rows.is_null() | columns.is_null()).row(0, named=True)
+            raise UsageError(
+                f"{quantity(unknown, 'row')} outside the bars, first {first['instrument_id']} on "
+                f"{first['trade_date']}; give the bars of every session and instrument that has a weight"
+            )
+        return cls((len(sessions), len(instruments)), rows.to_numpy(), columns.to_numpy())
+
+    def wide(self, column: pl.Series) -> Floats:
+        """Return a column of the frame as an array, NaN where it has no row or no value."""
+        wide = np.full(self.shape, np.nan)
+        wide[self.rows, self.columns] = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+        return wide
+
+    def long(self, wide: Floats) -> pl.Series:
+        """Return an array as a column of the frame; NaN is null."""
+        return pl.Series(wide[self.rows, self.columns]).fill_nan(None)
+
+
+def _before(previous: Floats, close: Floats, ratio: Floats, dividend: Floats, entitlement: Floats) -> Floats:
+    """Return the close before each bar in the scale of the bar: after the actions since the bar before."""
+    changed = (ratio != 1) | (dividend != 0) | (entitlement != 0)
+    before, last = previous.copy(), np.full(close.shape[1], np.nan)
+    pending = np.zeros(close.shape[1], bool)
+    for row, paid in enumerate(dividend + entitlement):
+        last = np.where(changed[row], (last - paid) / ratio[row], last)
+        pending |= changed[row]
+        known = pending & np.isfinite(last) & (last > 0)
+        before[row] = np.where(known, last, previous[row])
+        traded = ~np.isnan(close[row])
+        last, pending = np.where(traded, close[row], last), pending & ~traded
+    return before
 
 
 def _undecided(sessions: Sequence[date], instruments: Sequence[str], undecided: pl.DataFrame | None) -> Flags:

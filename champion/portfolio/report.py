@@ -8,7 +8,7 @@ import polars as pl
 
 from champion.modeling import metrics
 from champion.portfolio.contract_note import COMPONENTS
-from champion.portfolio.simulator import Simulation
+from champion.portfolio.history import Simulation
 
 _BASIS_POINTS = 1e4
 

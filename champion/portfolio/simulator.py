@@ -20,35 +20,21 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from champion.errors import UsageError
 from champion.portfolio.arrays import Floats, MarketArrays
 from champion.portfolio.contract_note import COMPONENTS, Plan, billed, find_plan
 from champion.portfolio.decisions import decisions
+from champion.portfolio.history import REASONS, History, Simulation
 from champion.portfolio.settlement import settlement_rows
 
-REASONS = ("no_bar", "locked_band", "volume", "cash", "undecided_action", "sme_series", "delivery")
-"""Why an order was not filled whole."""
+__all__ = ["REASONS", "MarketRules", "Simulation", "simulate"]
+__dir__ = __all__.copy
 _PAISE = 100.0
-_DELIVERY = "equity_delivery"
-_NOTHING = 1e-9  # shares: a rest of this size is an error of rounding
-_NO_TRADES = pl.DataFrame(
-    schema={
-        "trade_date": pl.Date, "instrument_id": pl.String, "segment": pl.String, "side": pl.String,
-        "quantity": pl.Float64, "reference": pl.Float64, "price": pl.Float64,
-    }
-)  # fmt: skip
-_NO_CUTS = pl.DataFrame(
-    schema={
-        "trade_date": pl.Date, "instrument_id": pl.String, "side": pl.String, "reason": pl.String,
-        "wanted": pl.Float64, "filled": pl.Float64,
-    }
-)  # fmt: skip
 _MOST_ROUNDING = 200.0  # paise that the rounding of a contract note can add to the exact charges
 
 
@@ -114,31 +100,6 @@ class MarketRules:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Simulation:
-    """The result of a simulation.
-
-    `account` has a row per session, in rupees: trade_date, equity, cash, holdings and unsettled at the close; bought,
-    sold; charges with their components and rounding; impact, dividends, entitlements, write_offs, holding_profit,
-    trading_profit; and positions. Equity changes by holding_profit + trading_profit + dividends + entitlements - impact
-    - write_offs - charges.
-
-    `trades` has a row per fill: trade_date, instrument_id, segment, side, quantity, reference and price in rupees.
-    `cuts` has a row per order that was not filled whole: trade_date, instrument_id, side, reason, wanted and filled in
-    shares; and one per holding that was closed because of an undecided action. `holdings` has instrument_id, quantity
-    and value in rupees after the last session.
-
-    >>> empty = pl.DataFrame()
-    >>> Simulation(empty, empty, empty, empty).trades.height
-    0
-    """
-
-    account: pl.DataFrame
-    trades: pl.DataFrame
-    cuts: pl.DataFrame
-    holdings: pl.DataFrame
-
-
 def simulate(market: MarketArrays, weights: pl.DataFrame, rules: MarketRules | None = None) -> Simulation:
     """Trade target weights under the market's rules.
 
@@ -170,7 +131,7 @@ def simulate(market: MarketArrays, weights: pl.DataFrame, rules: MarketRules | N
         account.trade_session(row)
         if row in decided:
             account.decide(decided[row])
-    return account.result()
+    return account.history.result(account.held, account.held * account.close)
 
 
 class _Fills(NamedTuple):
@@ -194,7 +155,7 @@ class _Account:
         self.close = np.zeros(count)  # the last known one, in the scale of the present shares
         self.unsettled, self.undelivered = deque[tuple[int, float]](), deque[tuple[int, Floats]]()
         self.settles = settlement_rows(market.sessions)
-        self.account, self.trades, self.cuts = list[dict[str, Any]](), list[pl.DataFrame](), list[pl.DataFrame]()
+        self.history = History(market.sessions, market.instruments)
 
     def decide(self, weights: Floats) -> None:
         """Turn target weights into wanted quantities, at the close."""
@@ -204,7 +165,7 @@ class _Account:
 
     def trade_session(self, row: int) -> None:
         """Carry the account through one session."""
-        before = float(self.held @ self.close)
+        before = self.held * self.close
         dividends, entitlements = self._receive_entitlements(row)
         written_off, lost = self._write_off()
         closed = self._close_undecided(row)
@@ -219,75 +180,70 @@ class _Account:
         has_bar = ~np.isnan(self.market.close[row])
         self.close = np.where(has_bar, self._paise(self.market.close[row]), self.close)
         self.missing = np.where(has_bar, 0.0, self.missing + 1)
-        holdings = float(self.held @ self.close)
+        value = self.held * self.close
+        holdings = float(value.sum())
         self.equity = self.cash + holdings
         sales, purchases = fills.reference - fills.sale_price, fills.purchase_price - fills.reference
-        impact = fills.sold @ sales + fills.bought @ purchases
+        by_instrument = {
+            "impact": fills.sold * sales + fills.bought * purchases, "dividends": dividends,
+            "entitlements": entitlements, "write_offs": lost,
+            "holding_profit": kept * self.close - (before - written_off - closed),
+            "trading_profit": (fills.bought - fills.sold) * (self.close - fills.reference),
+        }  # fmt: skip
         amounts = {
             "equity": self.equity, "cash": self.cash, "holdings": holdings,
-            "unsettled": sum(amount for _, amount in self.unsettled),
-            "bought": bought.sum(), "sold": sold.sum(), **note, "impact": impact, "dividends": dividends,
-            "entitlements": entitlements, "write_offs": lost,
-            "holding_profit": kept @ self.close - (before - written_off - closed),
-            "trading_profit": (fills.bought - fills.sold) @ (self.close - fills.reference),
+            "unsettled": sum(amount for _, amount in self.unsettled), "bought": bought.sum(), "sold": sold.sum(),
+            **note, **{name: each.sum() for name, each in by_instrument.items()},
         }  # fmt: skip
-        rupees = {name: float(amount) / _PAISE for name, amount in amounts.items()}
-        positions = int(np.count_nonzero(self.held))
-        self.account.append({"trade_date": self.market.sessions[row], **rupees, "positions": positions})
-
-    def result(self) -> Simulation:
-        """Return the history of the account."""
-        held = np.flatnonzero(self.held)
-        instruments = [self.market.instruments[place] for place in held]
-        value = self.held[held] * self.close[held] / _PAISE
-        holdings = pl.DataFrame({"instrument_id": instruments, "quantity": self.held[held], "value": value})
-        trades, cuts = pl.concat([_NO_TRADES, *self.trades]), pl.concat([_NO_CUTS, *self.cuts])
-        return Simulation(pl.DataFrame(self.account), trades, cuts, holdings)
+        self.history.close_session(row, amounts, self.held, value, by_instrument)
 
     def _paise(self, rupees: Floats) -> Floats:
         paise = np.nan_to_num(rupees) * _PAISE
         return np.rint(paise) if self.rules.whole_shares else paise
 
-    def _receive_entitlements(self, row: int) -> tuple[float, float]:
-        """Apply the corporate actions of the session; return what dividends and other entitlements paid."""
+    def _receive_entitlements(self, row: int) -> tuple[Floats, Floats]:
+        """Apply the corporate actions of the session; return what dividends and other entitlements paid for each."""
         ratio = self.market.ratio[row]
         dividend, entitlement = (self._paise(each[row]) for each in (self.market.dividend, self.market.entitlement))
         changed = (ratio != 1) | (dividend != 0) | (entitlement != 0)
         if not changed.any():
-            return 0.0, 0.0
-        dividends, entitlements = float(self.held @ dividend), float(self.held @ entitlement)
+            return np.zeros_like(self.held), np.zeros_like(self.held)
+        dividends, entitlements = self.held * dividend, self.held * entitlement
         shares = np.where(changed, self.held * ratio, self.held)
         self.close = np.where(changed, self._paise((self.close - dividend - entitlement) / ratio / _PAISE), self.close)
         whole = np.floor(shares + 1e-9) if self.rules.whole_shares else shares  # 1e-9: ratios such as 3.3 are inexact
-        fractions = (shares - whole).clip(0) @ self.close
-        entitlements += float(np.rint(fractions) if self.rules.whole_shares else fractions)
+        fractions = (shares - whole).clip(0) * self.close
+        entitlements += np.rint(fractions) if self.rules.whole_shares else fractions
         self.wanted = np.where(changed, self.wanted * ratio, self.wanted)
         self.wanted = np.floor(self.wanted + 1e-9) if self.rules.whole_shares else self.wanted
         self.held = whole
-        self.undelivered = deque((due, np.where(changed, shares * ratio, shares)) for due, shares in self.undelivered)
-        self.cash += dividends + entitlements
+        coming = ((due, np.where(changed, each * ratio, each)) for due, each in self.undelivered)
+        self.undelivered = deque(
+            (due, np.floor(each + 1e-9) if self.rules.whole_shares else each) for due, each in coming
+        )
+        self.cash += float((dividends + entitlements).sum())
         return dividends, entitlements
 
-    def _close_undecided(self, row: int) -> float:
-        """Turn holdings with an action of unknown effect into cash at their last close; return their value."""
+    def _close_undecided(self, row: int) -> Floats:
+        """Turn holdings with an action of unknown effect into cash at their last close; return the value of each."""
         closed = self.market.undecided[row] & (self.held > 0)
+        value = np.where(closed, self.held * self.close, 0.0)
         if not closed.any():
-            return 0.0
-        value = float(self.held[closed] @ self.close[closed])
+            return value
         wanted, why = np.where(closed, self.held, 0.0), np.full(len(closed), REASONS.index("undecided_action"))
-        self._log(row, "sell", wanted, np.zeros_like(wanted), (self.close, self.close), why)
+        self.history.log(row, "sell", wanted, np.zeros_like(wanted), (self.close, self.close), why)
         self.held, self.wanted = (np.where(closed, 0.0, each) for each in (self.held, self.wanted))
-        self.cash += value
+        self.cash += float(value.sum())
         return value
 
-    def _write_off(self) -> tuple[float, float]:
-        """Write off holdings that have long had no bar; return their value before, and the loss."""
+    def _write_off(self) -> tuple[Floats, Floats]:
+        """Write off holdings that have long had no bar; return for each its value before, and the loss."""
         gone = (self.missing >= self.rules.delisted_after) & (self.held > 0)
+        value = np.where(gone, self.held * self.close, 0.0)
         if not gone.any():
-            return 0.0, 0.0
-        value = float(self.held[gone] @ self.close[gone])
-        proceeds = float(np.rint(value * (1 - self.rules.haircut)))
-        self.held, self.cash = np.where(gone, 0.0, self.held), self.cash + proceeds
+            return value, value
+        proceeds = np.rint(value * (1 - self.rules.haircut))
+        self.held, self.cash = np.where(gone, 0.0, self.held), self.cash + float(proceeds.sum())
         return value, value - proceeds
 
     def _fill(self, row: int) -> _Fills:
@@ -323,7 +279,9 @@ class _Account:
             ("buy", purchases, bought, purchase_price, locked_up, refused),
         ):
             why = np.where(locked, REASONS.index("locked_band"), otherwise)
-            self._log(row, side, wanted, filled, (reference, price), np.where(has_bar, why, REASONS.index("no_bar")))
+            self.history.log(
+                row, side, wanted, filled, (reference, price), np.where(has_bar, why, REASONS.index("no_bar"))
+            )
         return fills
 
     def _delivered(self, row: int) -> Floats:
@@ -368,23 +326,3 @@ class _Account:
         note = billed(self.market.sessions[row], self.plan, *values, rounded=self.rules.whole_shares)
         paise = {name: amount * _PAISE for name, amount in note.items()}
         return paise | {"charges": round(paise["charges"])} if self.rules.whole_shares else paise
-
-    def _log(
-        self, row: int, side: str, wanted: Floats, fills: Floats, prices: tuple[Floats, Floats], why: NDArray[np.intp]
-    ) -> None:
-        """Record the fills of one side, and the orders that were not filled whole with their reason."""
-        names, day = np.asarray(self.market.instruments), self.market.sessions[row]
-        if (at := np.flatnonzero(fills)).size:
-            reference, price = (each[at] / _PAISE for each in prices)
-            self.trades.append(
-                pl.DataFrame(
-                    {"instrument_id": names[at], "quantity": fills[at], "reference": reference, "price": price}
-                )
-                .with_columns(trade_date=pl.lit(day), segment=pl.lit(_DELIVERY), side=pl.lit(side))
-                .select(_NO_TRADES.columns)
-            )
-        if (at := np.flatnonzero(wanted - fills > _NOTHING)).size:
-            reasons = np.asarray(REASONS)[why[at]]
-            columns = {"instrument_id": names[at], "reason": reasons, "wanted": wanted[at], "filled": fills[at]}
-            constant = {"trade_date": pl.lit(day), "side": pl.lit(side)}
-            self.cuts.append(pl.DataFrame(columns).with_columns(**constant).select(_NO_CUTS.columns))
