@@ -7,6 +7,7 @@ import json
 import shutil
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -14,13 +15,14 @@ import pytest
 from typer.testing import CliRunner
 
 from champion.cli.app import app
-from champion.contracts.datasets import BARS, PREDICTIONS
+from champion.contracts.datasets import BARS, INDEX_BARS, PREDICTIONS
 from champion.errors import NotebookError, UsageError
 from champion.lake import Lake
 from champion.market.envelope import session_close
 from champion.modeling.metrics import SESSIONS_PER_YEAR
 from champion.pipeline.models import portfolio
 from champion.pipeline.models.evaluate import out_of_sample
+from champion.pipeline.models.index_comparison import compare
 from champion.pipeline.models.paper_account import paper_account
 from champion.portfolio.construction import Rule, target_weights
 from champion.portfolio.contract_note import COMPONENTS
@@ -58,6 +60,27 @@ def test_scores_become_an_account_and_a_benchmark(modelled: Settings, scores: pl
     free = portfolio.simulate(scores, RULE, MarketRules(charged=False, impact=0.0), lake=lake)
     assert free.summary["charges_bps"] == free.summary["impact_bps"] == 0
     assert free.summary["net_return"] == pytest.approx(free.summary["gross_return"])
+
+
+def test_an_index_is_compared_where_its_values_are_known(modelled: Settings, scores: pl.DataFrame) -> None:
+    lake = Lake(modelled.lake)
+    found = portfolio.simulate(scores, RULE, lake=lake)
+    compared = compare(found, lake)
+    universe, nifty_50, nifty_500 = compared.table.iter_rows(named=True)
+    assert universe["active_return"] == pytest.approx(found.summary["active_return"], abs=1e-12)
+    assert (nifty_50["benchmark_return"], nifty_50["active_return"]) == (None, None)
+    assert "NIFTY 50 (published) has no value" in nifty_50["note"]
+    assert "covered: none" in nifty_50["note"]
+    days = found.growth["trade_date"]
+    index = lake.scan(INDEX_BARS, days[0], days[-1]).filter(index_id="NSE:NIFTY 500").collect().sort("trade_date")
+    assert index["trade_date"].equals(days)
+    rows, level = index.select("trade_date", "close", "dividend_yield").rows(), 1.0
+    for (before, old, income), (day, new, _) in pairwise(rows):
+        level *= float(new) / float(old) + float(income) / 100 * (day - before).days / 365
+    assert nifty_500["benchmark_return"] == pytest.approx(level ** (252 / (len(days) - 1)) - 1)
+    assert (nifty_500["basis"], nifty_500["note"]) == ("estimated", "")
+    assert compared.metrics == {"active_return_nifty_500": nifty_500["active_return"]}
+    assert compared.growth["NIFTY 500"][-1] == pytest.approx(level * compared.growth["NIFTY 500"][0])
 
 
 def test_more_capital_pays_more_impact(modelled: Settings, scores: pl.DataFrame) -> None:
@@ -154,6 +177,28 @@ def test_a_paper_account_follows_what_was_published_since_the_promotion(publishe
         nothing = paper_account(lake, other, end)
         assert (nothing.followed, nothing.account.result, nothing.account.metrics) == (0, None, {})
         assert "no score was published since" in nothing.text
+
+
+def test_a_short_leg_is_refused_with_its_reason(modelled: Settings, scores: pl.DataFrame) -> None:
+    with pytest.raises(UsageError, match="no short leg is simulated. A short position needs stock futures"):
+        portfolio.simulate(scores, RULE, short=RULE, lake=Lake(modelled.lake))
+
+
+def test_small_companies_are_neither_held_nor_in_the_benchmark(modelled: Settings, scores: pl.DataFrame) -> None:
+    lake = Lake(modelled.lake)
+    arrays = portfolio.market(lake, scores, after=RULE.every)
+    best = scores.group_by("instrument_id").agg(pl.col("score").mean()).sort("score")["instrument_id"][-1]
+    small = arrays.sme.copy()
+    small[:, arrays.instruments.index(best)] = True
+    usual, refused, wanted = (
+        portfolio.simulate(scores, RULE, MarketRules(sme=sme), arrays=market, lake=lake)
+        for market, sme in ((arrays, False), (replace(arrays, sme=small), False), (replace(arrays, sme=small), True))
+    )
+    assert best in usual.account.trades["instrument_id"]
+    for each in (refused.account, refused.benchmark):
+        assert best not in each.trades["instrument_id"]
+        assert best not in each.cuts["instrument_id"]
+    assert wanted.account.trades.equals(usual.account.trades)
 
 
 def test_rules_of_construction() -> None:
