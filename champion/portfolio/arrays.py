@@ -46,6 +46,8 @@ class MarketArrays:
     (True, (2, 1))
     >>> market.wide(bars.head(1), "close").tolist()
     [[100.0], [nan]]
+    >>> market.since(date(2024, 1, 2)).close.shape
+    (1, 1)
     """
 
     sessions: tuple[date, ...]

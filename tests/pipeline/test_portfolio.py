@@ -180,7 +180,7 @@ def test_a_paper_account_follows_what_was_published_since_the_promotion(publishe
 
 
 def test_a_short_leg_is_refused_with_its_reason(modelled: Settings, scores: pl.DataFrame) -> None:
-    with pytest.raises(UsageError, match="no short leg is simulated. A short position needs stock futures"):
+    with pytest.raises(UsageError, match=r"no short leg is simulated\. A short position needs stock futures"):
         portfolio.simulate(scores, RULE, short=RULE, lake=Lake(modelled.lake))
 
 

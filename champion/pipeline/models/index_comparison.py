@@ -33,6 +33,13 @@ class IndexComparison:
 
     `growth` has trade_date and a column per index that has values: its growth, which starts where the account was on
     the first session that the index covers; null where it is not known.
+
+    >>> row = ("NIFTY 50", "published", None, None, 0.12, 0.1, 0.02, "")
+    >>> compared = IndexComparison(pl.DataFrame([row], schema=_COLUMNS, orient="row"), pl.DataFrame())
+    >>> compared.texts
+    {'NIFTY 50': '10.0% a year (published), the account 12.0%'}
+    >>> compared.metrics
+    {'active_return_nifty_50': 0.02}
     """
 
     table: pl.DataFrame
@@ -40,12 +47,7 @@ class IndexComparison:
 
     @property
     def texts(self) -> dict[str, str]:
-        """Each benchmark's name with its return a year and basis, and the note if it has one.
-
-        >>> row = ("NIFTY 50", "published", None, None, 0.12, 0.1, 0.02, "")
-        >>> IndexComparison(pl.DataFrame([row], schema=_COLUMNS, orient="row"), pl.DataFrame()).texts
-        {'NIFTY 50': '10.0% a year (published), the account 12.0%'}
-        """
+        """Each benchmark's name with its return a year and basis, and the note if it has one."""
         texts = {}
         for row in self.table.iter_rows(named=True):
             figures = "{benchmark_return:.1%} a year ({basis}), the account {net_return:.1%}"

@@ -31,8 +31,9 @@ class PaperAccount:
     `version` and `since`, the date of the promotion in India, are None without a champion. `followed` counts the
     sessions whose scores the account follows, `late` those whose scores were published too late.
 
-    >>> PaperAccount(None, None, 0, 0, SimulatedAccount(None, "there is no champion")).text
-    'not simulated: there is no champion'
+    >>> nothing = PaperAccount(None, None, 0, 0, SimulatedAccount(None, "there is no champion"))
+    >>> nothing.text, nothing.figures
+    ('not simulated: there is no champion', {'paper_sessions': 0.0, 'paper_late': 0.0})
     """
 
     version: int | None

@@ -40,6 +40,8 @@ class Portfolio:
     (True, [0.0, 0.0])
     >>> found.growth.columns, found.costs.columns
     (['trade_date', 'net', 'gross', 'benchmark'], ['component', 'basis_points'])
+    >>> found.active.height  # of the sessions after the first
+    1
     """
 
     account: Simulation

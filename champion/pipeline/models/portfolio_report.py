@@ -26,8 +26,10 @@ class SimulatedAccount:
     """An account that was simulated, or the `problem` that prevented it: then every figure is unknown, not 0.
 
     >>> missing = SimulatedAccount(None, "the lake has no bars of 1 scored instrument")
-    >>> missing.text, missing.metrics, missing.active.height
-    ('not simulated: the lake has no bars of 1 scored instrument', {}, 0)
+    >>> missing.text, missing.metrics, missing.figures, missing.tables, missing.named_tables
+    ('not simulated: the lake has no bars of 1 scored instrument', {}, {}, {}, {})
+    >>> [frame.height for frame in (missing.active, missing.growth, missing.costs, missing.benchmarks)]
+    [0, 0, 0, 0]
     """
 
     result: Portfolio | None
