@@ -176,7 +176,7 @@ def test_a_paper_account_follows_what_was_published_since_the_promotion(publishe
     for other, end in ((replace(champion, version=2), days[-1]), (champion, days[2])):
         nothing = paper_account(lake, other, end)
         assert (nothing.followed, nothing.account.result, nothing.account.metrics) == (0, None, {})
-        assert "no score was published since" in nothing.text
+        assert "no score since then was published" in nothing.text
 
 
 def test_a_short_leg_is_refused_with_its_reason(modelled: Settings, scores: pl.DataFrame) -> None:
@@ -192,7 +192,7 @@ def test_small_companies_are_neither_held_nor_in_the_benchmark(modelled: Setting
     small[:, arrays.instruments.index(best)] = True
     usual, refused, wanted = (
         portfolio.simulate(scores, RULE, MarketRules(sme=sme), arrays=market, lake=lake)
-        for market, sme in ((arrays, False), (replace(arrays, sme=small), False), (replace(arrays, sme=small), True))
+        for market, sme in ((arrays, True), (replace(arrays, sme=small), False), (replace(arrays, sme=small), True))
     )
     assert best in usual.account.trades["instrument_id"]
     for each in (refused.account, refused.benchmark):

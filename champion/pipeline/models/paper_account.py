@@ -77,7 +77,7 @@ def paper_account(lake: Lake, champion: Entry | None, end: date) -> PaperAccount
     followed = on_time["trade_date"].n_unique()
     late = scores["trade_date"].n_unique() - followed
     if not followed:
-        account = SimulatedAccount(None, "no score was published since, before the session after it opened")
+        account = SimulatedAccount(None, "no score since then was published before the next session opened")
     else:
         account = simulated(lambda: _follow(lake, on_time.drop("ingest_time", "open"), end), lake)
     return PaperAccount(champion.version, since, followed, late, account)
