@@ -31,7 +31,7 @@ from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.models import evaluate, frames, outcomes, score, trials
 from champion.runner import NotebookRequest, run_notebook
 from champion.settings import Settings
-from champion.tracking import promotion, registry, runs
+from champion.tracking import promotion, registry, runs, store
 
 # MLflow 3.17 on SQLAlchemy 2.1
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
@@ -206,6 +206,18 @@ def test_total_returns_of_labels_add_the_dividends(modelled: Settings) -> None:
         assert found == pytest.approx(paid.get((name, day), 1.0), abs=2e-5), (name, day)
     with pytest.raises(UsageError, match="no returns 'gross' of labels; they are price, total"):
         frames.training_frame(lake, days[0], days[-1], **asked, returns="gross")  # type: ignore[arg-type]
+
+
+def test_a_version_of_an_earlier_release_is_compared_by_the_returns_of_the_challenger(workspace: Settings) -> None:
+    before = evaluate.evaluate(workspace, 2, 1)
+    store.prepare(workspace).delete_model_version_tag(registry.MODEL, "1", evaluate.RETURNS_TAG)
+    assert evaluate.returns_of(registry.find(workspace, 1)) == "price"
+    assert evaluate.evaluate(workspace, 2, 1).evidence == before.evidence
+    live = outcomes.live_skill(workspace).ic.filter(model_version=1)
+    by_price = outcomes.score_outcomes(Lake(workspace.lake), returns="price").filter(model_version=1)
+    known = by_price.filter(pl.col("trade_date").is_in(live["trade_date"].implode()))
+    assert metrics.rank_ic(known)["ic"].to_list() == live["ic"].to_list()
+    assert not score.score_session(workspace, Lake(workspace.lake).sessions(PREDICTIONS)[-1]).written
 
 
 def test_more_trials_lower_the_deflated_sharpe_ratio(modelled: Settings) -> None:
