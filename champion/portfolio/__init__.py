@@ -12,6 +12,9 @@ _PURE = {
     **dict.fromkeys(("Rule", "target_weights"), "construction"),
     **dict.fromkeys(("MarketRules", "Simulation"), "simulator"),
     "market_arrays": "arrays",
+    "mean_variance_weights": "mean_variance",
+    **dict.fromkeys(("by_group", "by_instrument", "by_session", "capacity"), "attribution"),
+    **dict.fromkeys(("characteristics", "exposures", "quantile_groups"), "attribution"),
 }
 _OF_THE_WORKSPACE = {
     **dict.fromkeys(("Portfolio", "market", "simulate"), "portfolio"),
