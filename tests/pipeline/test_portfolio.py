@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from champion.cli.app import app
 from champion.errors import NotebookError, UsageError
 from champion.lake import Lake
+from champion.modeling.metrics import SESSIONS_PER_YEAR
 from champion.pipeline.models import portfolio
 from champion.pipeline.models.evaluate import out_of_sample
 from champion.portfolio.construction import Rule, target_weights
@@ -45,6 +46,10 @@ def test_scores_become_an_account_and_a_benchmark(modelled: Settings, scores: pl
     assert summary["gross_return"] > summary["net_return"]
     assert summary["charges_bps"] == pytest.approx(sum(summary[f"{name}_bps"] for name in COMPONENTS))
     assert benchmark["charges"].sum() == benchmark["impact"].sum() == 0
+    active = found.active
+    first = found.account.trades["trade_date"][0]
+    assert active["trade_date"].to_list() == [day for day in account["trade_date"] if day >= first]
+    assert summary["tracking_error"] == pytest.approx(active["active"].std() * SESSIONS_PER_YEAR**0.5)
     free = portfolio.simulate(scores, RULE, MarketRules(charged=False, impact=0.0), lake=lake)
     assert free.summary["charges_bps"] == free.summary["impact_bps"] == 0
     assert free.summary["net_return"] == pytest.approx(free.summary["gross_return"])

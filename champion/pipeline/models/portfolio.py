@@ -43,6 +43,11 @@ class Portfolio:
     summary: dict[str, float]
 
     @property
+    def active(self) -> pl.DataFrame:
+        """The net return of each session less the benchmark's: see `portfolio.report.active`."""
+        return report.active(self.account, self.benchmark)
+
+    @property
     def growth(self) -> pl.DataFrame:
         """The growth of account and benchmark: see `portfolio.report.growth`."""
         return report.growth(self.account, self.benchmark)
