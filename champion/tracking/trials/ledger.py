@@ -65,12 +65,16 @@ def add(settings: Settings, entries: Sequence[Entry]) -> list[Entry]:
         return _add(settings, entries)
 
 
-def take_over_file(settings: Settings) -> None:
-    """Copy the lines that a workspace wrote to its file before it joined a shared registry."""
-    file = ledger_storage.local(settings, TRIALS)
-    if file == ledger_storage.of(settings, TRIALS) or not (held := file.held()).lines:
-        return
-    add(settings, ledger_storage.parse_lines(file, held, parse))
+def take_over_file(settings: Settings) -> list[Entry]:
+    """Copy the lines that a workspace wrote to its file before it joined a shared registry, and return the new ones."""
+    file, storage = ledger_storage.local(settings, TRIALS), ledger_storage.of(settings, TRIALS)
+    if file == storage or not (held := file.held()).lines:
+        return []
+    lines = ledger_storage.parse_lines(file, held, parse)
+    facts = {digest(one.facts) for one in read(settings)}
+    if new := [one for one in lines if digest(one.facts) not in facts]:
+        add(settings, new)
+    return new
 
 
 def write_anchor(settings: Settings) -> None:

@@ -27,14 +27,21 @@ _CONTENT, _DIGEST = "champion.content", "champion.digest"
 _LONGEST = 90_000  # characters of a tag; MLflow allows 100,000
 
 
-def put(settings: Settings, active: pl.DataFrame) -> str:
-    """Store trade_date and active (a decimal return a day), and return the digest; a series that is stored stays.
+def known(active: pl.DataFrame) -> pl.DataFrame:
+    """Return trade_date and active, sorted, without the days that have no finite return.
 
-    Days without a finite return are left out.
+    >>> from datetime import date
+    >>> known(pl.DataFrame({"trade_date": [date(2024, 1, 15), date(2024, 1, 16)], "active": [0.01, None]})).height
+    1
     """
-    known = active.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
+    cast = active.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
+    return cast.filter(pl.col("active").is_finite()).sort("trade_date")
+
+
+def put(settings: Settings, active: pl.DataFrame) -> str:
+    """Store a series as `known` returns it, and return its digest; a series that is stored stays."""
     buffer = io.BytesIO()
-    known.filter(pl.col("active").is_finite()).sort("trade_date").write_parquet(buffer)
+    active.write_parquet(buffer)
     content = buffer.getvalue()
     digest = sha256(content).hexdigest()
     path = _path(settings, digest)
