@@ -30,10 +30,11 @@ _REMEDIES = {ledger_storage.PROMOTIONS: "champion models begin", ledger_storage.
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The end of a ledger: its number of lines, and the seal of the last line."""
+    """The end of a ledger: its number of lines, the seal of the last line, and the trials in a trial ledger."""
 
     lines: int
     seal: str
+    trials: int = 0
 
 
 def read(settings: Settings, ledger: str = ledger_storage.PROMOTIONS) -> Anchor | None:
@@ -56,7 +57,7 @@ def read(settings: Settings, ledger: str = ledger_storage.PROMOTIONS) -> Anchor 
 
 def write(settings: Settings, anchor: Anchor, ledger: str = ledger_storage.PROMOTIONS) -> None:
     """Store the end of a ledger in the registry."""
-    content = json.dumps(asdict(anchor))
+    content = json.dumps({name: value for name, value in asdict(anchor).items() if name != "trials" or value})
     store.prepare(settings).set_registered_model_tag(registry.MODEL, _name(settings, ledger), content)
 
 

@@ -120,8 +120,7 @@ def _looked(
 ) -> Look:
     """Return the look of a model whose training did not begin one."""
     recipe = recipes.of_training(task, result.recipe, result.inputs)
-    asked = {"window": looks.window(frame), "data": data, "source": trials.BY_HAND, "run": run_id}
-    look = looks.begin(settings, recipe, **asked)
+    look = looks.begin(settings, recipe, window=looks.window(frame), data=data, source=trials.BY_HAND, run=run_id)
     look.complete(result.out_of_sample, looks.simulated(settings, result.out_of_sample), measured)
     return look
 

@@ -7,6 +7,8 @@ anyway; an explorer only appends, because importing MLflow takes seconds.
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -18,6 +20,7 @@ from champion.base.file_modes import workspace_folder
 from champion.errors import LedgerOvertaken, ModelError, UsageError
 from champion.tracking import anchor, ledger_storage, registry
 from champion.tracking.ledger_storage import TRIALS, LedgerStorage, StoredLines
+from champion.tracking.trials import grouping
 from champion.tracking.trials.entry import Entry, content, digest, parse
 
 if TYPE_CHECKING:
@@ -84,18 +87,14 @@ def write_anchor(settings: Settings) -> None:
         ModelError: the ledger is damaged: its anchor stays.
     """
     with lock(settings):
-        read(settings)
-        seals = ledger_storage.seals(ledger_storage.of(settings, TRIALS).held())
-        if seals and anchor.read(settings, TRIALS) != (latest := anchor.Anchor(len(seals), seals[-1])):
-            registry.ensure_model(settings, registry.MODEL, registry.ABOUT)
-            anchor.write(settings, latest, TRIALS)
+        _write_anchor(settings, read(settings))
 
 
 def begin(settings: Settings, *, reason: str) -> Entry:
     """Replace a damaged ledger by one with its intact first lines, and return the last entry.
 
-    Each line that is lost or unreadable is counted as one declared trial, so no count shrinks. The damaged ledger is
-    kept under another name, which the entry `begin` holds.
+    Trials of lost or unreadable lines are declared, without a series, so no count shrinks. The damaged ledger is kept
+    under another name, which the entry `begin` holds.
 
     Raises:
         UsageError: there is no reason, or the ledger is intact and stays.
@@ -106,17 +105,14 @@ def begin(settings: Settings, *, reason: str) -> Entry:
         wrong, storage = damage(settings), ledger_storage.of(settings, TRIALS)
         if wrong is None:
             raise UsageError(f"{storage} is intact: a new ledger would only hide its trials")
-        intact, lines = _intact(storage)
-        expected = max(lines, _anchored(settings))
+        intact, rest = _intact(storage)
+        lost = max(rest, _anchored(settings) - _count(intact))
         kept = storage.set_aside(f"before-{clock.now():%Y%m%dT%H%M%S%f}")
         note = f"{reason.strip()} ({wrong}; kept as {kept})"
         started = Entry(kind="begin", id=digest([wrong, kept])[:16], note=note)
-        lost = expected - len(intact)
-        counted = [Entry(kind="declare", id=f"lost-{started.id}", count=lost, note=note)] if lost else []
+        counted = [Entry(kind="declare", id=f"lost-{started.id}", count=lost, note=note)] if lost > 0 else []
         entries = _add(settings, [*intact, started, *counted], restarted=True)
-        seals = ledger_storage.seals(storage.held())
-        registry.ensure_model(settings, registry.MODEL, registry.ABOUT)
-        anchor.write(settings, anchor.Anchor(len(seals), seals[-1]), TRIALS)
+        _write_anchor(settings, entries)
         return entries[-1]
 
 
@@ -130,9 +126,11 @@ def _add(settings: Settings, entries: Sequence[Entry], *, restarted: bool = Fals
     """Append entries as `add` does, under the lock; a ledger that was `restarted` differs from its anchor."""
     storage = ledger_storage.of(settings, TRIALS)
     known = _unchecked(storage) if restarted else read(settings)
-    facts, looks = {digest(one.facts) for one in known}, {one.id for one in known if one.kind == "look"}
+    by_id = defaultdict[str, list[Entry]](list)
+    for one in known:
+        by_id[one.id].append(one)
     for entry in entries:
-        if digest(entry.facts) in facts or (entry.kind == "look" and entry.id in looks):
+        if any(one.facts == entry.facts or (one.kind == entry.kind == "look") for one in by_id[entry.id]):
             continue
         for _ in range(_TRIES):
             held = storage.held()
@@ -143,8 +141,7 @@ def _add(settings: Settings, entries: Sequence[Entry], *, restarted: bool = Fals
         else:
             raise LedgerOvertaken(f"{storage}: other processes wrote to it {_TRIES} times meanwhile; try again")
         known.append(entry)
-        facts.add(digest(entry.facts))
-        looks |= {entry.id} if entry.kind == "look" else set()
+        by_id[entry.id].append(entry)
     return known
 
 
@@ -152,25 +149,50 @@ def _unchecked(storage: LedgerStorage) -> list[Entry]:
     return ledger_storage.parse_lines(storage, storage.held(), parse)
 
 
+def _write_anchor(settings: Settings, entries: Sequence[Entry]) -> None:
+    held = ledger_storage.of(settings, TRIALS).held()
+    seals = ledger_storage.seals(StoredLines(held.lines[: len(entries)], len(entries) + 1))
+    latest = anchor.Anchor(len(seals), seals[-1], _count(entries)) if seals else None
+    if latest is not None and anchor.read(settings, TRIALS) != latest:
+        registry.ensure_model(settings, registry.MODEL, registry.ABOUT)
+        anchor.write(settings, latest, TRIALS)
+
+
+def _count(entries: Sequence[Entry]) -> int:
+    return sum(trial.count for trial in grouping.trials(entries))
+
+
 def _intact(storage: LedgerStorage) -> tuple[list[Entry], int]:
-    """Return the entries before the first damaged line, and the number of all lines."""
+    """Return the entries before the first damaged line, and the number of trials that the other lines may be.
+
+    An unreadable line may have been a trial.
+    """
     try:
         held = storage.held()
-    except ModelError:  # lines of a shared ledger were deleted, and its anchor has their number
+    except ModelError:  # lines of a shared ledger were deleted, and its anchor has the number of trials
         return [], 0
     for count in range(len(held.lines), 0, -1):
         with suppress(ModelError):
             part = StoredLines(held.lines[:count], count + 1)
-            return ledger_storage.parse_lines(storage, part, parse), len(held.lines)
-    return [], len(held.lines)
+            return ledger_storage.parse_lines(storage, part, parse), sum(map(_trials_in, held.lines[count:]))
+    return [], sum(map(_trials_in, held.lines))
+
+
+def _trials_in(line: str) -> int:
+    try:
+        found = parse({name: value for name, value in json.loads(line).items() if name != "seal"})
+    except (ValueError, AttributeError, RecursionError):
+        return 1
+    return found.count if found.kind == "declare" else int(found.kind == "look")
 
 
 def _anchored(settings: Settings) -> int:
+    """Return the number of trials in the registry's record; 0 without one."""
     try:
         known = anchor.read(settings, TRIALS)
     except ModelError:  # its tag is damaged as well
         return 0
-    return 0 if known is None else known.lines
+    return 0 if known is None else known.trials
 
 
 def _missing(held: StoredLines, known: anchor.Anchor) -> str | None:
