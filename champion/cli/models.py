@@ -1,4 +1,4 @@
-"""Commands for models: list, promote, compare, rollback, repair, begin, history; and for trials: show, declare, begin."""
+"""Commands for models (list, promote, compare, rollback, repair, begin, history) and trials (show, declare, begin)."""
 
 from typing import Annotated
 
