@@ -9,7 +9,7 @@ import pytest
 from warehouse_rows import FRAMES, JANUARY, NORMALIZED, SESSIONS
 
 from champion import contracts, warehouse, workspace
-from champion.contracts.datasets import INDEX_MEMBERS, SECTORS
+from champion.contracts.datasets import INDEX_BARS, INDEX_MEMBERS, SECTORS
 from champion.lake import Lake
 from champion.settings import Settings
 from champion.warehouse import adjustment_cache
@@ -20,7 +20,10 @@ ASKING = frozenset(
         "workspace",
         "pipeline.ingest.adjusted_bars",
         "pipeline.ingest.symbol_master",
+        "pipeline.models.index_comparison",
         "pipeline.models.portfolio",
+        "pipeline.models.portfolio_report",
+        "pipeline.reference.benchmarks",
     )
 )
 """The modules whose examples read the workspace; all others make what they need."""
@@ -33,7 +36,7 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     bars = FRAMES[NORMALIZED]()
     for session in SESSIONS:
         Lake(made.lake).write(NORMALIZED, session, bars.filter(trade_date=session), {"file": str(session)})
-    for name in (INDEX_MEMBERS, SECTORS):
+    for name in (INDEX_BARS, INDEX_MEMBERS, SECTORS):
         Lake(made.lake).write(name, SESSIONS[0], FRAMES[name](), {"sample": name})
     with warehouse.writer(made) as client:
         warehouse.migrate(client)

@@ -249,7 +249,9 @@ def begin_trials(reason: Reason, *, as_json: AsJson = False) -> None:
 
 
 def portfolio(
-    version: Annotated[str, typer.Argument(help="Model version, by number or alias, as 3 or champion.")] = "champion",
+    which: Annotated[
+        str, typer.Argument(help="Model version, as 3 or champion, or the id of a training run.")
+    ] = "champion",
     top: Annotated[int, typer.Option(min=1, help="Instruments to hold.")] = 50,
     every: Annotated[int, typer.Option(min=1, help="Sessions between two decisions.")] = 5,
     capital: Annotated[float, typer.Option(help="Capital in rupees.")] = 1e7,
@@ -259,31 +261,33 @@ def portfolio(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Simulate a long-only account that follows a version's out-of-sample scores, after all costs.
+    """Simulate a long-only account that follows the out-of-sample scores of a version or training, after all costs.
 
     Example: champion portfolio champion --top 20 --capital 1000000
     """
     from champion.lake import Lake  # noqa: PLC0415
-    from champion.pipeline.models.evaluate import out_of_sample  # noqa: PLC0415
+    from champion.pipeline.models.evaluate import scores  # noqa: PLC0415
+    from champion.pipeline.models.index_comparison import compare  # noqa: PLC0415
     from champion.pipeline.models.portfolio import simulate  # noqa: PLC0415
     from champion.portfolio.construction import Rule  # noqa: PLC0415
     from champion.portfolio.simulator import MarketRules  # noqa: PLC0415
-    from champion.tracking import registry  # noqa: PLC0415
 
     chosen = console.settings()
-    found = registry.find(chosen, int(version) if version.isdigit() else version)
+    name, scored = scores(chosen, which)
     rules = MarketRules(capital=capital, plan=plan, participation=participation, impact=impact)
     rule = Rule(top=top, every=every, cap=max(0.1, 1 / top))
-    result = simulate(out_of_sample(chosen, found), rule, rules, lake=Lake(chosen.lake))
+    result = simulate(scored, rule, rules, lake=Lake(chosen.lake))
     account, cuts = result.account.account, result.account.cuts
+    compared = compare(result, Lake(chosen.lake))
     shown = {
-        "version": found.number,
+        "scores": name,
         "from": account["trade_date"][0],
         "to": account["trade_date"][-1],
         "capital": capital,
         "equity": round(account["equity"][-1], 2),
         "benchmark_equity": round(result.benchmark.account["equity"][-1], 2),
-        **{name: round(value, 4) for name, value in result.summary.items()},
+        **{name: round(value, 4) for name, value in (result.summary | compared.metrics).items()},
+        "benchmarks": compared.texts,
         "fills": result.account.trades.height,
         "cuts": dict(cuts["reason"].value_counts(sort=True).iter_rows()),
     }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+import champion as ch
 from champion import warehouse
 from champion.contracts.datasets import (
     BAN_LIST,
@@ -29,6 +31,7 @@ from champion.pipeline.ingest.fetch import fetch
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.maintenance.load_warehouse import load
 from champion.pipeline.reference import as_known, daily_lists, rolling_lists
+from champion.pipeline.reference.benchmarks import BENCHMARKS
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.sources.lists import daily
@@ -90,6 +93,18 @@ def test_price_bands_of_a_session_are_those_of_the_list_before(loaded: Settings)
         as_known.price_bands(lake, date(2024, 5, 8), known_at=datetime(2024, 5, 7, tzinfo=UTC))
 
 
+def test_band_prices_hold_every_bar_of_the_covered_sessions(loaded: Settings) -> None:
+    lake = Lake(loaded.lake)
+    limits = as_known.band_prices(lake, START, END)
+    assert limits["trade_date"].unique().sort().to_list() == lake.sessions(BARS)[1:]  # no list before the first
+    bars = lake.scan(BARS).collect().join(limits, on=["trade_date", "instrument_id"])
+    assert bars.filter((pl.col("high") > pl.col("upper_band")) | (pl.col("low") < pl.col("lower_band"))).is_empty()
+    free = bars.filter(pl.col("upper_band").is_infinite())
+    assert free["instrument_id"].n_unique() == 1
+    assert as_known.band_prices(lake, START, START).is_empty()
+    assert as_known.band_prices(lake, START, END, datetime(2024, 5, 7, tzinfo=UTC)).is_empty()  # read later
+
+
 def test_ban_list_of_nil_is_an_empty_session(loaded: Settings) -> None:
     lake = Lake(loaded.lake)
     rows = {session: lake.rows(BAN_LIST, session, session) for session in lake.sessions(BAN_LIST)}
@@ -109,6 +124,56 @@ def test_market_activity_equals_the_index_closes(loaded: Settings) -> None:
     equal = benchmarks.equal_weighted(activity)
     assert equal["index_id"].unique().to_list() == ["NSE:NIFTY50 EQUAL WEIGHT"]
     assert equal.height == len(lake.sessions(BARS))
+
+
+@pytest.mark.parametrize("name", ["NIFTY 50", "Nifty 500", "NIFTY50 EQL Wgt"])
+def test_benchmark_covers_the_sessions_of_the_lake(loaded: Settings, name: str) -> None:
+    lake = Lake(loaded.lake)
+    sessions = lake.sessions(BARS)
+    whole = ch.benchmark(name, START, END, lake=lake)
+    assert whole["trade_date"].to_list() == sessions
+    levels, returns = whole["level"].to_list(), whole["daily_return"].to_list()
+    assert returns[0] is None  # the lake has no session before
+    assert returns[1:] == pytest.approx([after / before - 1 for before, after in pairwise(levels)], abs=1e-15)
+    part = ch.benchmark(name, sessions[3], sessions[5], lake=lake)
+    assert part["daily_return"].to_list() == pytest.approx(returns[3:6], abs=1e-12)
+    assert whole["basis"].unique().to_list() == [BENCHMARKS[whole["index_id"][0].removeprefix("NSE:")]]
+
+
+def test_benchmark_of_each_basis_is_its_source(loaded: Settings) -> None:
+    lake = Lake(loaded.lake)
+    values = rolling_lists.index_values(lake, "NSE:NIFTY 50").filter(pl.col("trade_date").is_in(lake.sessions(BARS)))
+    assert ch.benchmark("NIFTY 50", START, END, lake=lake)["level"].equals(values["total_return"], check_names=False)
+    price = ch.benchmark("CNX Nifty", START, END, "price", lake=lake)
+    assert price["level"].equals(values["close"], check_names=False)
+    estimate = ch.benchmark("NIFTY 50", START, END, "estimated", lake=lake)
+    income = estimate["daily_return"] - price["daily_return"]
+    assert income.drop_nulls().is_between(0, 0.001).all()
+    assert income.drop_nulls().max() > 0
+
+
+def test_benchmark_outside_its_values_is_refused_with_the_covered_sessions(loaded: Settings, tmp_path: Path) -> None:
+    lake = Lake(loaded.lake)
+    with pytest.raises(UsageError, match="the lake has no session from 2024-06-01 to 2024-06-30"):
+        ch.benchmark("NIFTY 50", "2024-06-01", "2024-06-30", lake=lake)
+    with pytest.raises(
+        UsageError, match=r"NIFTY AUTO .price. has no value on 8 of 8 sessions.*covered: none.*NIFTY 500"
+    ):
+        ch.benchmark("NIFTY AUTO", START, END, "price", lake=lake)
+    with pytest.raises(UsageError, match="no usual basis for 'NIFTY AUTO': choose one of published, estimated, price"):
+        ch.benchmark("NIFTY AUTO", START, END, lake=lake)
+    gap = Lake(tmp_path)
+    days = lake.sessions(BARS)
+    for day in days:
+        gap.write(BARS, day, lake.scan(BARS, day, day).head(1).collect(), {"copy": "bars"})
+        if day != days[4]:
+            gap.write(MARKET_ACTIVITY, day, lake.scan(MARKET_ACTIVITY, day, day).collect(), {"copy": "reports"})
+    name, covered = "NIFTY50 EQUAL WEIGHT", f"covered: {days[0]} to {days[3]}, {days[5]} to {days[-1]}"
+    with pytest.raises(UsageError, match=f"1 of 8 sessions, first {days[4]}; {covered}"):
+        ch.benchmark(name, START, END, lake=gap)
+    found = ch.benchmark(name, START, END, lake=gap, allow_gaps=True)
+    assert [place for place, level in enumerate(found["level"]) if level is None] == [4]
+    assert [place for place, change in enumerate(found["daily_return"]) if change is None] == [0, 4, 5]
 
 
 def test_hits_and_extremes(loaded: Settings) -> None:

@@ -20,12 +20,13 @@ import pytest
 from models import HORIZON, trained
 from waiting import PATIENCE
 
-from champion.contracts.datasets import PREDICTIONS
+from champion.contracts.datasets import BARS, FEATURES, PREDICTIONS
 from champion.errors import LakeError, ModelError, PromotionRefused, UsageError
 from champion.lake import Lake
 from champion.modeling import leakage_checks, metrics
 from champion.modeling.estimators import Recipe
 from champion.modeling.universe import Universe, find
+from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.models import evaluate, frames, looks, outcomes, portfolio, score, trials
 from champion.runner import NotebookRequest, run_notebook
@@ -180,6 +181,31 @@ def test_live_rank_ic_leaves_out_in_sample_sessions(modelled: Settings) -> None:
     assert live.ic["ic"][0] == pytest.approx(metrics.rank_ic(known)["ic"].item())
     assert live.summary(HORIZON)["sessions"] == live.ic.height
     assert outcomes.live_skill(modelled, end=scored[0] - timedelta(days=30)).ic.is_empty()
+
+
+def test_total_returns_of_labels_add_the_dividends(modelled: Settings) -> None:
+    lake = Lake(modelled.lake)
+    days, sessions = lake.sessions(FEATURES), lake.sessions(BARS)
+    asked = {"horizon": HORIZON, "universe": find("all")}
+    frame = frames.training_frame(lake, days[0], days[-1], **asked)  # type: ignore[arg-type]
+    assert frame["forward_return"].equals(frame["total_return"])
+    by_price = frames.training_frame(lake, days[0], days[-1], **asked, returns="price")  # type: ignore[arg-type]
+    assert by_price["forward_return"].equals(frame["price_return"])
+    assert by_price["price_return"].null_count() == frame["total_return"].null_count()
+    dividends = corporate_actions.known_factors(lake).filter(kind="dividend").drop_nulls("price_factor")
+    paid = dict[tuple[str, date], float]()  # by the rows whose label has the ex-date, one factor each
+    for name, ex_date, factor in dividends.select("instrument_id", "ex_date", "price_factor").iter_rows():
+        for label in frame.filter(instrument_id=name).drop_nulls("forward_return").iter_rows(named=True):
+            entry = sessions[sessions.index(label["trade_date"]) + frames.LAG]
+            if entry < ex_date <= label["exit_date"]:
+                key = name, label["trade_date"]
+                paid[key] = paid.get(key, 1.0) * factor
+    assert paid, "the archive has no dividend"
+    ratio = (1 + pl.col("total_return")) / (1 + pl.col("price_return"))
+    for name, day, found in frame.drop_nulls("forward_return").select("instrument_id", "trade_date", ratio).iter_rows():
+        assert found == pytest.approx(paid.get((name, day), 1.0), abs=2e-5), (name, day)
+    with pytest.raises(UsageError, match="no returns 'gross' of labels; they are price, total"):
+        frames.training_frame(lake, days[0], days[-1], **asked, returns="gross")  # type: ignore[arg-type]
 
 
 def test_more_trials_lower_the_deflated_sharpe_ratio(modelled: Settings) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -13,17 +14,21 @@ import pytest
 from typer.testing import CliRunner
 
 from champion.cli.app import app
+from champion.contracts.datasets import BARS, PREDICTIONS
 from champion.errors import NotebookError, UsageError
 from champion.lake import Lake
+from champion.market.envelope import session_close
 from champion.modeling.metrics import SESSIONS_PER_YEAR
 from champion.pipeline.models import portfolio
 from champion.pipeline.models.evaluate import out_of_sample
+from champion.pipeline.models.paper_account import paper_account
 from champion.portfolio.construction import Rule, target_weights
 from champion.portfolio.contract_note import COMPONENTS
 from champion.portfolio.simulator import MarketRules
 from champion.runner import NotebookRequest, Outcome, run_notebook
 from champion.settings import Settings
 from champion.tracking import registry, runs
+from champion.tracking.promotion_ledger import Entry
 
 RULE = Rule(top=5, cap=0.25)
 
@@ -71,7 +76,13 @@ def test_the_command_prints_the_account(modelled: Settings, monkeypatch: pytest.
     ran = CliRunner().invoke(app, ["portfolio", "champion", "--top", "5", "--json"])
     assert ran.exit_code == 0, ran.output
     shown = json.loads(ran.output)
-    assert shown["version"] == registry.find(modelled, "champion").number
+    champion = registry.find(modelled, "champion")
+    assert shown["scores"] == f"version {champion.number}"
+    by_run = CliRunner().invoke(app, ["portfolio", champion.run_id, "--top", "5", "--json"])
+    assert json.loads(by_run.output) == {**shown, "scores": f"run {champion.run_id}"}
+    nothing = CliRunner().invoke(app, ["portfolio", "99", "--json"])
+    assert nothing.exit_code == 1
+    assert "has no version 99" in str(nothing.exception)
     assert {
         "equity",
         "benchmark_equity",
@@ -107,6 +118,42 @@ def test_no_scores_are_refused(modelled: Settings, scores: pl.DataFrame) -> None
     unknown = scores.head(1).with_columns(instrument_id=pl.lit("NSE:NOBODY"))
     with pytest.raises(UsageError, match="the lake has no bars of 1 scored instrument"):
         portfolio.simulate(unknown, lake=Lake(modelled.lake))
+
+
+@pytest.fixture(scope="module")
+def published(modelled: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, list[date]]:
+    """A lake whose scores were published on the evening of their session, but the seventh after the next open."""
+    lake, made = Lake(modelled.lake), Lake(tmp_path_factory.mktemp("published"))
+    days = lake.sessions(PREDICTIONS)
+    for number, day in enumerate(days):
+        made.write(BARS, day, lake.scan(BARS, day, day).collect(), {"copy": "bars"})
+        late = timedelta(hours=21) if number == 6 else timedelta(hours=3)
+        published = pl.lit(session_close(day) + late, pl.Datetime("ms", "UTC"))
+        scores = lake.scan(PREDICTIONS, day, day).collect().with_columns(ingest_time=published)
+        made.write(PREDICTIONS, day, scores, {"copy": "scores"})
+    return made, days
+
+
+def test_a_paper_account_follows_what_was_published_since_the_promotion(published: tuple[Lake, list[date]]) -> None:
+    lake, days = published
+    promoted = session_close(days[3]) + timedelta(hours=1)
+    champion = Entry(1, "promote", "done", 1, None, "a test", forced=True, at=promoted, effective=promoted)
+    found = paper_account(lake, champion, days[-1])
+    assert (found.version, found.since, found.late) == (1, days[3], 1)
+    assert found.followed == len(days) - 3 - 1
+    result = found.account.result
+    assert result is not None
+    account = result.account.account
+    assert account["trade_date"].to_list() == days[3:], "nothing before the promotion, and to the last session"
+    assert result.account.trades["trade_date"][0] == days[4]
+    assert f"version 1, champion since {days[3]}: {days[3]} to {days[-1]}" in found.text
+    earlier = paper_account(lake, champion, days[9]).account.result
+    assert earlier is not None
+    assert earlier.account.account.equals(account.head(7)), "a later session changed an earlier one"
+    for other, end in ((replace(champion, version=2), days[-1]), (champion, days[2])):
+        nothing = paper_account(lake, other, end)
+        assert (nothing.followed, nothing.account.result, nothing.account.metrics) == (0, None, {})
+        assert "no score was published since" in nothing.text
 
 
 def test_rules_of_construction() -> None:

@@ -29,6 +29,7 @@ from champion.tracking.trials.entry import Entry
 from champion.tracking.trials.grouping import Trial
 
 if TYPE_CHECKING:
+    from champion.modeling.training import TrainingResult
     from champion.portfolio.construction import Rule
     from champion.portfolio.simulator import MarketRules
 
@@ -183,6 +184,11 @@ def opened(settings: Settings) -> list[Entry]:
         entries = ledger.add(settings, lines)
         ledger.write_anchor(settings)
     return entries
+
+
+def judged(result: TrainingResult) -> pl.DataFrame:
+    """Return the scores of a training's test sessions, also those whose forward return is not known."""
+    return result.out_of_sample if result.scores.is_empty() else result.scores
 
 
 def anchored(settings: Settings) -> None:

@@ -9,7 +9,7 @@ import importlib
 import inspect
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, asdict, fields
+from dataclasses import MISSING, Field, fields
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,7 @@ def of_training(
     >>> recipe["model"], recipe["target"]
     ({'model': 'logistic', 'seed': 3}, {'horizon': 5, 'lag': 1})
     """
-    target = {name: value for name, value in asdict(task).items() if name not in {"universe", "feature_version"}}
+    target = {"horizon": task.horizon, "lag": task.lag, **_changed(task, "universe", "feature_version")}
     code = {"code": found} if (found := _code(model.model)) else {}
     validation = (
         {} if splitter is None else {"validation": {"n_splits": splitter.n_splits, "embargo": splitter.embargo}}
@@ -53,7 +53,7 @@ def of_training(
         "features": _features(task.feature_version) | {"inputs": list(inputs)},
         "target": target,
         "universe": task.universe.text,
-        "model": {"model": model.model, **_changed(model), **code},
+        "model": {"model": model.model, **_changed(model, "model"), **code},
         **validation,
         "construction": {},
     }
@@ -122,9 +122,9 @@ def _features(version: str) -> dict[str, Any]:
     return {"set": f"{features.identity(found)}{shipped}"}
 
 
-def _changed(values: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass that differ from their defaults."""
-    changed = {one.name: getattr(values, one.name) for one in fields(values) if one.name != "model"}
+def _changed(values: Any, *others: str) -> dict[str, Any]:
+    """Return the fields of a dataclass that differ from their defaults, without those named `others`."""
+    changed = {one.name: getattr(values, one.name) for one in fields(values) if one.name not in others}
     defaults = {one.name: _default(one) for one in fields(values)}
     return {name: _storable(value) for name, value in changed.items() if value != defaults[name]}
 

@@ -1,12 +1,15 @@
 """Read price bands and the ban list of a session from the lake, as known on a date."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
+from itertools import pairwise
 
 import polars as pl
 
 from champion.contracts.datasets import BAN_LIST, BARS, PRICE_BANDS
 from champion.lake import Lake
 from champion.market.reference import lots, price_bands as bands
+from champion.pipeline.ingest.corporate_actions import known_factors
 
 
 def price_bands(lake: Lake, session: date, known_at: datetime | None = None) -> pl.DataFrame:
@@ -16,6 +19,29 @@ def price_bands(lake: Lake, session: date, known_at: datetime | None = None) -> 
         UsageError: no list applies to the session, or the lake's bars end too early.
     """
     return bands.for_session(lake.scan(PRICE_BANDS).collect(), lake.sessions(BARS), session, known_at)
+
+
+def band_prices(lake: Lake, start: date, end: date, known_at: datetime | None = None) -> pl.DataFrame:
+    """Return trade_date, instrument_id, upper_band and lower_band (rupees) of the bars from `start` to `end`.
+
+    Only bars with a published band have a row; see `market.reference.price_bands.limits`. The ex-dates are those of the
+    corporate actions in the lake. With `known_at`, only lists read until then count. Empty if no list applies.
+    """
+    sessions = lake.sessions(BARS, end=end)
+    inside = [day for day in bands.covered(lake.sessions(PRICE_BANDS, end=end), sessions) if day >= start]
+    if not inside:
+        return pl.DataFrame(schema=bands.LIMITS)
+    lists = lake.scan(PRICE_BANDS, end=end).filter(pl.col("trade_date").is_in(_before(sessions, inside)))
+    known = lists if known_at is None else lists.filter(pl.col("ingest_time") <= known_at)
+    bars = lake.scan(BARS, inside[0], inside[-1]).filter(pl.col("trade_date").is_in(inside))
+    columns = ["trade_date", "instrument_id", "series", "prev_close", "high", "low"]
+    moving = known_factors(lake).filter(pl.col("kind") != "dividend").select("instrument_id", "ex_date")
+    return bands.limits(bars.select(columns).collect(), known.collect(), sessions, moving)
+
+
+def _before(sessions: Sequence[date], days: Sequence[date]) -> list[date]:
+    wanted = set(days)
+    return [before for before, after in pairwise(sessions) if after in wanted]
 
 
 def banned(lake: Lake, session: date) -> frozenset[str]:
