@@ -263,9 +263,12 @@ def portfolio(
 ) -> None:
     """Simulate a long-only account that follows the out-of-sample scores of a version or training, after all costs.
 
+    Another rule, capital or plan than that of training is a trial of its own: see `champion trials`.
+
     Example: champion portfolio champion --top 20 --capital 1000000
     """
     from champion.lake import Lake  # noqa: PLC0415
+    from champion.pipeline.models import looks  # noqa: PLC0415
     from champion.pipeline.models.evaluate import scores  # noqa: PLC0415
     from champion.pipeline.models.index_comparison import compare  # noqa: PLC0415
     from champion.pipeline.models.portfolio import simulate  # noqa: PLC0415
@@ -277,6 +280,7 @@ def portfolio(
     rules = MarketRules(capital=capital, plan=plan, participation=participation, impact=impact)
     rule = Rule(top=top, every=every, cap=max(0.1, 1 / top))
     result = simulate(scored, rule, rules, lake=Lake(chosen.lake))
+    console.note(looks.record_rule(chosen, scored, result.active, rule, rules, source="portfolio"))
     account, cuts = result.account.account, result.account.cuts
     compared = compare(result, Lake(chosen.lake))
     shown = {

@@ -133,22 +133,29 @@ def simulated(settings: Settings, scores: pl.DataFrame) -> pl.DataFrame | None:
         return None
 
 
-def of_scores(settings: Settings, version: registry.Version, rule: Rule, rules: MarketRules, *, source: str) -> Look:
-    """Begin a look at a version's out-of-sample scores under a construction rule, and return it.
+def record_rule(
+    settings: Settings,
+    scores: pl.DataFrame,
+    active: pl.DataFrame,
+    rule: Rule,
+    rules: MarketRules,
+    *,
+    source: str,
+) -> str:
+    """Record a look at scores under a construction rule, before its figures are shown, and return a sentence.
 
-    The rule of training gives the trial of the training, so it adds none.
+    The rule that training simulates gives the trial of the training, so it adds none. Other rules, and accounts with
+    other capital, charges or impact, are trials of their own. `active` has trade_date and active.
     """
-    of_version(settings, version)
-    found = _look(ledger.read(settings), version)
-    if found is None:
-        raise ModelError(f"version {version.number} has no line in the trial ledger; run this again")
-    recipe = recipes.constructed(found.recipe, rule, rules)
-    if not recipe["construction"] and "features" in found.recipe:
-        return Look(settings, found.id, source, found.run)
-    look = replace(found, recipe=recipe, source=source, run=report.run_id())
-    identified = replace(look, id=entry.look(recipe, found.start, found.end, found.data).id)
-    ledger.add(settings, [identified])
-    return Look(settings, identified.id, source, identified.run)
+    entries, digest = opened(settings), fingerprint(scores)
+    judged = [one.id for one in entries if one.kind == "result" and one.scores == digest]
+    trained = [one for one in entries if one.kind == "look" and one.id in judged and not one.recipe.get("construction")]
+    base: dict[str, Any] = dict(trained[0].recipe) if trained else {"scores": digest}
+    span = (trained[0].start, trained[0].end) if trained else window(scores)
+    data = trained[0].data if trained else {}
+    look = replace(entry.look(recipes.constructed(base, rule, rules), *span, data), source=source, run=report.run_id())
+    ledger.add(settings, [look])
+    return Look(settings, look.id, source, look.run).complete(scores, active)
 
 
 def of_version(settings: Settings, version: registry.Version) -> str:
