@@ -280,7 +280,7 @@ def portfolio(
     rules = MarketRules(capital=capital, plan=plan, participation=participation, impact=impact)
     rule = Rule(top=top, every=every, cap=max(0.1, 1 / top))
     result = simulate(scored, rule, rules, lake=Lake(chosen.lake))
-    console.note(looks.record_rule(chosen, scored, result.active, rule, rules, source="portfolio"))
+    trial = looks.record_rule(chosen, scored, result.active, rule, rules, source="portfolio")
     account, cuts = result.account.account, result.account.cuts
     compared = compare(result, Lake(chosen.lake))
     shown = {
@@ -293,6 +293,7 @@ def portfolio(
         **{name: round(value, 4) for name, value in (result.summary | compared.metrics).items()},
         "benchmarks": compared.texts,
         "fills": result.account.trades.height,
+        "trial": trial,
         "cuts": dict(cuts["reason"].value_counts(sort=True).iter_rows()),
     }
     console.show(shown, as_json=as_json)

@@ -282,7 +282,7 @@ def test_a_loss_is_reported_and_its_remedy_restores_it(lost: str, copy: Settings
     drill, (says, command, _gone) = DRILLS[lost], table()[lost]
     kept, lake = tmp_path / "backup", Lake(copy.lake)
     kept.mkdir()
-    for name in ("mlflow", "prefect"):
+    for name in ("mlflow", "prefect", "trials"):
         shutil.copytree(copy.home / name, kept / name)
     before = {name: content(lake, name) for name in drill.same}
     drill.lose(copy, kept)

@@ -126,7 +126,7 @@ def test_series_of_the_newest_look_counts_and_a_lost_one_is_independent(settings
     assert trials.count(settings) == trials.Count(1, 1), "a rerun brings the series back"
 
 
-def test_declared_trials_count_and_a_damaged_ledger_is_refused_and_a_new_one_counts_what_was_lost(
+def test_declared_trials_count_and_a_damaged_ledger_is_refused(
     settings: Settings,
 ) -> None:
     for seed in (1, 2, 3):
