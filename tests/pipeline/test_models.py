@@ -28,7 +28,7 @@ from champion.modeling.estimators import Recipe
 from champion.modeling.universe import Universe, find
 from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
-from champion.pipeline.models import evaluate, frames, outcomes, score, trials
+from champion.pipeline.models import evaluate, frames, looks, outcomes, portfolio, score, trials
 from champion.runner import NotebookRequest, run_notebook
 from champion.settings import Settings
 from champion.tracking import promotion, registry, runs, store
@@ -221,20 +221,23 @@ def test_a_version_of_an_earlier_release_is_compared_by_the_returns_of_the_chall
 
 
 def test_more_trials_lower_the_deflated_sharpe_ratio(modelled: Settings) -> None:
-    ic = metrics.rank_ic(evaluate.out_of_sample(modelled, registry.find(modelled, 2)))
-    tried = trials.known(modelled, ic)
+    tried = trials.known(modelled)
     assert tried.count == 2
     assert len(tried.sharpes) == 2
-    assert tried.sessions.columns == ["trade_date", "trial_1", "trial_2"]
-    assert tried.sessions["trial_2"].to_list() == ic["ic"].to_list()
+    named = [looks.of_version(modelled, registry.find(modelled, number)) for number in (1, 2)]
+    assert tried.sessions.columns == ["trade_date", *named]
+    version = registry.find(modelled, 2)
+    active = portfolio.simulate(evaluate.out_of_sample(modelled, version), lake=Lake(modelled.lake)).active
+    assert tried.sessions[named[1]].to_list() == active["active"].to_list()
+    assert trials.known(modelled, version.tags[trials.LOOK]).sessions.columns == ["trade_date", named[0]]
     returns = pl.Series(np.random.default_rng(3).normal(0.01, 0.02, 120))
     few, many = (trials.deflated(trials.Trials(n, (0.1, -0.1), tried.sessions), returns) for n in (2, 200))
     assert (few["trials"], many["trials"]) == (3.0, 201.0)
     assert many["deflated_sharpe"] < few["deflated_sharpe"] <= 1
     assert trials.deflated(tried, pl.Series([0.0] * 9)) == {"trials": 3.0}
-    probability = trials.overfitting(tried, ic)["overfitting_probability"]
+    probability = trials.overfitting(tried, active)["overfitting_probability"]
     assert 0 <= probability <= 1
-    assert trials.overfitting(trials.Trials(0, (), ic.select("trade_date")), ic) == {}
+    assert trials.overfitting(trials.Trials(0, (), active.select("trade_date")), active) == {}
 
 
 def test_a_champion_trained_too_long_ago_is_refused(modelled: Settings) -> None:

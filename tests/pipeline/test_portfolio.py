@@ -20,7 +20,7 @@ from champion.errors import NotebookError, UsageError
 from champion.lake import Lake
 from champion.market.envelope import session_close
 from champion.modeling.metrics import SESSIONS_PER_YEAR
-from champion.pipeline.models import portfolio
+from champion.pipeline.models import portfolio, trials
 from champion.pipeline.models.evaluate import out_of_sample
 from champion.pipeline.models.index_comparison import compare
 from champion.pipeline.models.paper_account import paper_account
@@ -94,8 +94,15 @@ def test_more_capital_pays_more_impact(modelled: Settings, scores: pl.DataFrame)
     assert cuts[0] < cuts[1]
 
 
-def test_the_command_prints_the_account(modelled: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CHAMPION_HOME", str(modelled.home))
+def test_the_command_prints_the_account_and_records_another_rule_as_a_trial(
+    modelled: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = modelled.model_copy(update={"home": tmp_path / "home"})
+    shutil.copytree(modelled.home, own.home)
+    monkeypatch.setenv("CHAMPION_HOME", str(own.home))
+    before = trials.count(own)
+    assert CliRunner().invoke(app, ["portfolio", "champion"]).exit_code == 0
+    assert trials.count(own) == before, "the rule of the training"
     ran = CliRunner().invoke(app, ["portfolio", "champion", "--top", "5", "--json"])
     assert ran.exit_code == 0, ran.output
     shown = json.loads(ran.output)
@@ -103,6 +110,8 @@ def test_the_command_prints_the_account(modelled: Settings, monkeypatch: pytest.
     assert shown["scores"] == f"version {champion.number}"
     by_run = CliRunner().invoke(app, ["portfolio", champion.run_id, "--top", "5", "--json"])
     assert json.loads(by_run.output) == {**shown, "scores": f"run {champion.run_id}"}
+    assert trials.count(own).total == before.total + 1
+    assert trials.count(own).with_series == before.with_series + 1
     nothing = CliRunner().invoke(app, ["portfolio", "99", "--json"])
     assert nothing.exit_code == 1
     assert "has no version 99" in str(nothing.exception)

@@ -14,6 +14,7 @@ from champion.errors import DecisionOutdated, ModelError, PromotionRefused, Usag
 from champion.modeling import metrics
 from champion.modeling.labels import Returns
 from champion.modeling.universe import stored
+from champion.pipeline.models import looks
 from champion.settings import Settings
 from champion.tracking import promotion, recovery, registry, runs
 from champion.tracking.promotion import Decision, Rules
@@ -55,13 +56,16 @@ class Evaluation:
 
 
 def evaluate(settings: Settings, version: int, against: int | None = promotion.ANY_CHAMPION) -> Evaluation:
-    """Return the gate's decision about a version, by default against the champion; nothing is written.
+    """Return the gate's decision about a version, by default against the champion; the decision is not recorded.
+
+    A version that was registered without a trial gets one, because its figures are seen here.
 
     Raises:
         ModelError: there is no such version, its run holds no out-of-sample scores, or the two share no session.
     """
     champion = promotion.in_force(settings) if against == promotion.ANY_CHAMPION else against
     candidate = registry.find(settings, version)
+    looks.of_version(settings, candidate)
     rival, scores, incomparable = None, None, list[str]()
     if champion is not None and champion != version:
         try:
