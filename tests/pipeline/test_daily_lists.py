@@ -30,6 +30,7 @@ from champion.pipeline.ingest.datasets import LIST_SPECS, LISTS, PUBLICATIONS
 from champion.pipeline.ingest.fetch import fetch
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.maintenance.load_warehouse import load
+from champion.pipeline.models import portfolio
 from champion.pipeline.reference import as_known, daily_lists, rolling_lists
 from champion.pipeline.reference.benchmarks import BENCHMARKS
 from champion.settings import Settings
@@ -103,6 +104,22 @@ def test_band_prices_hold_every_bar_of_the_covered_sessions(loaded: Settings) ->
     assert free["instrument_id"].n_unique() == 1
     assert as_known.band_prices(lake, START, START).is_empty()
     assert as_known.band_prices(lake, START, END, datetime(2024, 5, 7, tzinfo=UTC)).is_empty()  # read later
+
+
+def test_an_account_trades_by_published_bands(loaded: Settings) -> None:
+    lake = Lake(loaded.lake)
+    bars = lake.scan(BARS).filter(pl.col("series").is_in(["EQ", "BE"])).collect()
+    scores = bars.filter(trade_date=START).select("trade_date", "instrument_id", score=pl.lit(1.0))
+    arrays = portfolio.market(lake, scores, after=100)
+    known = bars.join(as_known.band_prices(lake, START, END), on=["trade_date", "instrument_id"])
+    known = known.filter(pl.col("instrument_id").is_in(arrays.instruments))
+    keys = known.select("trade_date", "instrument_id").iter_rows()
+    places = [(arrays.sessions.index(day), arrays.instruments.index(name)) for day, name in keys]
+    for locked, band, at in ((arrays.locked_up, "upper_band", ">="), (arrays.locked_down, "lower_band", "<=")):
+        close, limit = pl.col("close").cast(pl.Float64), pl.col(band)
+        expected = known.select(close >= limit if at == ">=" else close <= limit).to_series().to_list()
+        assert [bool(locked[place]) for place in places] == expected
+        assert any(expected)
 
 
 def test_ban_list_of_nil_is_an_empty_session(loaded: Settings) -> None:
