@@ -107,8 +107,7 @@ def simulate(
         arrays = market(lake or workspace.lake(), known, after=rule.every, fill=fill, end=end)
     inside = _tradable(known, arrays, rules)
     account = simulator.simulate(arrays, target_weights(inside, rule), rules)
-    everything = Rule(top=max(inside["instrument_id"].n_unique(), 1), cap=1.0, invested=rule.invested, every=rule.every)
-    weights = target_weights(inside, everything).with_columns(weight=rule.invested / pl.len().over("trade_date"))
+    weights = _all_equally(inside, rule)
     benchmark = simulator.simulate(arrays, weights, replace(rules, charged=False, impact=0.0))
     return Portfolio(account, benchmark, report.summary(account, benchmark))
 
@@ -144,6 +143,14 @@ def market(
     factors = known_factors(lake)
     known = factors.filter(pl.col("price_factor").is_not_null())
     return market_arrays(held, known, label_gaps(factors), fill=fill, start=start)
+
+
+def _all_equally(scores: pl.DataFrame, rule: Rule) -> pl.DataFrame:
+    """Return the weights of all scored instruments, equally weighted, on the rule's days of decision."""
+    known = scores.filter(pl.col("score").is_finite()).sort(_KEY)
+    days = known["trade_date"].unique().sort().gather_every(rule.every)
+    weight = (rule.invested / pl.len()).over("trade_date")
+    return known.filter(pl.col("trade_date").is_in(days.implode())).select(*_KEY, weight=weight)
 
 
 def _tradable(scores: pl.DataFrame, arrays: MarketArrays, rules: MarketRules) -> pl.DataFrame:
