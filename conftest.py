@@ -27,7 +27,9 @@ ASKING = frozenset(
         "workspace",
         "pipeline.ingest.adjusted_bars",
         "pipeline.ingest.symbol_master",
+        "pipeline.models.index_comparison",
         "pipeline.models.portfolio",
+        "pipeline.models.portfolio_report",
         "pipeline.reference.benchmarks",
     )
 )

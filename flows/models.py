@@ -14,6 +14,7 @@ from champion import features
 from champion.contracts.datasets import BARS, PREDICTIONS
 from champion.errors import ModelError
 from champion.lake import Lake
+from champion.modeling.labels import Returns
 from champion.modeling.universe import stored
 from champion.pipeline.feature_store.build import build_features
 from champion.pipeline.feature_store.contracts import ensure_contracts
@@ -49,6 +50,7 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
     universe: str = "liquid",
     feature_set: str = "v1",
     cost_bps: float = 10.0,
+    returns: Returns = frames.RETURNS,
     model_parameters: dict[str, Any] | None = None,
     seed: int = 7,
     force: bool = False,
@@ -72,6 +74,7 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
         "universe": universe,
         "feature_set": feature_set,
         "cost_bps": cost_bps,
+        "returns": returns,
         "seed": seed,
     }
     with record_flow("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
@@ -108,7 +111,7 @@ def build_extended(lake: Lake, start: date | None, end: date | None, feature_set
 def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, Any]:
     """Train a challenger for the champion's task on the last `years` years; the gate decides whether to promote it.
 
-    Estimator, horizon, universe and features are the champion's. Without a champion they are the defaults of
+    Estimator, horizon, universe, returns and features are the champion's. Without a champion they are the defaults of
     `train_model`; another `model` gets its default parameters.
     """
     settings = Settings()
@@ -127,6 +130,7 @@ def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, An
         horizon=int(tags.get(evaluate.HORIZON, 5)),
         universe=stored(tags.get(evaluate.UNIVERSE, "liquid")).text,
         feature_set=feature_set,
+        returns=frames.RETURNS if number is None else evaluate.returns_of(registry.find(settings, number)),
     )
     return result
 

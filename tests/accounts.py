@@ -20,7 +20,7 @@ def sessions(count: int, start: date = date(2023, 1, 16)) -> list[date]:
 
 
 def random_bars(seed: int, count: int = 15) -> pl.DataFrame:
-    """Return bars with gaps, bars of one price, and volumes down to 0."""
+    """Return bars with gaps, bars of one price, and volumes down to 0; B is in a series with delivery only."""
     random = np.random.default_rng(seed)
     rows = []
     for name in NAMES:
@@ -40,7 +40,8 @@ def random_bars(seed: int, count: int = 15) -> pl.DataFrame:
             average = round(float(random.uniform(low, high)), 4)
             rows.append((day, name, previous, high, low, close, previous, volume, volume * average))
     columns = ["trade_date", "instrument_id", "open", "high", "low", "close", "prev_close", "volume", "turnover"]
-    return pl.DataFrame(rows, schema=columns, orient="row").with_columns(pl.col("volume").cast(pl.Int64))
+    series = pl.when(pl.col("instrument_id") == "B").then(pl.lit("BE")).otherwise(pl.lit("EQ"))
+    return pl.DataFrame(rows, schema=columns, orient="row").with_columns(pl.col("volume").cast(pl.Int64), series=series)
 
 
 def random_factors(seed: int, count: int = 15) -> pl.DataFrame:

@@ -174,7 +174,7 @@ def _content(made: Settings) -> dict[str, object]:
         "lake": {name: lake.digest(name) for name in contracts.names() if lake.sessions(name)},
         "versions": [(version.number, version.run_id, version.tags) for version in registry.versions(made)],
         "champion": registry.alias_of(made, registry.CHAMPION),
-        "promotions": (made.home / "promotions.jsonl").read_bytes(),
+        "ledgers": [(made.home / name).read_bytes() for name in ("promotions.jsonl", "trials.jsonl")],
         "runs": sorted(str(path.relative_to(made.home)) for path in made.home.glob("mlflow/artifacts/*/*")),
     }
 

@@ -1,5 +1,6 @@
 """Commands that run the pipeline: demo, simulate, daily, backfill, features, train, score."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -148,6 +149,7 @@ def train(  # noqa: PLR0913 - its options
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same model.")] = 7,
     *,
+    returns: Annotated[Literal["price", "total"], typer.Option(help="Label's returns: total has dividends.")] = "total",
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -162,9 +164,8 @@ def train(  # noqa: PLR0913 - its options
     with console.flow_context(console.settings(), hidden=as_json):
         from flows.models import train_model  # noqa: PLC0415
 
-        result = train_model(
-            first, last, model, horizon=horizon, universe=universe, feature_set=features, seed=seed, force=force
-        )
+        chosen = partial(train_model, horizon=horizon, universe=universe, returns=returns, feature_set=features)
+        result = chosen(first, last, model, seed=seed, force=force)
     console.show(result, as_json=as_json)
 
 

@@ -1,5 +1,7 @@
 """Figures of a simulated account: its equity beside the benchmark's, and what trading cost."""
 
+from itertools import cycle
+
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
@@ -11,13 +13,15 @@ _SOURCE = "simulated account"
 _LAKH, _CRORE, _SECTORS = 1e5, 1e7, 6
 _COLORS = [style.BLUE, style.SKY, style.ORANGE, style.VERMILION, style.GREY, style.INK, "#BBBBBB"]
 _LINES = (("beta", "beta", 1.0), ("volatility", "volatility, %", 0.01), ("traded_value", "crore a session", _CRORE))
+_OTHERS = (style.ORANGE, style.GREEN, style.PURPLE)
 
 
 @style.plot("Equity", "trade_date", "net", "gross", "benchmark", source=_SOURCE)
 def account_equity(equity: pl.DataFrame) -> Figure:
     """Draw the growth of an account before and after costs beside its benchmark, and its fall from the last peak.
 
-    Columns: trade_date (Date); net, gross and benchmark, the growth since the first session (1 at the start).
+    Columns: trade_date (Date); net, gross and benchmark, the growth since the first session (1 at the start). Further
+    columns are drawn as other benchmarks under their names; they may have nulls.
 
     >>> from datetime import date
     >>> days = [date(2024, 1, 15), date(2024, 1, 16)]
@@ -33,6 +37,8 @@ def account_equity(equity: pl.DataFrame) -> Figure:
         "gross": ("before costs", style.SKY),
         "benchmark": ("benchmark", style.GREY),
     }
+    others = [name for name in equity.columns if name not in {"trade_date", *lines}]
+    lines |= {name: (name, color) for name, color in zip(others, cycle(_OTHERS), strict=False)}
     growth = {name: equity[name].to_numpy() - 1 for name in lines}
     for name, (label, color) in lines.items():
         style.line(upper, places, growth[name], label=label, color=color)

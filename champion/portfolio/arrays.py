@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Literal, TypeAlias
 
@@ -18,7 +19,9 @@ Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
 FillPrice: TypeAlias = Literal["average", "open", "close"]
 _REQUIRED = ("trade_date", "instrument_id", "open", "high", "low", "close", "prev_close", "volume", "turnover")
-_OPTIONAL = ("average_price", "upper_band", "lower_band")
+_OPTIONAL = {"average_price": pl.Float64, "upper_band": pl.Float64, "lower_band": pl.Float64, "series": pl.String}
+_SME, _TRADE_FOR_TRADE = ("SM", "ST"), ("BE", "BZ", "ST")
+_SAME_PRICE = 1e-6  # rupees
 _SESSIONS_OF_VOLATILITY = 20
 
 
@@ -30,6 +33,8 @@ class MarketArrays:
     sold. `volatility` is the standard deviation of the 20 returns up to the session before. On an ex-date each share
     becomes `ratio` shares and pays `dividend` and `entitlement` in rupees: rights and demerged shares are sold on that
     day, at the value that the factor of the price gives them. `undecided` marks the ex-dates whose effect is not known.
+    `sme` marks bars in series of small companies (SM, ST), which trade in lots, `delivery_only` those in series whose
+    shares must be delivered before they are sold again (BE, BZ, ST); where no series is known, neither.
     `simple_return` is the return of a bar from the close before it, after the actions since; NaN without a bar.
 
     >>> from datetime import date
@@ -41,6 +46,8 @@ class MarketArrays:
     (True, (2, 1))
     >>> market.wide(bars.head(1), "close").tolist()
     [[100.0], [nan]]
+    >>> market.since(date(2024, 1, 2)).close.shape
+    (1, 1)
     """
 
     sessions: tuple[date, ...]
@@ -57,7 +64,15 @@ class MarketArrays:
     dividend: Floats
     entitlement: Floats
     undecided: Flags
+    sme: Flags
+    delivery_only: Flags
     simple_return: Floats
+
+    def since(self, start: date) -> MarketArrays:
+        """Return the market from the first session on that is not before `start`."""
+        row = bisect_left(self.sessions, start)
+        arrays = (getattr(self, each.name)[row:] for each in fields(self)[2:])
+        return MarketArrays(self.sessions[row:], self.instruments, *arrays)
 
     def wide(self, frame: pl.DataFrame, column: str) -> Floats:
         """Return a column of a frame with trade_date and instrument_id in the shape of the market, NaN where unknown.
@@ -74,19 +89,22 @@ def market_arrays(
     undecided: pl.DataFrame | None = None,
     *,
     fill: FillPrice = "average",
+    start: date | None = None,
 ) -> MarketArrays:
     """Return bars as traded (never adjusted ones) as arrays.
 
     Args:
         bars: trade_date, instrument_id, volume (shares), and in rupees turnover, open, high, low, close and prev_close;
-            if known, also average_price, and upper_band and lower_band, the prices that the session's band allows.
-            Where no band is known, a bar whose only price differs from the previous close counts as locked.
+            if known, also series, average_price, and upper_band and lower_band, the prices that the session's band
+            allows (infinity and 0 without a limit): a close at the band counts as locked. Where no band is known, a bar
+            whose only price differs from the previous close does.
         factors: instrument_id, ex_date, kind, price_factor and volume_factor, as `normalized_adjustment_factors`. A
             null factor raises UsageError.
         undecided: instrument_id and session of the ex-dates whose effect on price and shares is not known: a holding
             is closed there at the last close before, without profit, because its value cannot be followed.
         fill: the price of a small order: `average` is average_price, or else turnover over volume, between low and
             high. An order cannot be filled whole at open or close, so these are sensitivities only.
+        start: first session of the result; earlier bars only serve the volatility, without which impact is 0.
 
     Raises:
         UsageError: a column is missing, or an instrument has two bars in a session.
@@ -102,7 +120,7 @@ def market_arrays(
         raise UsageError(f"the bars lack {', '.join(missing)}; they need {', '.join(_REQUIRED)}")
     if bars.select(pl.struct("trade_date", "instrument_id").is_duplicated().any()).item():
         raise UsageError("an instrument has two bars in one session")
-    absent = [pl.lit(None, pl.Float64).alias(name) for name in _OPTIONAL if name not in bars.columns]
+    absent = [pl.lit(None, kind).alias(name) for name, kind in _OPTIONAL.items() if name not in bars.columns]
     known = bars.select(*_REQUIRED, *(name for name in _OPTIONAL if name in bars.columns), *absent)
     known = known.sort("trade_date", "instrument_id")
     reference = (
@@ -120,10 +138,12 @@ def market_arrays(
         fill=pl.when(pl.col("volume") > 0).then(reference.clip("low", "high")),
         locked_up=pl.when(pl.col("upper_band").is_null())
         .then(only & up)
-        .otherwise(pl.col("close") >= pl.col("upper_band")),
+        .otherwise(pl.col("close") >= pl.col("upper_band") - _SAME_PRICE),
         locked_down=pl.when(pl.col("lower_band").is_null())
         .then(only & down)
-        .otherwise(pl.col("close") <= pl.col("lower_band")),
+        .otherwise(pl.col("close") <= pl.col("lower_band") + _SAME_PRICE),
+        sme=pl.col("series").is_in(_SME),
+        delivery_only=pl.col("series").is_in(_TRADE_FOR_TRADE),
         move=(pl.col("close") / pl.col("before")).log(),
     ).with_columns(
         volatility=pl.col("move").rolling_std(_SESSIONS_OF_VOLATILITY, min_samples=2).shift(1).over("instrument_id")
@@ -132,12 +152,16 @@ def market_arrays(
     def wide(name: str) -> Floats:
         return places.wide(prepared[name])
 
-    return MarketArrays(
+    def flags(name: str) -> Flags:
+        return np.nan_to_num(wide(name)) > 0
+
+    market = MarketArrays(
         sessions, instruments, wide("fill"), wide("low"), wide("high"), close, np.nan_to_num(wide("volume")),
-        np.nan_to_num(wide("locked_up")) > 0, np.nan_to_num(wide("locked_down")) > 0,
-        np.nan_to_num(wide("volatility")), *entitlements, _undecided(sessions, instruments, undecided),
+        flags("locked_up"), flags("locked_down"), np.nan_to_num(wide("volatility")), *entitlements,
+        _undecided(sessions, instruments, undecided), flags("sme"), flags("delivery_only"),
         wide("close") / wide("before") - 1,
     )  # fmt: skip
+    return market if start is None else market.since(start)
 
 
 @dataclass(frozen=True, slots=True)

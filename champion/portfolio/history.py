@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from champion.portfolio.arrays import Floats
 
-REASONS = ("no_bar", "locked_band", "volume", "cash", "undecided_action")
+REASONS = ("no_bar", "locked_band", "volume", "cash", "undecided_action", "sme_series", "delivery")
 """Why an order was not filled whole."""
 SIDES = ("sell", "buy")
 EXPLAINED = ("holding_profit", "trading_profit", "dividends", "entitlements", "impact", "write_offs")

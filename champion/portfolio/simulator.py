@@ -6,7 +6,9 @@ Weights are decided after the close of a session and are traded from the next on
    paid in cash. Before an action whose effect is not known, a holding is closed at its last close.
 2. Holdings without a bar for `delisted_after` sessions are written off at their last close less `haircut`.
 3. Sales, then purchases. Nothing trades without a bar, buys at a locked upper band or sells at a locked lower one, and
-   no order exceeds `participation` of the session's volume. The rest is tried again until the next decision.
+   no order exceeds `participation` of the session's volume. Series SM and ST are not bought, because their lots are in
+   no dataset. In series BE, BZ and ST, shares are sold only after their delivery. The rest is tried again until the
+   next decision. A ban in the market of derivatives stops no trade of shares.
 4. Purchases are paid from settled money and from `sale_credit` of unsettled sales; if it does not suffice, all are cut
    in proportion. Shares that are not held cannot be sold.
 5. The contract note is paid, and the account is valued at the close, or at the last close known.
@@ -26,6 +28,7 @@ import polars as pl
 from champion.errors import UsageError
 from champion.portfolio.arrays import Floats, MarketArrays
 from champion.portfolio.contract_note import COMPONENTS, Plan, billed, find_plan
+from champion.portfolio.decisions import decisions
 from champion.portfolio.history import REASONS, History, Simulation
 from champion.portfolio.settlement import settlement_rows
 
@@ -51,6 +54,7 @@ class MarketRules:
         charged: whether charges are paid.
         borrows: whether purchases may exceed the money there is.
         whole_shares: whether quantities are whole numbers and prices are in paise.
+        sme: whether shares in the series of small companies are bought, as if they traded one by one.
         delisted_after: sessions without a bar after which a holding is written off.
         haircut: share of the last close that is lost then.
     """
@@ -64,6 +68,7 @@ class MarketRules:
     charged: bool = True
     borrows: bool = False
     whole_shares: bool = True
+    sme: bool = False
     delisted_after: int = 60
     haircut: float = 0.5
 
@@ -91,7 +96,7 @@ class MarketRules:
         """
         return replace(
             self, participation=1.0, impact=0.0, bands=False, settlement=False, charged=False, borrows=True,
-            whole_shares=False,
+            whole_shares=False, sme=True,
         )  # fmt: skip
 
 
@@ -120,12 +125,12 @@ def simulate(market: MarketArrays, weights: pl.DataFrame, rules: MarketRules | N
     >>> found.account["equity"].to_list()  # charges of 47.62 rupees
     [100000.0, 99952.38, 99952.38]
     """
-    decisions = _decisions(market, weights)
+    decided = decisions(market, weights)
     account = _Account(market, rules or MarketRules())
     for row in range(len(market.sessions)):
         account.trade_session(row)
-        if row in decisions:
-            account.decide(decisions[row])
+        if row in decided:
+            account.decide(decided[row])
     return account.history.result(account.held, account.held * account.close)
 
 
@@ -148,7 +153,7 @@ class _Account:
         self.cash = self.equity = rules.capital * _PAISE
         self.held, self.wanted, self.missing = np.zeros(count), np.zeros(count), np.zeros(count)
         self.close = np.zeros(count)  # the last known one, in the scale of the present shares
-        self.unsettled = deque[tuple[int, float]]()
+        self.unsettled, self.undelivered = deque[tuple[int, float]](), deque[tuple[int, Floats]]()
         self.settles = settlement_rows(market.sessions)
         self.history = History(market.sessions, market.instruments)
 
@@ -164,8 +169,9 @@ class _Account:
         dividends, entitlements = self._receive_entitlements(row)
         written_off, lost = self._write_off()
         closed = self._close_undecided(row)
-        while self.unsettled and self.unsettled[0][0] <= row:
-            self.unsettled.popleft()
+        for queue in (self.unsettled, self.undelivered):
+            while queue and queue[0][0] <= row:
+                queue.popleft()
         kept = self.held.copy()
         fills = self._fill(row)
         sold, bought = fills.sold * fills.sale_price, fills.bought * fills.purchase_price
@@ -211,6 +217,10 @@ class _Account:
         self.wanted = np.where(changed, self.wanted * ratio, self.wanted)
         self.wanted = np.floor(self.wanted + 1e-9) if self.rules.whole_shares else self.wanted
         self.held = whole
+        coming = ((due, np.where(changed, each * ratio, each)) for due, each in self.undelivered)
+        self.undelivered = deque(
+            (due, np.floor(each + 1e-9) if self.rules.whole_shares else each) for due, each in coming
+        )
         self.cash += float((dividends + entitlements).sum())
         return dividends, entitlements
 
@@ -245,28 +255,41 @@ class _Account:
         most = rules.participation * volume if rules.participation < 1 or rules.whole_shares else np.inf
         most = np.where(has_bar, np.floor(most) if rules.whole_shares else most, 0.0)
         locked_up, locked_down = (flags[row] & rules.bands for flags in (market.locked_up, market.locked_down))
-        sold = np.minimum(sales, np.where(locked_down, 0.0, most))
+        delivered = self._delivered(row)
+        sold = np.minimum(sales, np.where(locked_down, 0.0, np.minimum(most, delivered)))
         sale_price = self._price(row, reference, sold, -1)
         proceeds = float(sold @ sale_price)
         self.cash += proceeds
         if proceeds and rules.settlement:
             self.unsettled.append((self.settles[row], proceeds))
-        affordable = np.minimum(purchases, np.where(locked_up, 0.0, most))
+        small = market.sme[row] & (not rules.sme)
+        affordable = np.minimum(purchases, np.where(locked_up | small, 0.0, most))
         bought = self._afford(row, sold * sale_price, affordable, reference)
         purchase_price = self._price(row, reference, bought, 1)
         self.cash -= float(bought @ purchase_price)
         self.held = self.held - sold + bought
+        if rules.settlement and bought.any():
+            self.undelivered.append((self.settles[row], bought))
         fills = _Fills(sold, bought, reference, sale_price, purchase_price)
-        for side, wanted, filled, price, locked, possible in (
-            ("sell", sales, sold, sale_price, locked_down, sold),
-            ("buy", purchases, bought, purchase_price, locked_up, affordable),
+        kept = np.where(delivered < np.minimum(sales, most), REASONS.index("delivery"), REASONS.index("volume"))
+        short_of_cash = np.where(bought < affordable, REASONS.index("cash"), REASONS.index("volume"))
+        refused = np.where(small, REASONS.index("sme_series"), short_of_cash)
+        for side, wanted, filled, price, locked, otherwise in (
+            ("sell", sales, sold, sale_price, locked_down, kept),
+            ("buy", purchases, bought, purchase_price, locked_up, refused),
         ):
-            short_of_cash = np.where(filled < possible, REASONS.index("cash"), REASONS.index("volume"))
-            why = np.where(locked, REASONS.index("locked_band"), short_of_cash)
+            why = np.where(locked, REASONS.index("locked_band"), otherwise)
             self.history.log(
                 row, side, wanted, filled, (reference, price), np.where(has_bar, why, REASONS.index("no_bar"))
             )
         return fills
+
+    def _delivered(self, row: int) -> Floats:
+        """Return how many of the shares held may be sold: in a series with delivery only, those that are settled."""
+        if not self.undelivered or not self.market.delivery_only[row].any():
+            return self.held
+        coming = np.sum([quantity for _, quantity in self.undelivered], axis=0)
+        return np.where(self.market.delivery_only[row], (self.held - coming).clip(0), self.held)
 
     def _price(self, row: int, reference: Floats, quantity: Floats, sign: int) -> Floats:
         """Return the price of an order with its impact, within the session's low and high."""
@@ -303,26 +326,3 @@ class _Account:
         note = billed(self.market.sessions[row], self.plan, *values, rounded=self.rules.whole_shares)
         paise = {name: amount * _PAISE for name, amount in note.items()}
         return paise | {"charges": round(paise["charges"])} if self.rules.whole_shares else paise
-
-
-def _decisions(market: MarketArrays, weights: pl.DataFrame) -> dict[int, Floats]:
-    """Return the weights of each decision by row of its session.
-
-    Raises:
-        UsageError: see `simulate`.
-    """
-    wrong = weights.filter((pl.col("weight") < 0) | ~pl.col("weight").is_finite() | pl.col("weight").is_null())
-    if not wrong.is_empty():
-        first = wrong.row(0, named=True)
-        raise UsageError(
-            f"the weight of {first['instrument_id']} on {first['trade_date']} is {first['weight']}; weights are shares "
-            "of the equity, 0 or more. A short position needs stock futures: cash shares cannot be held short over "
-            "night, and the prices and lots of futures are in no dataset yet"
-        )
-    sums = weights.group_by("trade_date").agg(pl.col("weight").sum()).filter(pl.col("weight") > 1 + 1e-9)
-    if not sums.is_empty():
-        day, total = sums.sort("trade_date").row(0)
-        raise UsageError(f"the weights of {day} sum to {total:.4f}; a cash account holds at most 1")
-    wide = market.wide(weights, "weight")
-    days = set(weights["trade_date"])
-    return {row: np.nan_to_num(wide[row]) for row, day in enumerate(market.sessions) if day in days}

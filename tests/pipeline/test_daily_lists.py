@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -30,6 +31,7 @@ from champion.pipeline.ingest.datasets import LIST_SPECS, LISTS, PUBLICATIONS
 from champion.pipeline.ingest.fetch import fetch
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.maintenance.load_warehouse import load
+from champion.pipeline.models import portfolio
 from champion.pipeline.reference import as_known, daily_lists, rolling_lists
 from champion.pipeline.reference.benchmarks import BENCHMARKS
 from champion.settings import Settings
@@ -103,6 +105,36 @@ def test_band_prices_hold_every_bar_of_the_covered_sessions(loaded: Settings) ->
     assert free["instrument_id"].n_unique() == 1
     assert as_known.band_prices(lake, START, START).is_empty()
     assert as_known.band_prices(lake, START, END, datetime(2024, 5, 7, tzinfo=UTC)).is_empty()  # read later
+
+
+def test_an_account_trades_by_published_bands(loaded: Settings, tmp_path: Path) -> None:
+    lake, made = Lake(loaded.lake), Lake(tmp_path)
+    day = lake.sessions(BARS)[4]
+    limits = as_known.band_prices(lake, day, day).filter(pl.col("upper_band").is_finite())
+    bars = lake.scan(BARS, day, day).filter(pl.col("series") == "EQ").collect().join(limits, on="instrument_id")
+    moves = bars.filter(pl.col("low") < pl.col("high")).sort("instrument_id")
+    (up, upper), (down, lower) = (
+        moves["instrument_id", "upper_band"].row(0),
+        moves["instrument_id", "lower_band"].row(1),
+    )
+    price, name = lake.scan(BARS).collect_schema()["close"], pl.col("instrument_id")
+    changed = (
+        pl.when(name == up).then(pl.lit(upper, price)).when(name == down).then(pl.lit(lower, price)).otherwise("close")
+    )
+    for session in lake.sessions(BARS):
+        copy = lake.scan(BARS, session, session).collect()
+        if session == day:
+            copy = copy.with_columns(close=changed)
+            copy = copy.with_columns(high=pl.max_horizontal("high", "close"), low=pl.min_horizontal("low", "close"))
+        made.write(BARS, session, copy, {"copy": "bars"})
+        if (bands := lake.scan(PRICE_BANDS, session, session).collect()).height:
+            made.write(PRICE_BANDS, session, bands, {"copy": "bands"})
+    scores = moves.select(trade_date=pl.lit(START), instrument_id=name, score=pl.lit(1.0))
+    for where, expected in ((lake, [[], []]), (made, [[up], [down]])):
+        market = portfolio.market(where, scores, after=100)
+        row, names = market.sessions.index(day), np.array(market.instruments)
+        found = [names[flags[row]].tolist() for flags in (market.locked_up, market.locked_down)]
+        assert found == expected, "a close at the band counts as locked, though the session traded below it"
 
 
 def test_ban_list_of_nil_is_an_empty_session(loaded: Settings) -> None:

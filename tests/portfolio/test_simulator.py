@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
+import numpy as np
 import polars as pl
 import pytest
 from accounts import NAMES, RULES, random_bars, random_factors, random_weights, run, sessions
@@ -13,6 +14,7 @@ from hypothesis import given, settings, strategies as st
 from champion.errors import UsageError
 from champion.portfolio.arrays import market_arrays
 from champion.portfolio.contract_note import COMPONENTS, PLANS, charges, contract_notes
+from champion.portfolio.settlement import settlement_rows
 from champion.portfolio.simulator import REASONS, MarketRules, Simulation, simulate
 
 SEEDS = st.integers(0, 10**9)
@@ -33,6 +35,7 @@ def test_cash_and_holdings_are_the_equity_to_the_paisa(seed: int, plan: str, set
     held = found.holdings
     assert (held["quantity"] == held["quantity"].floor()).all()
     assert (held["quantity"] > 0).all()
+    assert (found.trades["quantity"] == found.trades["quantity"].floor()).all()
     assert held["value"].sum() == pytest.approx(account["holdings"][-1], abs=1e-9)
 
 
@@ -68,6 +71,33 @@ def test_no_fill_breaks_a_rule_of_the_market(seed: int) -> None:
     assert set(found.cuts["reason"]) <= set(REASONS)
     assert (found.cuts["filled"] < found.cuts["wanted"]).all()
     assert market.sessions[0] not in set(found.trades["trade_date"]), "weights of a session trade after it"
+
+
+@settings(max_examples=40)
+@given(SEEDS)
+def test_no_fill_breaks_a_rule_of_its_series_or_published_band(seed: int) -> None:
+    random, plain = np.random.default_rng([seed, 4]), random_bars(seed)
+    small = pl.when(pl.col("instrument_id") == "C").then(pl.lit("SM")).otherwise("series")
+    limited = pl.Series(random.random(plain.height) < 0.3)
+    bars = plain.with_columns(
+        series=small,
+        upper_band=pl.when(limited).then(pl.max_horizontal("close", pl.col("high") * random.choice([1, 2]))),
+        lower_band=pl.when(limited).then(pl.min_horizontal("close", pl.col("low") / random.choice([1, 2]))),
+    )
+    market = market_arrays(bars)
+    found = simulate(market, random_weights(market, seed), RULES)
+    trades = found.trades.join(bars, on=["trade_date", "instrument_id"])
+    assert trades.filter(pl.col("side") == "buy", pl.col("close") >= pl.col("upper_band")).is_empty()
+    assert trades.filter(pl.col("side") == "sell", pl.col("close") <= pl.col("lower_band")).is_empty()
+    assert trades.filter(instrument_id="C").is_empty(), "lots of small companies are not known"
+    assert set(found.cuts.filter(instrument_id="C")["reason"]) <= {"sme_series", "no_bar", "locked_band"}
+    places = {day: row for row, day in enumerate(market.sessions)}
+    due, delivered = settlement_rows(market.sessions), 0.0
+    mine = trades.filter(instrument_id="B").select("side", "quantity", row=pl.col("trade_date").replace_strict(places))
+    for side, quantity, row in mine.iter_rows():
+        arrived = sum(bought for kind, bought, when in mine.iter_rows() if kind == "buy" and due[when] <= row)
+        delivered += quantity if side == "sell" else 0.0
+        assert delivered <= arrived, "shares were sold before their delivery"
 
 
 @settings(max_examples=40)
