@@ -34,7 +34,7 @@ def refresh_lots(settings: Settings) -> RefreshResult:
     Raises:
         ArchiveError: the archive did not answer, or the list is malformed; the lake is unchanged.
     """
-    return refresh_named(settings, LOTS, LOTS_PATH, {"lots": VERSION}, _lots)
+    return refresh_named(settings, LOTS, LOTS_PATH, lambda *_: {"lots": VERSION}, _lots)
 
 
 def refresh_histories(settings: Settings) -> RefreshResult:
@@ -84,7 +84,7 @@ def _inputs(files: Sequence[Staged]) -> dict[str, str]:
     return {"list": " ".join(staged.sha256 for staged in files), "index_history": VERSION}
 
 
-def _lots(staged: Staged, history: SymbolHistory) -> pl.DataFrame:
+def _lots(staged: Staged, history: SymbolHistory, **_: object) -> pl.DataFrame:
     return rolling_lists.lots(
         fo_lots.parse(staged.name, staged.path.read_bytes()), history, _origin(staged, fo_lots.SOURCE)
     )
