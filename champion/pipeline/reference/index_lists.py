@@ -45,11 +45,10 @@ from champion.market.reference.indices.index_lists import (
 )
 from champion.market.reference.indices.membership import VERSION as MEMBERS_VERSION, memberships
 from champion.market.reference.indices.sectors import VERSION as SECTORS_VERSION, industry_periods
-from champion.pipeline.ingest.fetch import retry_policy
-from champion.pipeline.ingest.reference_lists import RefreshResult, kept_lists
+from champion.pipeline.ingest.reference_lists import RefreshResult, kept_lists, lists_archive, refusal, staging_folders
 from champion.pipeline.ingest.symbol_changes import symbol_history
 from champion.settings import Settings
-from champion.sources.download.archive import Archive, Staged, set_aside
+from champion.sources.download.archive import Staged, set_aside
 from champion.sources.lists.index_changes import parse_changes
 from champion.sources.lists.index_list import index_names, parse_index_list
 from champion.sources.lists.index_register import parse_register
@@ -61,7 +60,6 @@ _CHANGE_FILES: Mapping[str, tuple[str, Callable[[str, bytes], pl.DataFrame]]] = 
     REGISTER: (REGISTER_SOURCE, parse_register),
     RELEASES: (RELEASES_SOURCE, parse_changes),
 }
-_SHOWN = 3
 _Read: TypeAlias = Callable[[Staged], pl.DataFrame]
 
 
@@ -87,17 +85,28 @@ def refresh(settings: Settings) -> RefreshResult:
     """
     where, lake = settings.lists or settings.archive, Lake(settings.lake)
     one = _Refresh(lake, symbol_history(lake))
-    served = _fetch(one, where, settings)
-    folders = [settings.staging, settings.staging / "lists"]
+    served = _fetch(one, settings)
+    folders = staging_folders(settings)
     copies = [*kept_lists(folders, LISTS), *kept_lists(folders, COPIES)]
     _commit_lists(one, copies)
     _commit_changes(one, [staged for path in _CHANGE_FILES for staged in kept_lists(folders, path)], served)
     derive(lake)
-    refused = f"; refused: {'; '.join(one.refused[:_SHOWN])}" if one.refused else ""
+    refused = f"; {quantity(len(one.refused), 'file')} refused" if one.refused else ""
     if not copies:
-        return RefreshResult("absent", 0, f"{where} has no {LISTS}: the lake is unchanged{refused}")
+        return RefreshResult("absent", 0, f"{where} has no {LISTS}: the lake is unchanged{refused}", (*one.refused,))
     note = f"{quantity(len(served), 'index list')} served, {quantity(len(copies), 'version')} in the lake{refused}"
-    return RefreshResult("written" if one.written else "already", one.written, note)
+    return RefreshResult("written" if one.written else "already", one.written, note, (*one.refused,))
+
+
+def refused_files(settings: Settings) -> list[str]:
+    """Return the paths of index lists and changes that were refused, and have no readable version since."""
+    found = set[str]()
+    for folder in staging_folders(settings):
+        for path in folder.glob(f"{FOLDER}/**/*.refused-*"):
+            accepted = path.with_name(path.name.rpartition(".refused-")[0])
+            if not accepted.exists():
+                found.add(accepted.relative_to(folder).as_posix())
+    return sorted(found)
 
 
 def derive(lake: Lake) -> None:
@@ -119,11 +128,10 @@ def derive(lake: Lake) -> None:
         lake.write(name, last, frame, inputs | {"rules": versions[name]})
 
 
-def _fetch(one: _Refresh, where: str, settings: Settings) -> dict[str, Staged]:
+def _fetch(one: _Refresh, settings: Settings) -> dict[str, Staged]:
     """Fetch all files into staging; return the current lists that the exchange, not a folder, served, by path."""
-    staging = settings.staging / "lists" if settings.lists else settings.staging
     served = {}
-    with Archive(where, staging, patience=retry_policy(settings)) as archive:
+    with lists_archive(settings) as archive:
         patterns = (LISTS, COPIES, *_CHANGE_FILES)
         listed = [path for pattern in patterns for path in archive.names(pattern)]
         # An archive behind a URL cannot be listed: ask for the lists that it is known to have.
@@ -131,7 +139,7 @@ def _fetch(one: _Refresh, where: str, settings: Settings) -> dict[str, Staged]:
             try:
                 staged = archive.fetch_list(path)
             except FormatError as error:
-                one.refused.append(str(error))
+                one.refused.append(refusal(path, error))
                 continue
             if staged and _is_served(staged) and path.count("/") == FOLDER.count("/") + 1 and path not in _CHANGE_FILES:
                 served[path] = staged
@@ -188,7 +196,7 @@ def _commit(
                 frames.append(read(staged))
             except FormatError as error:
                 set_aside(staged, [_path(staged)])
-                one.refused.append(str(error))
+                one.refused.append(refusal(_path(staged), error))
                 bad.append(staged)
         if not bad:
             break
