@@ -27,11 +27,12 @@ from champion.contracts.datasets import (
 from champion.errors import FormatError, UsageError
 from champion.lake import Lake
 from champion.market.reference import benchmarks, lots
+from champion.modeling.universe import BANDS, Universe
 from champion.pipeline.ingest.datasets import LIST_SPECS, LISTS, PUBLICATIONS
 from champion.pipeline.ingest.fetch import fetch
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.maintenance.load_warehouse import load
-from champion.pipeline.reference import as_known, daily_lists, rolling_lists
+from champion.pipeline.reference import as_known, daily_lists, rolling_lists, universe_lists
 from champion.pipeline.reference.benchmarks import BENCHMARKS
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
@@ -107,6 +108,31 @@ def test_band_prices_hold_every_bar_of_the_covered_sessions(loaded: Settings) ->
     assert free["instrument_id"].n_unique() == 1
     assert as_known.band_prices(lake, START, START).is_empty()
     assert as_known.band_prices(lake, START, END, datetime(2024, 5, 7, tzinfo=UTC)).is_empty()  # read later
+
+
+def test_universe_of_bands_has_the_securities_whose_list_says_so(loaded: Settings) -> None:
+    lake = Lake(loaded.lake)
+    rows = lake.scan(BARS, lake.sessions(BARS)[1], END).select("instrument_id", "trade_date").collect()
+    parts = {band: universe_lists.keep(rows, lake, Universe(bands=(band,))) for band in BANDS}
+    assert sum(part.height for part in parts.values()) == rows.join(pl.concat(parts.values()), on=rows.columns).height
+    for day in rows["trade_date"].unique():
+        listed = as_known.price_bands(lake, day).filter(pl.col("band_kind") == "dynamic")["instrument_id"]
+        assert set(parts["none"].filter(trade_date=day)["instrument_id"]) <= set(listed)
+    assert parts["none"].height == rows["trade_date"].n_unique()
+    assert parts["20"].height
+    assert universe_lists.keep(rows, lake, Universe()).equals(rows)
+    first = lake.scan(BARS, START, START).select("instrument_id", "trade_date").collect()
+    with pytest.raises(
+        UsageError, match=r"no list applies to 2024-05-06 .*cover the sessions 2024-05-07 to 2024-05-15"
+    ):
+        universe_lists.keep(first, lake, Universe(bands=("20",)))
+    universe_lists.require_known(lake, Universe(bands=("20",)))
+    with pytest.raises(UsageError, match="no list of 'NIFTY 50'; it has lists of no index"):
+        universe_lists.require_known(lake, Universe(index="NIFTY 50"))
+    with pytest.raises(UsageError, match="no sector is called Banks"):
+        universe_lists.require_known(lake, Universe(sectors=("Banks",)))
+    before, after = (universe_lists.digests(lake, Universe(bands=("20",)), day) for day in (START, END))
+    assert before != after
 
 
 def test_ban_list_of_nil_is_an_empty_session(loaded: Settings) -> None:
