@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from archive_server import page, serving
 
 import champion as ch
 from champion import warehouse
@@ -26,17 +27,20 @@ from champion.contracts.datasets import (
 )
 from champion.errors import FormatError, UsageError
 from champion.lake import Lake
+from champion.market.identity.isin import check_digit
 from champion.market.reference import benchmarks, lots
 from champion.modeling.universe import BANDS, Universe
+from champion.pipeline.ingest import symbol_changes, symbol_master
 from champion.pipeline.ingest.datasets import LIST_SPECS, LISTS, PUBLICATIONS
 from champion.pipeline.ingest.fetch import fetch
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.maintenance.load_warehouse import load
-from champion.pipeline.reference import as_known, daily_lists, rolling_lists, universe_lists
+from champion.pipeline.reference import as_known, daily_lists, index_lists, rolling_lists, universe_lists
 from champion.pipeline.reference.benchmarks import BENCHMARKS
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.sources.lists import daily
+from champion.sources.lists.index_list import index_names
 from champion.sources.table import Publication
 
 START, END = date(2024, 5, 6), date(2024, 5, 15)
@@ -129,7 +133,7 @@ def test_universe_of_bands_has_the_securities_whose_list_says_so(loaded: Setting
     universe_lists.require_known(lake, Universe(bands=("20",)))
     with pytest.raises(UsageError, match="no list of 'NIFTY 50'; it has lists of no index"):
         universe_lists.require_known(lake, Universe(index="NIFTY 50"))
-    with pytest.raises(UsageError, match="no sector is called Banks"):
+    with pytest.raises(UsageError, match="no sector is called 'Banks'; there are Automobile"):
         universe_lists.require_known(lake, Universe(sectors=("Banks",)))
     before, after = (universe_lists.digests(lake, Universe(bands=("20",)), day) for day in (START, END))
     assert before != after
@@ -246,6 +250,40 @@ def test_warehouse_has_the_lists(loaded: Settings) -> None:
     }
     text = "select count() from normalized_price_bands where band_kind = 'dynamic' and band_percent is null"
     assert warehouse.sql(loaded, text).item() == len(lake.sessions(BARS))
+
+
+def test_night_requests_each_file_once_and_a_repeated_one_few(workspace: Settings) -> None:
+    root, index = Path(workspace.archive), "content/indices/ind_niftybanklist.csv"
+    body = [f"INE{number:03d}A0101" for number in range(12)]
+    lines = [f"B{n} Ltd.,Financial Services,B{n},EQ,{one}{check_digit(one)}\n" for n, one in enumerate(body)]
+    with serving() as server:
+        for path in root.rglob("*"):
+            if path.is_file():
+                server.plan(page(path.read_bytes()), path=path.relative_to(root).as_posix())
+        header = "Company Name,Industry,Symbol,Series,ISIN Code\n"
+        server.plan(page("".join([header, *lines]).encode()), path=index)
+        night = workspace.model_copy(
+            update={"archive": server.url, "archive_pause": 0.0, "home": workspace.home.with_name("night")}
+        )
+
+        def run() -> list[str]:
+            before = len(server.asked)
+            symbol_changes.refresh(night)
+            ingest(Lake(night.lake), fetch(night, START, START).staged).require_complete()
+            daily_lists.refresh_quietly(night, START, START)
+            index_lists.refresh(night)
+            symbol_master.refresh(night)
+            return [path for path, _, _ in server.asked[before:]]
+
+        first, again = run(), run()
+    assert len(first) == len({*first})
+    bars, lists = 3, 4  # bhavcopy, full report, index closes; price bands, ban list, bundle, report
+    assert len(first) == bars + lists + len(index_names()) + 3  # symbol changes, shares, lots
+    assert len(first) <= 46  # as docs/howto/nse.md says
+    assert index in first
+    assert index not in again
+    absent = len(index_names()) - 1  # a list that the archive does not have is requested again
+    assert len(again) == absent + 3
 
 
 def test_missing_list_is_named_and_the_others_are_loaded(workspace: Settings) -> None:

@@ -3,8 +3,8 @@
 1. Files are fetched into staging, which keeps every version: the lists under their one address, dated copies of them
    (`content/indices/snapshots/2024-03-20/ind_nifty500list.csv`), the register and the table of press-release changes.
 2. A partition of constituents holds the lists of one date, and one of changes the files first read on one date.
-3. A list that the exchange serves unchanged leaves a confirmation, so that its members are covered until today. A file
-   in a folder proves nothing about today.
+3. A list is requested again after six hours. One that the exchange serves unchanged leaves a confirmation, so that its
+   members are covered until today. A file in a folder proves nothing about today.
 4. Members and sectors are derived from all of them, under the date of the last list.
 
 A file that is malformed is set aside and named in the note; the others are loaded. A missing list stops nothing.
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from itertools import groupby
 from operator import attrgetter
@@ -60,6 +60,7 @@ _CHANGE_FILES: Mapping[str, tuple[str, Callable[[str, bytes], pl.DataFrame]]] = 
     REGISTER: (REGISTER_SOURCE, parse_register),
     RELEASES: (RELEASES_SOURCE, parse_changes),
 }
+_ASKED_LATELY = timedelta(hours=6)
 _Read: TypeAlias = Callable[[Staged], pl.DataFrame]
 
 
@@ -135,7 +136,7 @@ def _fetch(one: _Refresh, settings: Settings) -> dict[str, Staged]:
         patterns = (LISTS, COPIES, *_CHANGE_FILES)
         listed = [path for pattern in patterns for path in archive.names(pattern)]
         # An archive behind a URL cannot be listed: ask for the lists that it is known to have.
-        for path in listed or [f"{FOLDER}/{known.file}" for known in index_names()]:
+        for path in listed or _due(one.lake):
             try:
                 staged = archive.fetch_list(path)
             except FormatError as error:
@@ -144,6 +145,20 @@ def _fetch(one: _Refresh, settings: Settings) -> dict[str, Staged]:
             if staged and _is_served(staged) and path.count("/") == FOLDER.count("/") + 1 and path not in _CHANGE_FILES:
                 served[path] = staged
     return served
+
+
+def _due(lake: Lake) -> list[str]:
+    """Return the paths of the lists to request: those that the exchange has not served within the last hours.
+
+    A run that fails and starts again must not request 35 lists again.
+    """
+    since, today = clock.now() - _ASKED_LATELY, clock.today()
+    late = pl.col("known_at") >= since
+    constituents = lake.scan(CONSTITUENTS, today - timedelta(1)).filter(late & pl.col("as_of_from").is_not_null())
+    confirmed = lake.scan(INDEX_CHANGES, today - timedelta(1)).filter(late & (pl.col("source") == LIST_SOURCE))
+    names = pl.concat([rows.select("index_name") for rows in (constituents, confirmed)])
+    served = {*names.unique().collect()["index_name"]}
+    return [f"{FOLDER}/{known.file}" for known in index_names() if known.index_name not in served]
 
 
 def _file(staged: Staged) -> ListFile:
