@@ -100,7 +100,7 @@ def _merged(
     if not bars:
         return listed
     found: list[tuple[date, Identity]] = []
-    for day in sorted({day for day, *_ in [*listed, *bars]}):
+    for day in sorted({day for day, _ in listed} | {day for day, _, _ in bars}):
         of_list = listed[max(0, bisect_right(listed, day, key=itemgetter(0)) - 1)][1]
         identity, place = of_list, bisect_right(bars, day, key=itemgetter(0))
         if place:

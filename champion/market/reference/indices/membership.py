@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from champion.base.nearest import known_names
 from champion.errors import UsageError
 from champion.market.reference.indices.identities import Identities, Identity
 from champion.market.reference.indices.index_identity import identify
@@ -86,7 +87,6 @@ _REFUSED = {
     "basis": pl.String(),
     "reason": pl.String(),
 }
-_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +221,7 @@ def require_covered(covered: Mapping[str, tuple[date, date]], index: str, first:
         UsageError: they are not; the message names the covered dates, or the known indices.
     """
     if index not in covered:
-        known = ", ".join(sorted(covered)[:_SHOWN]) + (", ..." if len(covered) > _SHOWN else "")
-        raise UsageError(f"no list of index {index!r}; there are lists of {known or 'no index: load them first'}")
+        raise UsageError(f"no list of index {index!r}: {known_names(index, covered, 'there are lists of')}")
     start, end = covered[index]
     if first < start or last > end:
         span = f"{first}" if first == last else f"{first} to {last}"

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
+from champion.base.nearest import known_names
 from champion.errors import FormatError, UsageError
 from champion.market.reference.indices.identities import Identities, Identity
 from champion.market.reference.indices.index_identity import identify
@@ -145,8 +146,25 @@ def require_sectors(wanted: Collection[str]) -> None:
         UsageError: one is not; the message lists the sectors.
     """
     known = [*sectors(), UNKNOWN]
-    if wrong := sorted(set(wanted) - set(known)):
-        raise UsageError(f"no sector is called {', '.join(map(repr, wrong))}; there are {', '.join(known)}")
+    for wrong in sorted(set(wanted) - set(known)):
+        raise UsageError(f"no sector is called {wrong!r}: {known_names(wrong, known)}")
+
+
+def require_sectors_covered(covered: tuple[date, date], first: date, last: date) -> None:
+    """Do nothing if index lists cover the dates from `first` to `last`.
+
+    An industry counts until a list changes it, so a date after the last list is as unknown as one before the first.
+
+    Raises:
+        UsageError: they do not; the message names the covered dates.
+    """
+    start, end = covered
+    if first < start or last > end:
+        span = f"{first}" if first == last else f"{first} to {last}"
+        raise UsageError(
+            f"the sectors on {span} are not known: index lists cover {start} to {end}. "
+            "Load a list of that date, or ask for a covered one"
+        )
 
 
 def of_sectors(rows: pl.DataFrame, periods: pl.DataFrame, wanted: Collection[str]) -> pl.DataFrame:
