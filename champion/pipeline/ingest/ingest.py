@@ -74,8 +74,8 @@ class IngestResult:
             ArchiveError: some were not; it names the first few. The others are committed.
         """
         if self.failed:
-            shown = "; ".join(error for _, error in self.failed[:3])
-            raise ArchiveError(f"{quantity(len(self.failed), 'file')} could not be ingested: {shown}")
+            reasons = list(dict.fromkeys(error for _, error in self.failed))  # two publications may share a file
+            raise ArchiveError(f"{quantity(len(reasons), 'file')} could not be ingested: {'; '.join(reasons[:3])}")
 
 
 def ingest(lake: Lake, staged: Sequence[FetchedFile], progress: Progress = silent) -> IngestResult:

@@ -19,7 +19,7 @@ from champion.market.identity.succession import Contradiction, Explains, Run
 from champion.market.identity.symbol_history import SymbolHistory, digest, listings, securities
 from champion.pipeline.ingest.datasets import DatasetSpec
 from champion.pipeline.ingest.fetch import retry_policy
-from champion.pipeline.ingest.reference_lists import RefreshResult, absent, commit
+from champion.pipeline.ingest.reference_lists import RefreshResult, absent, commit, lists_archive
 from champion.settings import Settings
 from champion.sources import actions as lists
 from champion.sources.download.archive import Archive, Staged
@@ -75,8 +75,13 @@ def refresh_named(
 
 
 def _fetch_list(settings: Settings, path: str) -> Staged | None:
+    """Return the list of the archive, or else that of the folder of lists; None if neither has one."""
     with Archive(settings.archive, settings.staging, patience=retry_policy(settings)) as archive:
-        return archive.fetch_list(path)
+        staged = archive.fetch_list(path)
+    if staged is not None or settings.lists is None:
+        return staged
+    with lists_archive(settings) as folder:
+        return folder.fetch_list(path)
 
 
 def symbol_history(lake: Lake, new_rows: pl.DataFrame | None = None) -> SymbolHistory:
