@@ -25,7 +25,7 @@ FAST_TMP := $(if $(filter 1,$(ROOMY)),/dev/shm)
 
 # Three processes on two cores: tests wait for servers and kernels a fifth of their time.
 test: $(READY)  ## Run the tests
-	TMPDIR=$${TMPDIR:-$(FAST_TMP)} $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	TMPDIR=$${TMPDIR:-$(FAST_TMP)} $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 20
 
 lint: $(READY)  ## Check style, types, layering and released contracts
 	$(BIN)/ruff check
