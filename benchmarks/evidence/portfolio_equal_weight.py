@@ -18,8 +18,8 @@ steps lead from the index to an account, each with its growth by year and what i
 The calendar was found by which closes explain the published index: until December 2020 the weights are in force in
 the first session after the expiry of the quarter's last contracts, on its last Thursday, and are equal at the closes of
 five sessions before it; from March 2021, in the last session of the quarter, and equal at the closes of three sessions
-before it (so Mint describes capped indices on 2022-12-27). The index does not fall with a dividend of 5% of the price or
-more, from November 2022 2%. A company that comes takes the value of one that leaves.
+before it (so Mint describes capped indices on 2022-12-27). The index does not fall with a dividend of 5% of the price
+or more, from November 2022 2%. A company that comes takes the value of one that leaves.
 """
 
 import sys
