@@ -88,7 +88,7 @@ def _groups(lake: Lake, account: Simulation, known: pl.DataFrame) -> dict[str, A
     sessions = account.account.height
     by_sector = shown.filter(exposure="sector").group_by("name").agg(pl.col("value").sum() / sessions)
     each = by_instrument(account)
-    top = each["profit"].head(10).sum() / RULES.capital
+    top = float(each["profit"].head(10).sum()) / RULES.capital
     return {
         "profit": shares,
         "exposure": dict(means.iter_rows()) | {"sectors": dict(by_sector.sort("value", descending=True).iter_rows())},

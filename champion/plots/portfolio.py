@@ -136,8 +136,7 @@ def holdings_exposure(shown: pl.DataFrame) -> Figure:
     'Exposures: mostly IT, 90% of the equity on average'
     """
     days = shown["trade_date"].unique().sort()
-    heights = {"height_ratios": [2, 1, 1, 1]}
-    figure, (upper, *lower) = style.panels((9.5, 7), nrows=4, sharex=True, **heights)
+    figure, (upper, *lower) = style.panels((9.5, 7), nrows=4, sharex=True, height_ratios=[2, 1, 1, 1])
     places = style.sessions_axis(upper, days.to_list())
     sectors = shown.filter(exposure="sector")
     sizes = sectors.group_by("name").agg(pl.col("value").sum() / len(days)).sort("value", "name", descending=True)
