@@ -2,7 +2,7 @@
 
 It trades by the default rule and the rules of `portfolio.simulate`. It follows only scores that were published after
 the promotion and before the next session opened: a session that was scored later, or scored again, is left out, because
-nobody could have traded on these scores. Before its promotion the champion has no paper account.
+no order could have followed these scores. Before its promotion the champion has no paper account.
 """
 
 from __future__ import annotations
