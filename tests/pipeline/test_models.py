@@ -227,7 +227,7 @@ def test_more_trials_lower_the_deflated_sharpe_ratio(modelled: Settings) -> None
     named = [looks.of_version(modelled, registry.find(modelled, number)) for number in (1, 2)]
     assert tried.sessions.columns == ["trade_date", *named]
     version = registry.find(modelled, 2)
-    active = portfolio.simulate(evaluate.out_of_sample(modelled, version), lake=Lake(modelled.lake)).active
+    active = portfolio.simulate(evaluate.scores(modelled, "2")[1], lake=Lake(modelled.lake)).active
     assert tried.sessions[named[1]].to_list() == active["active"].to_list()
     assert trials.known(modelled, version.tags[trials.LOOK]).sessions.columns == ["trade_date", named[0]]
     returns = pl.Series(np.random.default_rng(3).normal(0.01, 0.02, 120))

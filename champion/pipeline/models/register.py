@@ -29,6 +29,7 @@ from champion.pipeline.models.evaluate import (
     LAG,
     OUT_OF_SAMPLE,
     RETURNS_TAG,
+    SCORES,
     TRAIN_END,
     UNIVERSE,
 )
@@ -118,6 +119,7 @@ def register_challenger(
     with TemporaryDirectory(prefix="champion-") as folder:
         path = PurePosixPath(OUT_OF_SAMPLE)
         result.out_of_sample.write_parquet(Path(folder) / path.name)
+        looks.judged(result).write_parquet(Path(folder) / PurePosixPath(SCORES).name)
         runs.log_files(settings, run_id, Path(folder), str(path.parent))
     look = look or _looked(settings, result, frame, task, run_id, data or {}, measured or {})
     looks.anchored(settings)
