@@ -62,7 +62,8 @@ def paper_account(lake: Lake, champion: Entry | None, end: date) -> PaperAccount
 
     `champion` is the entry of the promotion ledger that made it champion, such as `promotion.current_champion` returns.
 
-    >>> paper_account(Lake("/tmp/no-lake"), None, date(2024, 1, 15)).text
+    >>> from pathlib import Path
+    >>> paper_account(Lake(Path("lake")), None, date(2024, 1, 15)).text
     'not simulated: there is no champion yet'
     """
     if champion is None:

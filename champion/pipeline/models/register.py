@@ -36,7 +36,7 @@ from champion.pipeline.models.evaluate import (
 from champion.pipeline.models.frames import RETURNS
 from champion.pipeline.models.looks import Look
 from champion.pipeline.models.trials import Trials
-from champion.pipeline.reference import membership
+from champion.pipeline.reference import universe_lists
 from champion.settings import Settings
 from champion.tracking import experiments, registry, runs
 
@@ -150,10 +150,10 @@ def _looked(
 def digests(lake: Lake, end: date, feature_version: str, universe: str | Universe = "all") -> dict[str, str]:
     """Return the digests, by name, of the data that a model is trained on up to `end`: bars, features, actions.
 
-    A universe with an index or sectors adds the members and sectors up to `end`.
+    A universe with an index, sectors or bands adds the lists up to `end`.
     """
     names, chosen = (BARS, features.find(feature_version).contract), find(universe)
-    lists = membership.digests(lake, chosen.index, chosen.sectors, end)
+    lists = universe_lists.digests(lake, chosen, end)
     return {
         **{name: lake.digest(name, end=end) for name in names},
         ACTIONS: corporate_actions.digest(lake, end),

@@ -120,8 +120,10 @@ def _index_of(name: str) -> IndexName:
     for known in index_names():
         if known.file.lower() == file:
             return known
-    files = ", ".join(known.file for known in index_names())
-    raise FormatError(f"{name}: the list of no known index; known are {files}. Name the file as the exchange does")
+    count, example = len(index_names()), index_names()[0].file
+    raise FormatError(
+        f"{name}: the list of no known index; {count} are known, such as {example}. Name the file as the exchange does"
+    )
 
 
 def _row(line: list[str]) -> tuple[object, ...] | None:
