@@ -265,8 +265,8 @@ def _completed(
 
 def main() -> None:
     start, end, numbers = date(2019, 1, 1), date(2024, 12, 31), list(range(len(CASES)))
-    paths = dict.fromkeys(("write", "results", "scores"), Path)
-    given = meter.arguments(__doc__, start=start, end=end, cases=numbers, one=int, earned=int, **paths)
+    paths: dict[str, Any] = dict.fromkeys(("write", "results", "scores"), Path)
+    given = meter.arguments(__doc__, None, start=start, end=end, cases=numbers, one=int, earned=int, **paths)
     if given.one is not None:
         print(json.dumps(case(*CASES[given.one], given.start, given.end, given.scores)))
         return

@@ -88,7 +88,7 @@ def _groups(lake: Lake, account: Simulation, known: pl.DataFrame) -> dict[str, A
     sessions = account.account.height
     by_sector = shown.filter(exposure="sector").group_by("name").agg(pl.col("value").sum() / sessions)
     each = by_instrument(account)
-    top = each["profit"].head(10).sum() / RULES.capital
+    top = float(each["profit"].head(10).sum()) / RULES.capital
     return {
         "profit": shares,
         "exposure": dict(means.iter_rows()) | {"sectors": dict(by_sector.sort("value", descending=True).iter_rows())},
@@ -110,7 +110,7 @@ The default rule holds the best {RULE.top} shares equally, keeps a share down to
 {RULES.participation:.0%} of its volume, with square-root impact, pays all charges, and holds no short position. Figures
 are growth a year from the first trade. `gross` has charges and impact added back. `equal` holds all scored shares
 equally, decided on the same days and filled at the same prices, without costs; `NIFTY 50` is its published total
-return. A share that was not traded for {RULES.delisted_after} sessions is written off with a loss of {RULES.haircut:.0%}.
+return. A share without a bar for {RULES.delisted_after} sessions is written off at a loss of {RULES.haircut:.0%}.
 
 | {" | ".join(_COLUMNS)} |
 |{"---|" * len(_COLUMNS)}

@@ -126,8 +126,8 @@ def _peer(python: Path | None, script: str, *words: object) -> dict[str, Any] | 
 
 def main() -> None:
     """Print costs, ratios and the difference from vectorbt."""
-    options = {"shares": 2_000, "sessions": 1_500, "qlib_sessions": 60, "vectorbt": Path, "qlib": Path}
-    asked = meter.arguments(__doc__, one=str, folder=Path, **options)
+    options: dict[str, Any] = {"shares": 2_000, "sessions": 1_500, "qlib_sessions": 60}
+    asked = meter.arguments(__doc__, None, one=str, folder=Path, vectorbt=Path, qlib=Path, **options)
     if asked.one:
         print(json.dumps(_case(asked.folder, asked.one, asked.qlib_sessions)))
         return

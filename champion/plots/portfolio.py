@@ -109,7 +109,7 @@ def capacity_curve(found: pl.DataFrame) -> Figure:
 
     >>> found = pl.DataFrame({"capital": [1e6, 1e7], "net_return": [0.05, 0.02], "gross_return": [0.09, 0.08]})
     >>> capacity_curve(found).axes[0].get_title(loc="left")
-    'Capacity: 5.0% after costs with 10 lakh rupees, 2.0% with 1 crore'
+    'Capacity: 5.0% with 10 lakh rupees, 2.0% with 1 crore'
     """
     found = found.sort("capital")
     figure, (ax,) = style.panels((8, 4))
@@ -122,9 +122,9 @@ def capacity_curve(found: pl.DataFrame) -> Figure:
     ax.minorticks_off()
     ax.axhline(0, color=style.INK, linewidth=0.8)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    style.legend_above(ax)
+    ax.legend(loc="best")
     first, last = (f"{style.signed(100 * found['net_return'][place], '.1f').lstrip('+')}%" for place in (0, -1))
-    title = f"Capacity: {first} after costs with {_rupees(capital[0])} rupees, {last} with {_rupees(capital[-1])}"
+    title = f"Capacity: {first} with {_rupees(capital[0])} rupees, {last} with {_rupees(capital[-1])}"
     ax.set(title=title, xlabel="capital in rupees", ylabel="return a year")
     return figure
 
@@ -142,8 +142,7 @@ def holdings_exposure(shown: pl.DataFrame) -> Figure:
     'Exposures: mostly IT, 90% of the equity on average'
     """
     days = shown["trade_date"].unique().sort()
-    heights = {"height_ratios": [2, 1, 1, 1]}
-    figure, (upper, *lower) = style.panels((9.5, 7), nrows=4, sharex=True, **heights)
+    figure, (upper, *lower) = style.panels((9.5, 7), nrows=4, sharex=True, height_ratios=[2, 1, 1, 1])
     places = style.sessions_axis(upper, days.to_list())
     sectors = shown.filter(exposure="sector")
     sizes = sectors.group_by("name").agg(pl.col("value").sum() / len(days)).sort("value", "name", descending=True)
