@@ -50,7 +50,7 @@ def account_equity(equity: pl.DataFrame) -> Figure:
     upper.set(title=title, ylabel="growth")
     lower.set_ylabel("from the peak")
     for ax in (upper, lower):
-        ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0))
         ax.axhline(0, color=style.INK, linewidth=0.8)
     return figure
 
