@@ -70,7 +70,7 @@ class TrainingResult:
 
     `out_of_sample` has instrument_id, symbol, trade_date, fold, score, forward_return, label; `folds` one row per fold.
     `scores` has instrument_id, symbol, trade_date and score of the same sessions, with the rows whose forward return is
-    not known: whether it will be, as when a share is not traded the day after, nobody knew when the score was computed.
+    not known: whether it would be, as when a share is not traded the day after, was unknown at the time of the score.
     `importance` has input and importance, the loss of AUC on the last fold when the input is shuffled. `metrics` are
     over all folds: accuracy, precision, recall, auc, ic, rank_ic, rank_ic_t, icir, sessions, train_rows.
     """

@@ -10,10 +10,10 @@ from matplotlib.ticker import PercentFormatter
 from champion.plots import style
 
 _SOURCE = "simulated account"
+_OTHERS = (style.ORANGE, style.GREEN, style.PURPLE)
 _LAKH, _CRORE, _SECTORS = 1e5, 1e7, 6
 _COLORS = [style.BLUE, style.SKY, style.ORANGE, style.VERMILION, style.GREY, style.INK, "#BBBBBB"]
 _LINES = (("beta", "beta", 1.0), ("volatility", "volatility, %", 0.01), ("traded_value", "crore a session", _CRORE))
-_OTHERS = (style.ORANGE, style.GREEN, style.PURPLE)
 
 
 @style.plot("Equity", "trade_date", "net", "gross", "benchmark", source=_SOURCE)
@@ -50,7 +50,7 @@ def account_equity(equity: pl.DataFrame) -> Figure:
     upper.set(title=title, ylabel="growth")
     lower.set_ylabel("from the peak")
     for ax in (upper, lower):
-        ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0))
         ax.axhline(0, color=style.INK, linewidth=0.8)
     return figure
 

@@ -18,8 +18,10 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
 
     `net_return` and `gross_return` are growth a year; gross has charges and impact added back to each session's profit.
     `charges_bps`, `impact_bps` and each component as `<component>_bps` are basis points of the mean equity a year,
-    `turnover` is the traded value over twice the mean equity a year, `cash_share` the mean share of cash. With a
-    benchmark, `active_return` is net_return less its net_return, and `tracking_error` the deviation a year.
+    `turnover` is the traded value over twice the mean equity a year, `cash_share` the mean share of cash, and
+    `cash_drag_bps` what the cash would have earned in the holdings of its session: what holding it cost, below 0 if the
+    holdings fell. It is not paid, and no part of gross less net return. With a benchmark, `active_return` is net_return
+    less its net_return, and `tracking_error` the deviation a year.
 
     Sessions before the first trade are left out. All figures are NaN if there is no trade.
 
@@ -36,7 +38,7 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
     """
     account = found.account
     names = ["net_return", "gross_return", "volatility", "sharpe", "max_drawdown", "turnover", "cash_share"]
-    names += ["charges_bps", "impact_bps", *(f"{name}_bps" for name in COMPONENTS)]
+    names += ["cash_drag_bps", "charges_bps", "impact_bps", *(f"{name}_bps" for name in COMPONENTS)]
     names += ["active_return", "tracking_error"] if benchmark else []
     if (start := _start(account)) is None:
         return dict.fromkeys(names, float("nan"))
@@ -54,6 +56,7 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
         "turnover": float((traded["bought"] + traded["sold"]).sum()) / 2 / mean / years,
         "cash_share": float((traded["cash"] / equity)[1:].mean()),  # type: ignore[arg-type]
     }
+    result["cash_drag_bps"] = _cash_drag(traded) / mean / years * _BASIS_POINTS
     for name in ("charges", "impact", *COMPONENTS):
         result[f"{name}_bps"] = float(traded[name].sum()) / mean / years * _BASIS_POINTS
     if benchmark:
@@ -101,14 +104,25 @@ def growth(found: Simulation, benchmark: Simulation) -> pl.DataFrame:
 
 
 def costs(summarised: Mapping[str, float]) -> pl.DataFrame:
-    """Return component and basis_points: what a summary has as `<component>_bps`, without their sum `charges`.
+    """Return component and basis_points: what a summary has as `<component>_bps` of costs that are paid.
+
+    Their sum `charges` is left out.
 
     >>> costs({"net_return": 0.1, "charges_bps": 60.0, "stt_bps": 60.0, "impact_bps": 5.0}).rows()
     [('stt', 60.0), ('impact', 5.0)]
     """
     parts = {name.removesuffix("_bps"): value for name, value in summarised.items() if name.endswith("_bps")}
-    parts.pop("charges", None)
+    for name in ("charges", "cash_drag"):
+        parts.pop(name, None)
     return pl.DataFrame({"component": list(parts), "basis_points": list(parts.values())})
+
+
+def _cash_drag(account: pl.DataFrame) -> float:
+    """Return what the cash of each close would have earned in the next session in the holdings of that close."""
+    earned = pl.col("holding_profit") + pl.col("dividends") + pl.col("entitlements") - pl.col("write_offs")
+    cash, holdings = (pl.col(name).shift(1) for name in ("cash", "holdings"))
+    missed = pl.when(holdings > 0).then(cash * earned / holdings)
+    return float(account.select(missed.sum()).item())
 
 
 def _start(account: pl.DataFrame) -> int | None:

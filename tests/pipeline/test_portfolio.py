@@ -210,6 +210,21 @@ def test_small_companies_are_neither_held_nor_in_the_benchmark(modelled: Setting
     assert wanted.account.trades.equals(usual.account.trades)
 
 
+def test_a_rule_gets_the_volatility_and_the_sectors_that_it_needs(modelled: Settings, scores: pl.DataFrame) -> None:
+    lake = Lake(modelled.lake)
+    rule = Rule(top=10, cap=1.0, weighting="inverse_volatility", sector_cap=0.5, every=5)
+    found = portfolio.simulate(scores, rule, MarketRules().without_frictions(), lake=lake).account
+    share = found.account.select(pl.col("holdings") / pl.col("equity")).to_series()
+    assert 0.4 < share.max() < 0.6, "without lists all shares are of one sector, unknown"  # type: ignore[operator]
+    first = found.trades.filter(trade_date=found.trades["trade_date"][0])
+    worth = first.select("instrument_id", worth=pl.col("quantity") * pl.col("reference"))
+    market = portfolio.market(lake, scores, after=5)
+    risk = pl.DataFrame({"instrument_id": market.instruments, "risk": market.volatility[0]})
+    both = worth.join(risk, on="instrument_id")
+    assert both.height == rule.top
+    assert both.select(pl.corr("worth", 1 / pl.col("risk"))).item() > 0.97
+
+
 def test_rules_of_construction() -> None:
     by_day = {date(2024, 1, 1): (4, 3, 2, 1), date(2024, 1, 2): (2, 3, 4, 1), date(2024, 1, 3): (1, 2, 4, 3)}
     rows = [(day, name, float(score)) for day, each in by_day.items() for name, score in zip("ABCD", each, strict=True)]

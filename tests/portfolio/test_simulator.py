@@ -14,6 +14,7 @@ from hypothesis import given, settings, strategies as st
 from champion.errors import UsageError
 from champion.portfolio.arrays import market_arrays
 from champion.portfolio.contract_note import COMPONENTS, PLANS, charges, contract_notes
+from champion.portfolio.report import costs, summary
 from champion.portfolio.settlement import settlement_rows
 from champion.portfolio.simulator import REASONS, MarketRules, Simulation, simulate
 
@@ -255,6 +256,16 @@ def test_a_split_or_dividend_is_no_volatility_and_locks_no_bar() -> None:
     assert not market.locked_down.any()
     assert naive.volatility[6, 0] > 0.1
     assert naive.locked_down[[3, 5], 0].all()
+
+
+def test_cash_drag_is_what_the_cash_would_have_earned_in_the_holdings() -> None:
+    found = all_in(bars_of([100.0, 100.0, 110.0, 99.0]), replace(RULES, charged=False, impact=0.0))
+    drag = 500_000 * 0.1 - 500_000 * 0.1  # half of the equity is cash; the holdings rise and fall by a tenth
+    assert summary(found)["cash_drag_bps"] == pytest.approx(drag)
+    rising = all_in(bars_of([100.0, 100.0, 110.0, 121.0]), replace(RULES, charged=False, impact=0.0))
+    mean = (1e6 + 1e6 + 1.05e6 + 1.105e6) / 4
+    assert summary(rising)["cash_drag_bps"] == pytest.approx(2 * 500_000 * 0.1 / mean * 252 / 3 * 1e4)
+    assert "cash_drag" not in costs(summary(rising))["component"]
 
 
 def test_a_holding_is_closed_before_an_action_of_unknown_effect() -> None:

@@ -225,7 +225,8 @@ def scores(settings: Settings, which: str) -> tuple[str, pl.DataFrame]:
     """Return a name and the out-of-sample scores (instrument_id, trade_date, score) of a model version or training run.
 
     `which` is the number or an alias of a version, or a run's id or at least its first 8 characters. The scores are all
-    those of the test sessions; runs of earlier releases kept only the ones whose forward return is known.
+    those of the test sessions; runs of earlier releases kept only the ones whose forward return became known, and the
+    name says so.
 
     Raises:
         ModelError: there is neither such a version nor such a run, or it holds no scores.
@@ -241,9 +242,9 @@ def scores(settings: Settings, which: str) -> tuple[str, pl.DataFrame]:
         except UsageError as no_run:
             raise ModelError(f"{error}; {no_run}") from None
         name = f"run {run_id}"
-    for artifact in (SCORES, OUT_OF_SAMPLE):
+    for artifact, rest in ((SCORES, ""), (OUT_OF_SAMPLE, ", only scores whose return became known")):
         if (content := runs.read_file(settings, run_id, artifact)) is not None:
-            return name, pl.read_parquet(io.BytesIO(content)).select("instrument_id", "trade_date", "score")
+            return name + rest, pl.read_parquet(io.BytesIO(content)).select("instrument_id", "trade_date", "score")
     raise ModelError(
         f"{name} holds no out-of-sample scores ({OUT_OF_SAMPLE}); name a model version (`champion models list`) or a "
         "run of the notebook training (`champion status`)"

@@ -67,7 +67,7 @@ class IndexComparison:
 def compare(found: Portfolio, lake: Lake | None = None, indices: Sequence[str] = INDICES) -> IndexComparison:
     """Return an account beside indices with dividends, and beside its equally weighted universe.
 
-    An index pays no costs, and nobody can hold it without them.
+    An index pays no costs; an account that follows it does.
 
     Args:
         found: the simulated account.

@@ -2,7 +2,7 @@
 
 It trades by the default rule and the rules of `portfolio.simulate`. It follows only scores that were published after
 the promotion and before the next session opened: a session that was scored later, or scored again, is left out, because
-nobody could have traded on these scores. Before its promotion the champion has no paper account.
+no order could have followed these scores. Before its promotion the champion has no paper account.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def paper_account(lake: Lake, champion: Entry | None, end: date) -> PaperAccount
 
     `champion` is the entry of the promotion ledger that made it champion, such as `promotion.current_champion` returns.
 
-    >>> paper_account(Lake("/tmp/no-lake"), None, date(2024, 1, 15)).text
+    >>> from pathlib import Path
+    >>> paper_account(Lake(Path("lake")), None, date(2024, 1, 15)).text
     'not simulated: there is no champion yet'
     """
     if champion is None:

@@ -15,6 +15,7 @@ from champion.lake import Lake
 from champion.market.actions.action_questions import label_gaps
 from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.ingest.corporate_actions import known_factors
+from champion.pipeline.reference import membership
 from champion.pipeline.reference.as_known import band_prices
 from champion.portfolio import report, simulator
 from champion.portfolio.arrays import FillPrice, MarketArrays, market_arrays
@@ -81,7 +82,8 @@ def simulate(
 
     Args:
         scores: trade_date, instrument_id and score, as known after the close of trade_date, such as the out-of-sample
-            scores of a model. Scores that a model was trained on show no skill.
+            scores of a model. Scores that a model was trained on show no skill. If the rule needs them, `volatility`
+            and `sector` are added as known on the day, unless they are columns of the scores.
         rule: which instruments, how much and how often; by default the best 50, equally weighted, every 5 sessions.
         rules: capital, brokerage plan and market rules; by default 10 million rupees at a discount broker.
         short: the rule of a short leg. It is refused until the lake has the prices and lots of stock futures.
@@ -103,9 +105,10 @@ def simulate(
     known = scores.drop_nulls([*_KEY, "score"])
     if known.is_empty():
         raise UsageError("there are no scores to simulate; give trade_date, instrument_id and score")
+    lake = lake or workspace.lake()
     if arrays is None:
-        arrays = market(lake or workspace.lake(), known, after=rule.every, fill=fill, end=end)
-    inside = _tradable(known, arrays, rules)
+        arrays = market(lake, known, after=rule.every, fill=fill, end=end)
+    inside = _with_inputs(_tradable(known, arrays, rules), rule, arrays, lake)
     account = simulator.simulate(arrays, target_weights(inside, rule), rules)
     weights = _all_equally(inside, rule)
     benchmark = simulator.simulate(arrays, weights, replace(rules, charged=False, impact=0.0))
@@ -143,6 +146,18 @@ def market(
     factors = known_factors(lake)
     known = factors.filter(pl.col("price_factor").is_not_null())
     return market_arrays(held, known, label_gaps(factors), fill=fill, start=start)
+
+
+def _with_inputs(scores: pl.DataFrame, rule: Rule, arrays: MarketArrays, lake: Lake) -> pl.DataFrame:
+    """Return the scores with the volatility and sector that the rule needs; an unknown volatility is null."""
+    if rule.weighting == "inverse_volatility" and "volatility" not in scores.columns:
+        rows = scores["trade_date"].replace_strict({day: row for row, day in enumerate(arrays.sessions)})
+        places = scores["instrument_id"].replace_strict({name: place for place, name in enumerate(arrays.instruments)})
+        known = pl.Series("volatility", arrays.volatility[rows.to_numpy(), places.to_numpy()])
+        scores = scores.with_columns(known.replace(0.0, None))
+    if rule.sector_cap < 1 and "sector" not in scores.columns:
+        scores = membership.with_sectors(scores, lake)
+    return scores
 
 
 def _all_equally(scores: pl.DataFrame, rule: Rule) -> pl.DataFrame:
