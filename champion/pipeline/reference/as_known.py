@@ -1,13 +1,16 @@
-"""Read price bands and the ban list of a session from the lake, as known on a date."""
+"""Read price bands, the ban list and lots from the lake, as known on a date; `ch.lists` in a notebook."""
 
 from datetime import date, datetime
 
 import polars as pl
 
-from champion.contracts.datasets import BAN_LIST, BARS, PRICE_BANDS
+from champion.contracts.datasets import BAN_LIST, BARS, LOTS, PRICE_BANDS
 from champion.lake import Lake
-from champion.market.reference import lots, price_bands as bands
+from champion.market.reference import lots as lot_lists, price_bands as bands
 from champion.pipeline.ingest.corporate_actions import known_factors
+
+__all__ = ["band_prices", "banned", "eligible", "lots", "price_bands"]
+__dir__ = __all__.copy
 
 
 def price_bands(lake: Lake, session: date, known_at: datetime | None = None) -> pl.DataFrame:
@@ -46,4 +49,22 @@ def banned(lake: Lake, session: date) -> frozenset[str]:
     """
     listed = lake.scan(BAN_LIST, session, session).select("symbol").collect()["symbol"].to_list()
     lists = {day: frozenset(listed if day == session else ()) for day in lake.sessions(BAN_LIST)}
-    return lots.banned(lists, lake.sessions(BARS), session)
+    return lot_lists.banned(lists, lake.sessions(BARS), session)
+
+
+def lots(lake: Lake, on: date) -> pl.DataFrame:
+    """Return the lots that count on a date, by symbol and expiry month; see `market.reference.lots.for_date`.
+
+    Raises:
+        UsageError: no list counts on the date; the message has the covered ranges.
+    """
+    return lot_lists.for_date(lake.scan(LOTS).collect(), on)
+
+
+def eligible(lake: Lake, on: date) -> list[str]:
+    """Return the symbols of the securities with derivatives on a date, sorted.
+
+    Raises:
+        UsageError: no list counts on the date; the message has the covered ranges.
+    """
+    return lot_lists.eligible(lake.scan(LOTS).collect(), on)
