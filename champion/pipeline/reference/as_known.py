@@ -18,6 +18,10 @@ def price_bands(lake: Lake, session: date, known_at: datetime | None = None) -> 
 
     Raises:
         UsageError: no list applies to the session, or the lake's bars end too early.
+
+    >>> from champion import workspace
+    >>> price_bands(workspace.lake(), date(2024, 1, 16)).select("symbol", "band_percent", "list_date").row(0)
+    ('YAMUNABANK', 5, datetime.date(2024, 1, 15))
     """
     return bands.for_session(lake.scan(PRICE_BANDS).collect(), lake.sessions(BARS), session, known_at)
 
@@ -27,6 +31,10 @@ def band_prices(lake: Lake, start: date, end: date, known_at: datetime | None = 
 
     Only bars with a published band have a row; see `market.reference.price_bands.limits`. The ex-dates are those of the
     corporate actions in the lake. With `known_at`, only lists read until then count. Empty if no list applies.
+
+    >>> from champion import workspace
+    >>> band_prices(workspace.lake(), date(2024, 1, 15), date(2024, 1, 16)).columns
+    ['trade_date', 'instrument_id', 'upper_band', 'lower_band']
     """
     sessions = lake.sessions(BARS, end=end)
     applies = bands.list_dates_by_session(lake.sessions(PRICE_BANDS, end=end), sessions)
@@ -46,6 +54,10 @@ def banned(lake: Lake, session: date) -> frozenset[str]:
 
     Raises:
         UsageError: the lake has no list of the session.
+
+    >>> from champion import workspace
+    >>> sorted(banned(workspace.lake(), date(2024, 1, 15)))
+    ['YAMUNABANK']
     """
     listed = lake.scan(BAN_LIST, session, session).select("symbol").collect()["symbol"].to_list()
     lists = {day: frozenset(listed if day == session else ()) for day in lake.sessions(BAN_LIST)}
@@ -57,6 +69,10 @@ def lots(lake: Lake, on: date) -> pl.DataFrame:
 
     Raises:
         UsageError: no list counts on the date; the message has the covered ranges.
+
+    >>> from champion import workspace
+    >>> lots(workspace.lake(), date(2024, 1, 16)).select("symbol", "expiry_month", "lot_size").row(0)
+    ('YAMUNABANK', datetime.date(2024, 5, 1), 1500)
     """
     return lot_lists.for_date(lake.scan(LOTS).collect(), on)
 
@@ -66,5 +82,9 @@ def eligible(lake: Lake, on: date) -> list[str]:
 
     Raises:
         UsageError: no list counts on the date; the message has the covered ranges.
+
+    >>> from champion import workspace
+    >>> eligible(workspace.lake(), date(2024, 1, 16))
+    ['YAMUNABANK']
     """
     return lot_lists.eligible(lake.scan(LOTS).collect(), on)
