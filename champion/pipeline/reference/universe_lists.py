@@ -7,7 +7,7 @@ from datetime import date
 
 import polars as pl
 
-from champion.contracts.datasets import BARS, PRICE_BANDS
+from champion.contracts.datasets import PRICE_BANDS
 from champion.errors import UsageError
 from champion.lake import Lake
 from champion.market.reference import price_bands
@@ -15,6 +15,7 @@ from champion.market.reference.covered import ranges
 from champion.market.reference.indices.sectors import require_sectors
 from champion.modeling.universe import NO_BAND, Universe
 from champion.pipeline.reference import membership
+from champion.pipeline.reference.as_known import market_sessions
 from champion.sources.lists.index_list import canonical_index
 
 _KEY = ["instrument_id", "trade_date"]
@@ -59,7 +60,7 @@ def _in_bands(lake: Lake, rows: pl.DataFrame, bands: Collection[str]) -> pl.Data
     if rows.is_empty() or not bands:
         return rows.select(_KEY)
     wanted = rows["trade_date"].unique().sort().to_list()
-    sessions = lake.sessions(BARS)
+    sessions = market_sessions(lake)
     applies = price_bands.list_dates_by_session(lake.sessions(PRICE_BANDS), sessions)
     if missing := [day for day in wanted if day not in applies]:
         raise UsageError(

@@ -2,8 +2,8 @@
 
 1. An index starts with the largest EQ instruments by turnover. At the end of March and of September the three smallest
    give way to three others; the largest instrument outside replaces a delisted member.
-2. Each quarter a copy of the list is kept, up to three weeks old, under the day of keeping. One copy is stale:
-   it is from before the last review. One copy has a line for shares in a demerger.
+2. A copy is from the first session. Each quarter another copy is kept, up to three weeks old, under the day of keeping.
+   One of these is stale: it is from before the last review. One has a line for shares in a demerger.
 3. Industries are in the old scheme until 2022-03 and in the new one later, as in the real lists.
 4. Press releases name the changes of the Nifty 50 alone. The register has those of all indices until the middle of the
    archive; later ones of the other indices lie between lists.
@@ -58,6 +58,8 @@ def index_lists(
         if not held:
             continue
         members[known.index_name] = held
+        first = _text(universe, events, held[0], sessions[0])
+        files[f"{FOLDER}/snapshots/{sessions[0]}/{known.file}"] = first  # so that the lists cover all bars
         for place, (kept_on, as_of) in enumerate(_copies(sessions, rng)):
             content = _text(universe, events, held[as_of], sessions[as_of], has_dummy=place == DUMMY)
             files[f"{FOLDER}/snapshots/{kept_on}/{known.file}"] = content
