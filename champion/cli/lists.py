@@ -1,5 +1,6 @@
 """Commands for lists of reference data: show what they cover, fetch them, read them again."""
 
+from collections import Counter
 from dataclasses import asdict
 from typing import Annotated
 
@@ -15,7 +16,11 @@ app = typer.Typer(help="Lists of reference data: covered dates, refresh.", no_ar
 
 @app.command("ls")
 def list_covered(*, as_json: AsJson = False) -> None:
-    """List the indices with the dates for which their members are known, and the lists that were set aside.
+    """List the indices with the dates for which their members are known, and what their lists leave open.
+
+    A hole is a time between two lists in which a review of the index was surely missed: its changes count from the
+    later list on. Lists that are not as of their date are set aside, and dated changes that contradict the members are
+    not applied.
 
     Example: champion lists ls
     """
@@ -24,19 +29,29 @@ def list_covered(*, as_json: AsJson = False) -> None:
 
     settings = console.settings()
     lake = Lake(settings.lake)
-    covered, aside = membership.coverage(lake), membership.set_aside(lake)
+    covered, left_open = membership.coverage(lake), membership.open_evidence(lake)
     refused = index_lists.refused_files(settings)
     if as_json:
         shown = {index: [str(first), str(last)] for index, (first, last) in covered.items()}
-        console.show({"covered": shown, "set_aside": aside.to_dicts(), "refused": refused}, as_json=True)
+        frames = {name: getattr(left_open, name).to_dicts() for name in ("set_aside", "contradictions", "holes")}
+        console.show({"covered": shown, **frames, "refused": refused}, as_json=True)
         return
     if not covered:
         console.out.print("no index list in the lake: put lists into the archive, then run `champion lists refresh`")
         return
-    console.table("Indices", ["index", "first", "last"], [[index, *dates] for index, dates in covered.items()])
+    holes: dict[str, str] = {}
+    counts = Counter(left_open.holes["index_name"])
+    for index, after, until in left_open.holes.sort("days").select("index_name", "after", "until").iter_rows():
+        holes[index] = f"{counts[index]}, longest {after} to {until}"
+    rows = [[index, *dates, holes.get(index, "-")] for index, dates in covered.items()]
+    console.table("Indices", ["index", "first", "last", "holes"], rows)
+    aside = left_open.set_aside.select("index_name", "list_date", "reason")
+    not_applied = left_open.contradictions.select("index_name", "effective", "member", "reason")
     if aside.height:
-        rows = [list(row) for row in aside.select("index_name", "list_date", "reason").rows()]
-        console.table("Lists set aside", ["index", "list of", "reason"], rows)
+        console.table("Lists set aside", ["index", "list of", "reason"], [list(row) for row in aside.rows()])
+    if not_applied.height:
+        columns = ["index", "date", "member", "reason"]
+        console.table("Changes not applied", columns, [list(row) for row in not_applied.rows()])
     for path in refused:
         console.out.print(f"refused, `champion lists refresh` says why: {path}", soft_wrap=True, markup=False)
 
@@ -70,6 +85,27 @@ def refresh(*, as_json: AsJson = False) -> None:
     console.out.print(f"warehouse: {quantity(loaded, 'month')} of lists loaded")
     if failed := [name for name, one in results.items() if isinstance(one, str)]:
         raise ArchiveError(f"{' and '.join(failed)} could not be loaded; the reason is above")
+
+
+@app.command()
+def withdraw(
+    index: Annotated[str, typer.Argument(help="Index, such as NIFTY 50.")],
+    day: Annotated[str, typer.Argument(help="Date of the list, as `champion lists ls` shows it.")],
+) -> None:
+    """Remove a list that was kept under a wrong date, after its file was deleted from the archive or folder.
+
+    Example: champion lists withdraw "NIFTY 50" 2020-12-15
+    """
+    from champion.contracts.datasets import REFERENCE_LISTS  # noqa: PLC0415
+    from champion.pipeline.ingest import market_data_lock  # noqa: PLC0415
+    from champion.pipeline.maintenance.load_warehouse import load_lists  # noqa: PLC0415
+    from champion.pipeline.reference import index_lists  # noqa: PLC0415
+
+    settings = console.settings()
+    with market_data_lock.changing(settings, console.note):
+        result = index_lists.withdraw(settings, index, console.day(day))
+        load_lists(settings, REFERENCE_LISTS)
+    console.out.print(result.note, markup=False)
 
 
 @app.command()

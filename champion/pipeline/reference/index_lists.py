@@ -27,7 +27,7 @@ from champion import contracts
 from champion.base import clock
 from champion.base.counting import quantity
 from champion.contracts.datasets import BARS, CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
-from champion.errors import FormatError
+from champion.errors import FormatError, UsageError
 from champion.lake import Lake
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.market.reference.indices.index_lists import (
@@ -51,7 +51,7 @@ from champion.pipeline.ingest.symbol_changes import share_runs, symbol_history
 from champion.settings import Settings
 from champion.sources.download.archive import Staged, set_aside
 from champion.sources.lists.index_changes import parse_changes
-from champion.sources.lists.index_list import index_names, parse_index_list
+from champion.sources.lists.index_list import canonical_index, index_names, parse_index_list
 from champion.sources.lists.index_register import parse_register
 
 FOLDER = "content/indices"
@@ -100,6 +100,37 @@ def refresh(settings: Settings) -> RefreshResult:
     return RefreshResult("written" if one.written else "already", one.written, note, (*one.refused,))
 
 
+def withdraw(settings: Settings, index: str, day: date) -> RefreshResult:
+    """Remove a list of an index from what members and sectors are derived from, as one kept under a wrong date.
+
+    The file stays in staging under another name, and earlier revisions of lake partitions stay as always.
+
+    Raises:
+        UsageError: there is no such list, or its archive still has it.
+    """
+    lake, name = Lake(settings.lake), canonical_index(index)
+    copies = [each for pattern in (LISTS, COPIES) for each in kept_lists(staging_folders(settings), pattern)]
+    files = {known.file for known in index_names() if known.index_name == name}
+    chosen = [each for each in copies if each.name in files and _file(each).list_date == day]
+    held = lake.scan(CONSTITUENTS).filter(pl.col("index_name") == name).select("list_date").unique().collect()
+    if not chosen and day not in held["list_date"]:
+        days = ", ".join(map(str, sorted(held["list_date"])))
+        raise UsageError(f"there is no list of {name} of {day}; its lists are of {days or 'no date'}")
+    with lists_archive(settings) as archive:
+        if still := [path for path in map(_path, chosen) if archive.names(path)]:
+            where = settings.lists or settings.archive
+            raise UsageError(f"{where} still has {still[0]}: delete it there first, or it will be read again")
+    for staged in chosen:
+        set_aside(staged, [_path(staged)])
+    one, rest = _Refresh(lake, symbol_history(lake)), [each for each in copies if each not in chosen]
+    if not any(_file(each).list_date == day for each in rest):
+        contract = contracts.load(CONSTITUENTS)
+        lake.write(CONSTITUENTS, day, contract.conform(pl.DataFrame(schema=contract.polars_schema)), {"list": ""})
+    _commit_lists(one, rest)
+    derive(lake)
+    return RefreshResult("written", 0, f"the list of {name} of {day} counts no longer")
+
+
 def refused_files(settings: Settings) -> list[str]:
     """Return the paths of index lists and changes that were refused, and have no readable version since."""
     found = set[str]()
@@ -122,7 +153,12 @@ def derive(lake: Lake) -> None:
     versions = {INDEX_MEMBERS: MEMBERS_VERSION, SECTORS: SECTORS_VERSION}
     if all(lake.is_current(name, last, inputs | {"rules": version}) for name, version in versions.items()):
         return
-    found, read_at = memberships(lists, changes, traded=bars), clock.now()
+    read_at = clock.now()
+    if lists.is_empty():  # all of them were withdrawn
+        for name, version in versions.items():
+            lake.write(name, last, pl.DataFrame(schema=contracts.load(name).polars_schema), inputs | {"rules": version})
+        return
+    found = memberships(lists, changes, traded=bars)
     frames = {
         INDEX_MEMBERS: normalize_members(found, last, read_at),
         SECTORS: normalize_sectors(industry_periods(lists, found.set_aside, traded=bars), last, read_at),

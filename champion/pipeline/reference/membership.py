@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 
@@ -11,10 +12,22 @@ import polars as pl
 from champion import workspace
 from champion.contracts.datasets import CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
 from champion.lake import Lake
+from champion.market.reference.indices import sectors as sectors_of
 from champion.market.reference.indices.index_lists import evidence
-from champion.market.reference.indices.membership import SET_ASIDE_SCHEMA, memberships, require_covered, stored, within
-from champion.market.reference.indices.sectors import UNKNOWN, of_sectors, require_sectors_covered
+from champion.market.reference.indices.membership import (
+    REFUSED_SCHEMA,
+    SET_ASIDE_SCHEMA,
+    memberships,
+    require_covered,
+    stored,
+    within,
+)
+from champion.market.reference.indices.sectors import of_sectors, require_sectors_covered
 from champion.sources.lists.index_list import canonical_index
+
+HOLE = 200
+"""Days between two lists after which a review of the index, twice a year, has surely been in between."""
+_HOLES = {"index_name": pl.String(), "after": pl.Date(), "until": pl.Date(), "days": pl.Int64()}
 
 
 def coverage(lake: Lake) -> Mapping[str, tuple[date, date]]:
@@ -22,10 +35,39 @@ def coverage(lake: Lake) -> Mapping[str, tuple[date, date]]:
     return stored(workspace.latest_list(lake, INDEX_MEMBERS)).covered if lake.sessions(INDEX_MEMBERS) else {}
 
 
-def set_aside(lake: Lake) -> pl.DataFrame:
-    """Return the stale lists: index_name, list_date, reason, content_before; empty without lists."""
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the lists of the lake leave open.
+
+    `set_aside` has the lists that are not as of their date (index_name, list_date, reason, content_before),
+    `contradictions` the dated changes that were not applied (index_name, effective, member, joins, basis, reason), and
+    `holes` the dates between two lists of an index (index_name, after, until, days): a change in between counts from
+    `until` on, up to `days` too late. Only holes of more than `HOLE` days are named; an index is reviewed twice a year.
+    """
+
+    set_aside: pl.DataFrame
+    contradictions: pl.DataFrame
+    holes: pl.DataFrame
+
+
+def open_evidence(lake: Lake) -> Evidence:
+    """Return what the lists in the lake leave open; empty frames without lists."""
     lists, changes = evidence(lake.scan(CONSTITUENTS).collect(), lake.scan(INDEX_CHANGES).collect())
-    return pl.DataFrame(schema=SET_ASIDE_SCHEMA) if lists.is_empty() else memberships(lists, changes).set_aside
+    if lists.is_empty():
+        return Evidence(*(pl.DataFrame(schema=schema) for schema in (SET_ASIDE_SCHEMA, REFUSED_SCHEMA, _HOLES)))
+    found = memberships(lists, changes)
+    return Evidence(found.set_aside, found.contradictions, _holes(lists, changes, found.set_aside))
+
+
+def _holes(lists: pl.DataFrame, changes: pl.DataFrame, aside: pl.DataFrame) -> pl.DataFrame:
+    dated = lists.select("index_name", "list_date", "seen_until").unique()
+    kept = dated.join(aside, on=["index_name", "list_date"], how="anti").sort("index_name", "list_date")
+    complete = changes.group_by("index_name").agg(complete=pl.col("effective").max())
+    before = pl.max_horizontal(pl.col("seen_until").shift(1).over("index_name"), "complete")
+    bounded = kept.join(complete, on="index_name", how="left", maintain_order="left").with_columns(after=before)
+    is_first = pl.col("list_date") == pl.col("list_date").min().over("index_name")
+    spans = bounded.with_columns(days=(pl.col("list_date") - pl.col("after")).dt.total_days(), until="list_date")
+    return spans.filter(~is_first & (pl.col("days") > HOLE)).select(list(_HOLES))
 
 
 def keep(rows: pl.DataFrame, lake: Lake, index: str, sectors: Collection[str]) -> pl.DataFrame:
@@ -51,21 +93,14 @@ def keep(rows: pl.DataFrame, lake: Lake, index: str, sectors: Collection[str]) -
 
 
 def with_sectors(rows: pl.DataFrame, lake: Lake) -> pl.DataFrame:
-    """Return the rows (instrument_id, trade_date) with `sector`, that of their date; null where none was listed.
+    """Return the rows (instrument_id, trade_date) with their `sector` as of the date, `Unknown` where none was listed.
 
-    All sectors are null in a lake without lists.
+    The sector is null on dates that no list covers, and everywhere in a lake without lists.
     """
     if not lake.sessions(SECTORS):
         return rows.with_columns(sector=pl.lit(None, pl.String))
-    periods = workspace.latest_list(lake, SECTORS).filter(pl.col("sector") != UNKNOWN).drop_nulls("instrument_id")
-    known = periods.select("instrument_id", "sector", "sector_from", "sector_until").sort("sector_from")
-    ordered = rows.with_row_index("_order").sort("trade_date")
-    joined = ordered.join_asof(
-        known, left_on="trade_date", right_on="sector_from", by="instrument_id", check_sortedness=False
-    )
-    ended = pl.col("trade_date") >= pl.col("sector_until")
-    sector = pl.when(ended.fill_null(value=False)).then(None).otherwise("sector")
-    return joined.sort("_order").select(*rows.columns, sector=sector)
+    periods = workspace.latest_list(lake, SECTORS)
+    return sectors_of.with_sectors(rows, periods, workspace.sectors_covered(lake, periods))
 
 
 def digests(lake: Lake, index: str, sectors: Collection[str], end: date) -> dict[str, str]:

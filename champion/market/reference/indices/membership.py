@@ -79,7 +79,7 @@ SET_ASIDE_SCHEMA = {
     "reason": pl.String(),
     "content_before": pl.Date(),
 }
-_REFUSED = {
+REFUSED_SCHEMA = {
     "index_name": pl.String(),
     "effective": pl.Date(),
     "member": pl.String(),
@@ -169,14 +169,20 @@ def memberships(
         raise UsageError(f"no index list is known{f' on {known}' if known else ''}: load lists with `champion lists`")
     lists, changes = bars.name(lists), bars.name(changes)
     lists, changes = identify(lists, changes, dict(bars.continued.select("instrument_id", "continued_as").iter_rows()))
-    identities, everyone = Identities.of(lists, changes, bars), frozenset(lists["member"].unique())
-    rows: list[tuple[object, ...]] = []
+    everyone = frozenset(lists["member"].unique())
     aside: list[tuple[object, ...]] = []
-    refused: list[tuple[object, ...]] = []
-    covered = {}
-    for index, one in _evidence(lists, changes):
+    evidence = dict(_evidence(lists, changes))
+    for index, one in evidence.items():
         one.lists, stale = set_aside_stale(one.lists, one.events, one.complete, everyone)
         aside += [(index, day, each.reason, each.content_before) for day, each in stale.items()]
+    set_aside = pl.DataFrame(aside, SET_ASIDE_SCHEMA, orient="row")
+    kept = lists.join(set_aside, on=["index_name", "list_date"], how="anti")
+    unnamed = lists.join(kept, on="member", how="anti")  # a name that only a list which was set aside has
+    identities = Identities.of(pl.concat([kept, unnamed]), changes, bars)
+    rows: list[tuple[object, ...]] = []
+    refused: list[tuple[object, ...]] = []
+    covered = {}
+    for index, one in evidence.items():
         if not one.lists:
             continue
         _derive(one)
@@ -187,15 +193,15 @@ def memberships(
     return Membership(
         pl.DataFrame(rows, MEMBERS_SCHEMA, orient="row").sort("index_name", "member_from", "symbol", "company"),
         covered,
-        pl.DataFrame(aside, SET_ASIDE_SCHEMA, orient="row"),
-        pl.DataFrame(refused, _REFUSED, orient="row"),
+        set_aside,
+        pl.DataFrame(refused, REFUSED_SCHEMA, orient="row"),
     )
 
 
 def stored(rows: pl.DataFrame) -> Membership:
     """Return the members that the lake holds (contract normalized_index_members), without what was set aside."""
     spans = rows.select("index_name", "covered_from", "covered_until").unique().sort("index_name").rows()
-    nothing = pl.DataFrame(schema=SET_ASIDE_SCHEMA), pl.DataFrame(schema=_REFUSED)
+    nothing = pl.DataFrame(schema=SET_ASIDE_SCHEMA), pl.DataFrame(schema=REFUSED_SCHEMA)
     return Membership(rows, {index: (first, last) for index, first, last in spans}, *nothing)
 
 
