@@ -14,12 +14,13 @@ from champion import features
 from champion.contracts.datasets import BARS, PREDICTIONS
 from champion.errors import ModelError
 from champion.lake import Lake
-from champion.modeling.universe import stored
+from champion.modeling.universe import find, stored
 from champion.pipeline.feature_store.build import build_features
 from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.ingest import market_data_lock
 from champion.pipeline.models import evaluate, frames, notebook_data, register
 from champion.pipeline.models.model_columns import model_columns
+from champion.pipeline.reference import universe_lists
 from champion.runner import Outcome
 from champion.settings import Settings
 from champion.settings.quality_limits import Limits
@@ -55,6 +56,7 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
 ) -> dict[str, Any]:
     """Train and register a challenger on the sessions between `start` and `end`, then submit it to the gate."""
     lake, columns = Lake(Settings().lake), model_columns(feature_set)
+    universe_lists.require_known(lake, find(universe))
     for note in columns.notes:
         get_run_logger().info("%s", note)
     build_extended(lake, None, end, feature_set)

@@ -63,8 +63,13 @@ def covered(list_dates: Sequence[date], sessions: Sequence[date]) -> list[date]:
     >>> [str(day) for day in covered([date(2025, 2, 24), date(2025, 2, 25)], days)]
     ['2025-02-25', '2025-02-27']
     """
+    return list(list_dates_by_session(list_dates, sessions))
+
+
+def list_dates_by_session(list_dates: Sequence[date], sessions: Sequence[date]) -> dict[date, date]:
+    """Return each session to which a list applies, with the date of this list."""
     listed = set(list_dates)
-    return [after for before, after in _successive(sessions) if before in listed]
+    return {after: before for before, after in _successive(sessions) if before in listed}
 
 
 def _successive(sessions: Sequence[date]) -> list[tuple[date, date]]:

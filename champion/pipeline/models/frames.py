@@ -20,7 +20,7 @@ from champion.pipeline.ingest.bars import with_kinds
 from champion.pipeline.ingest.corporate_actions import unadjusted_gaps
 from champion.pipeline.ingest.quality import require_passed
 from champion.pipeline.models.model_columns import model_columns
-from champion.pipeline.reference.membership import keep
+from champion.pipeline.reference.universe_lists import keep
 from champion.settings.quality_limits import Limits
 
 _BAR_COLUMNS = (
@@ -88,9 +88,7 @@ def recompute_inputs(
     for session in sessions:
         bars = adjusted_bars(lake, end=session, columns=columns, kinds=None)
         built = features.build(bars, feature_set).filter(pl.col("trade_date") == session)
-        rows = keep(
-            built.join(_members(lake, bars, universe), on=_KEY, how="semi"), lake, universe.index, universe.sectors
-        )
+        rows = keep(built.join(_members(lake, bars, universe), on=_KEY, how="semi"), lake, universe)
         parts.append(_inputs(bars, rows, feature_set))
     return pl.concat(parts)
 
@@ -140,7 +138,7 @@ def _bars_and_features(
     units = {field.name: field.unit for field in contract.fields}
     rescaled = adjustment.rescale(lake.scan(contract.name, start, end).collect(), bars, units)
     rows = rescaled.join(_members(lake, bars, universe), on=_KEY, how="semi")
-    return bars, keep(rows, lake, universe.index, universe.sectors)
+    return bars, keep(rows, lake, universe)
 
 
 def _members(lake: Lake, bars: pl.DataFrame, universe: Universe) -> pl.DataFrame:

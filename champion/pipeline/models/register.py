@@ -23,7 +23,7 @@ from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.models import trials
 from champion.pipeline.models.evaluate import CANARY, HORIZON, LABEL_END, LAG, OUT_OF_SAMPLE, TRAIN_END, UNIVERSE
 from champion.pipeline.models.trials import Trials
-from champion.pipeline.reference import membership
+from champion.pipeline.reference import universe_lists
 from champion.settings import Settings
 from champion.tracking import experiments, registry, runs
 
@@ -104,10 +104,10 @@ def register_challenger(
 def digests(lake: Lake, end: date, feature_version: str, universe: str | Universe = "all") -> dict[str, str]:
     """Return the digests, by name, of the data that a model is trained on up to `end`: bars, features, actions.
 
-    A universe with an index or sectors adds the members and sectors up to `end`.
+    A universe with an index, sectors or bands adds the lists up to `end`.
     """
     names, chosen = (BARS, features.find(feature_version).contract), find(universe)
-    lists = membership.digests(lake, chosen.index, chosen.sectors, end)
+    lists = universe_lists.digests(lake, chosen, end)
     return {
         **{name: lake.digest(name, end=end) for name in names},
         ACTIONS: corporate_actions.digest(lake, end),

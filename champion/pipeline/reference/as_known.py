@@ -1,8 +1,6 @@
 """Read price bands and the ban list of a session from the lake, as known on a date."""
 
-from collections.abc import Sequence
 from datetime import date, datetime
-from itertools import pairwise
 
 import polars as pl
 
@@ -28,20 +26,16 @@ def band_prices(lake: Lake, start: date, end: date, known_at: datetime | None = 
     corporate actions in the lake. With `known_at`, only lists read until then count. Empty if no list applies.
     """
     sessions = lake.sessions(BARS, end=end)
-    inside = [day for day in bands.covered(lake.sessions(PRICE_BANDS, end=end), sessions) if day >= start]
+    applies = bands.list_dates_by_session(lake.sessions(PRICE_BANDS, end=end), sessions)
+    inside = [day for day in applies if day >= start]
     if not inside:
         return pl.DataFrame(schema=bands.LIMITS)
-    lists = lake.scan(PRICE_BANDS, end=end).filter(pl.col("trade_date").is_in(_before(sessions, inside)))
+    lists = lake.scan(PRICE_BANDS, applies[inside[0]], applies[inside[-1]])
     known = lists if known_at is None else lists.filter(pl.col("ingest_time") <= known_at)
     bars = lake.scan(BARS, inside[0], inside[-1]).filter(pl.col("trade_date").is_in(inside))
     columns = ["trade_date", "instrument_id", "series", "prev_close", "high", "low"]
     moving = known_factors(lake).filter(pl.col("kind") != "dividend").select("instrument_id", "ex_date")
     return bands.limits(bars.select(columns).collect(), known.collect(), sessions, moving)
-
-
-def _before(sessions: Sequence[date], days: Sequence[date]) -> list[date]:
-    wanted = set(days)
-    return [before for before, after in pairwise(sessions) if after in wanted]
 
 
 def banned(lake: Lake, session: date) -> frozenset[str]:
