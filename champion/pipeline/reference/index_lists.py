@@ -26,7 +26,7 @@ import polars as pl
 from champion import contracts
 from champion.base import clock
 from champion.base.counting import quantity
-from champion.contracts.datasets import CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
+from champion.contracts.datasets import BARS, CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
 from champion.errors import FormatError
 from champion.lake import Lake
 from champion.market.identity.symbol_history import SymbolHistory
@@ -45,8 +45,9 @@ from champion.market.reference.indices.index_lists import (
 )
 from champion.market.reference.indices.membership import VERSION as MEMBERS_VERSION, memberships
 from champion.market.reference.indices.sectors import VERSION as SECTORS_VERSION, industry_periods
+from champion.market.reference.indices.traded import Traded
 from champion.pipeline.ingest.reference_lists import RefreshResult, kept_lists, lists_archive, refusal, staging_folders
-from champion.pipeline.ingest.symbol_changes import symbol_history
+from champion.pipeline.ingest.symbol_changes import share_runs, symbol_history
 from champion.settings import Settings
 from champion.sources.download.archive import Staged, set_aside
 from champion.sources.lists.index_changes import parse_changes
@@ -115,18 +116,25 @@ def derive(lake: Lake) -> None:
     if not (read := lake.sessions(CONSTITUENTS)):
         return
     last = read[-1]
-    inputs = {"lists": lake.digest(CONSTITUENTS), "changes": lake.digest(INDEX_CHANGES)}
+    lists, changes = evidence(lake.scan(CONSTITUENTS).collect(), lake.scan(INDEX_CHANGES).collect())
+    bars = traded(lake)
+    inputs = {"lists": lake.digest(CONSTITUENTS), "changes": lake.digest(INDEX_CHANGES), "traded": bars.digest(lists)}
     versions = {INDEX_MEMBERS: MEMBERS_VERSION, SECTORS: SECTORS_VERSION}
     if all(lake.is_current(name, last, inputs | {"rules": version}) for name, version in versions.items()):
         return
-    lists, changes = evidence(lake.scan(CONSTITUENTS).collect(), lake.scan(INDEX_CHANGES).collect())
-    found, read_at = memberships(lists, changes), clock.now()
+    found, read_at = memberships(lists, changes, traded=bars), clock.now()
     frames = {
         INDEX_MEMBERS: normalize_members(found, last, read_at),
-        SECTORS: normalize_sectors(industry_periods(lists, found.set_aside), last, read_at),
+        SECTORS: normalize_sectors(industry_periods(lists, found.set_aside, traded=bars), last, read_at),
     }
     for name, frame in frames.items():
         lake.write(name, last, frame, inputs | {"rules": versions[name]})
+
+
+def traded(lake: Lake) -> Traded:
+    """Return what the bars in the lake say about the securities of lists."""
+    sessions = lake.sessions(BARS)
+    return Traded(share_runs(lake, symbol_history(lake)), sessions) if sessions else Traded.nothing()
 
 
 def _fetch(one: _Refresh, settings: Settings) -> dict[str, Staged]:
