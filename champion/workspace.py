@@ -118,7 +118,10 @@ def sectors_covered(workspace_lake: Lake, periods: pl.DataFrame, known: date | N
     lists, _ = evidence(workspace_lake.scan(CONSTITUENTS).collect(), workspace_lake.scan(INDEX_CHANGES).collect())
     if known is not None:
         lists = lists.filter(pl.col("known_on") <= known).with_columns(pl.min_horizontal("seen_until", pl.lit(known)))
-    return periods.select(pl.col("sector_from").min()).item(), lists.select(pl.col("seen_until").max()).item()
+    last = lists.select(pl.col("seen_until").max()).item()
+    if last is None:  # the lake holds what was derived from lists, but no list
+        last = periods.select(pl.col("list_date").max()).item()
+    return periods.select(pl.col("sector_from").min()).item(), last
 
 
 def latest_list(workspace_lake: Lake, name: str) -> pl.DataFrame:

@@ -18,7 +18,7 @@ def known_names(name: str, known: Iterable[str], what: str = "there are") -> str
     """
     names = sorted(set(known))
     capitals = {each.upper(): each for each in names}
-    near = get_close_matches(name.upper(), capitals, n=1, cutoff=0.7)
+    near = get_close_matches(name.upper(), capitals, n=1, cutoff=0.8)
     shown = ", ".join(names[:_SHOWN]) or "none"
     listed = f"{what} {shown}{f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else ''}"
     return f"did you mean {capitals[near[0]]!r}? {listed[0].upper()}{listed[1:]}" if near else listed

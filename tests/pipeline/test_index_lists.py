@@ -186,7 +186,11 @@ def test_members_and_sectors_are_answered_as_of_a_date(settings: Settings, monke
         assert workspace.sectors("2023-06-30", fill_backward=True).filter(basis="later list")["symbol"].to_list() == [
             "B12"
         ]
-        assert workspace.sectors("2024-06-30", known="2023-06-30").filter(symbol="B12").is_empty()
+        assert workspace.sectors("2023-01-10", known="2023-06-30").filter(symbol="B12").is_empty()
+        for day, known in (("2023-01-09", None), ("2024-01-11", None), ("2023-06-30", "2023-06-30")):
+            covered = "2023-01-10 to " + ("2023-01-10" if known else "2024-01-10")
+            with pytest.raises(UsageError, match=f"sectors on {day} are not known: index lists cover {covered}"):
+                workspace.sectors(day, known)
     finally:
         workspace.settings.cache_clear()
 
@@ -204,8 +208,9 @@ def test_universe_filters_by_index_and_sector(settings: Settings) -> None:
     unknown = membership.keep(rows, lake, "", ("Unknown",))
     assert unknown.filter(trade_date=days[1])["instrument_id"].to_list() == ["NSE:B13"]
     late = rows.with_columns(pl.col("trade_date") + timedelta(30))
-    with pytest.raises(UsageError, match="not known"):
-        membership.keep(late, lake, "NIFTY BANK", ())
+    for filters in (("NIFTY BANK", ()), ("", ("Unknown",))):
+        with pytest.raises(UsageError, match="not known"):
+            membership.keep(late, lake, *filters)
     assert membership.keep(rows, lake, "", ()).equals(rows)
 
 
