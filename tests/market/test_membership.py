@@ -196,6 +196,22 @@ def test_list_without_the_last_dated_changes_is_set_aside_with_the_date_of_its_c
     assert found.covered[INDEX] == (days(5), days(30))
 
 
+@pytest.mark.parametrize("with_changes", [True, False])
+def test_list_that_is_newer_than_its_date_is_set_aside_and_changes_no_member(*, with_changes: bool) -> None:
+    changes = [
+        (days(10 * step), f"{letter}{step}", letter == "N")
+        for step in range(1, 9) for letter in ("O", "N")
+    ]  # fmt: skip
+    content = [[f"N{n}" if n <= step else f"O{n}" for n in range(1, 30)] for step in range(10)]
+    lists = [listed(days(10 * step + 5), content[step]) for step in range(2, 9)]
+    wrong = listed(days(2), content[8])  # a copy of day 85, kept under a date before all others
+    dates = dated(changes, complete=days(100)) if with_changes else NONE
+    true, found = memberships(pl.concat(lists), dates), memberships(pl.concat([wrong, *lists]), dates)
+    assert found.set_aside["list_date"].to_list() == [days(2)]
+    assert found.members.equals(true.members)
+    assert found.covered == true.covered
+
+
 def test_contradicted_change_ends_the_way_back() -> None:
     changes = [(days(2), "X", True), (days(5), "B", True), (days(5), "Y", True), (days(8), "C", True)]
     found = memberships(listed(days(10), ["A", "B", "C"]), dated(changes, complete=days(10)))

@@ -235,6 +235,30 @@ def test_digest_of_a_universe_changes_with_its_members_only(settings: Settings) 
     assert membership.digests(lake, "NIFTY BANK", (), date(2024, 12, 31)) == after  # staging keeps what was read
 
 
+def test_withdrawn_list_counts_no_longer_and_its_file_must_be_gone(settings: Settings) -> None:
+    index_lists.refresh(settings)
+    lake = Lake(settings.lake)
+    true = lake.scan(INDEX_MEMBERS).drop("ingest_time").collect()
+    assert membership.open_evidence(lake).holes.rows() == [("NIFTY BANK", date(2023, 1, 10), date(2024, 1, 10), 365)]
+    wrong = Path(settings.archive) / copy_of("2023-05-05")
+    put(Path(settings.archive), copy_of("2023-05-05"), listing([*NAMES[1:12], NAMES[13]]))
+    index_lists.refresh(settings)
+    assert "B13" in lake.scan(INDEX_MEMBERS).collect()["symbol"].to_list()
+    with pytest.raises(UsageError, match="still has content/indices/snapshots/2023-05-05"):
+        index_lists.withdraw(settings, "NIFTY BANK", date(2023, 5, 5))
+    wrong.unlink()
+    with pytest.raises(UsageError, match="its lists are of 2023-01-10, 2023-05-05, 2024-01-10"):
+        index_lists.withdraw(settings, "NIFTY BANK", date(2023, 5, 6))
+    for _ in range(2):  # once more after the first one was killed before it derived the members
+        index_lists.withdraw(settings, "Nifty Bank", date(2023, 5, 5))
+        index_lists.refresh(settings)
+        assert lake.scan(INDEX_MEMBERS).drop("ingest_time").collect().equals(true)
+        killed = lake.scan(CONSTITUENTS, date(2023, 1, 10), date(2023, 1, 10)).collect()
+        lake.write(
+            CONSTITUENTS, day := date(2023, 5, 5), killed.with_columns(list_date=pl.lit(day)), {"list": "killed"}
+        )
+
+
 def test_members_are_traced_to_their_files_and_back(settings: Settings) -> None:
     index_lists.refresh(settings)
     up = upstream.back(settings, INDEX_MEMBERS, date(2024, 1, 10))

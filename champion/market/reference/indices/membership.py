@@ -177,15 +177,21 @@ def memberships(
     checks = checked(lists, changes, bars)
     lists, changes = bars.name(lists), bars.name(checks.usable)
     lists, changes = identify(lists, changes, dict(bars.continued.select("instrument_id", "continued_as").iter_rows()))
-    identities, everyone = Identities.of(lists, changes, bars), frozenset(lists["member"].unique())
-    rows: list[tuple[object, ...]] = []
+    everyone = frozenset(lists["member"].unique())
     aside: list[tuple[object, ...]] = []
-    refused = checks.refused.rows()
-    covered = {}
-    for index, one in _evidence(lists, changes):
+    evidence = dict(_evidence(lists, changes))
+    for index, one in evidence.items():
         one.leave_open(checks.holes.get(index, ()))
         one.lists, stale = set_aside_stale(one.lists, one.events, one.complete, everyone)
         aside += [(index, day, each.reason, each.content_before) for day, each in stale.items()]
+    set_aside = pl.DataFrame(aside, SET_ASIDE_SCHEMA, orient="row")
+    kept = lists.join(set_aside, on=["index_name", "list_date"], how="anti")
+    unnamed = lists.join(kept, on="member", how="anti")  # a name that only a list which was set aside has
+    identities = Identities.of(pl.concat([kept, unnamed]), changes, bars)
+    rows: list[tuple[object, ...]] = []
+    refused = checks.refused.rows()
+    covered = {}
+    for index, one in evidence.items():
         if not one.lists:
             continue
         _derive(one)
@@ -199,7 +205,7 @@ def memberships(
     return Membership(
         pl.DataFrame(rows, MEMBERS_SCHEMA, orient="row").sort("index_name", "member_from", "symbol", "company"),
         covered,
-        pl.DataFrame(aside, SET_ASIDE_SCHEMA, orient="row"),
+        set_aside,
         pl.DataFrame(refused, REFUSED_SCHEMA, orient="row"),
     )
 

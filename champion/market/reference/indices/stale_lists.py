@@ -10,9 +10,10 @@ show that a list is older than a list before it, or than a change that it should
 A list is newer than its date, as a copy in a folder of the wrong year, if
 
 3. it has every change of the next dates of changes after its own date, from sources that are complete until then, or
-4. several other lists would have to be set aside by the first sign, but are consistent without it.
+4. it is nearer to a later list than to the list before it and to several in between, or
+5. several other lists would have to be set aside by the first sign, but are consistent without it.
 
-The last sign needs no dated changes. A list that is older than every other one, and undated by changes, cannot be
+The last two signs need no dated changes. A list that is older than every other one, and undated by changes, cannot be
 recognized, nor can the last list if it is newer than its date.
 """
 
@@ -80,8 +81,8 @@ def set_aside_stale(
     aside = {one.day: why for one in lists if (why := _lacks(one, provable, complete) or _has_later(one, provable))}
     rest = [one for one in lists if one.day not in aside]
     while (culprit := _culprit(rest)) is not None:
-        one, count = culprit
-        aside[one.day] = Stale(f"it is not from its date: without it, {quantity(count, 'list')} more agree", None)
+        one, stale = culprit
+        aside[one.day] = stale
         rest.remove(one)
     kept, undone = _in_order(rest)
     return kept, aside | undone
@@ -99,14 +100,31 @@ def _in_order(lists: Iterable[DatedList]) -> tuple[list[DatedList], dict[date, S
     return kept, undone
 
 
-def _culprit(lists: Sequence[DatedList]) -> tuple[DatedList, int] | None:
-    """Return a list without which many others are consistent, and their number: not they are wrong, but this one."""
+def _culprit(lists: Sequence[DatedList]) -> tuple[DatedList, Stale] | None:
+    """Return a list that contradicts many others, and why: not they are wrong, but this one."""
     kept, undone = _in_order(lists)
+    for place, one in enumerate(kept):
+        if stale := _anticipates(one, kept[:place], kept[place + 1 :]):
+            return one, stale
     if len(undone) < MIN_AGAINST:
         return None
     left = {one.day: len(undone) - len(_in_order([each for each in lists if each is not one])[1]) for one in kept}
     best = max(kept, key=lambda one: left[one.day])
-    return (best, left[best.day]) if left[best.day] >= MIN_AGAINST else None
+    text = f"it is not as of its date: without it, {quantity(left[best.day], 'other list')} would agree"
+    return (best, Stale(text, None)) if left[best.day] >= MIN_AGAINST else None
+
+
+def _anticipates(one: DatedList, before: Sequence[DatedList], after: Sequence[DatedList]) -> Stale | None:
+    """Return why a list is newer than its date: it is nearer to a later list than to those around it."""
+    distances = [len(one.members ^ each.members) for each in after]
+    around = [*distances[:1], *(len(one.members ^ each.members) for each in before[-1:])]
+    for place in range(MIN_AGAINST, len(after)):
+        limit = distances[place] + MIN_UNDONE
+        farther = sum(distance >= limit for distance in distances[:place])
+        if farther >= MIN_AGAINST and min(around) >= limit:
+            text = f"it is nearer to the list of {after[place].day} than to {quantity(farther, 'list')} in between"
+            return Stale(text, None)
+    return None
 
 
 def _lacks(one: DatedList, events: Iterable[Event], complete: Mapping[str, date]) -> Stale | None:
