@@ -18,8 +18,9 @@ from champion.contracts.datasets import CONSTITUENTS, CONTRADICTIONS, INDEX_CHAN
 from champion.market import validation
 from champion.market.envelope import stamp_list
 from champion.market.identity.symbol_history import SymbolHistory
-from champion.market.reference.indices.membership import LIST, PRESS_RELEASE, REGISTER, Membership
+from champion.market.reference.indices.membership import Membership
 from champion.market.reference.indices.sectors import UNKNOWN, require_known_industries, sector_map
+from champion.market.reference.indices.steps import LIST, PRESS_RELEASE, REGISTER
 
 VERSION = "1"  # raise it when the meaning of the output changes: committed lists are then rebuilt
 REGISTER_SOURCE, RELEASES_SOURCE, LIST_SOURCE = "nse_index_register", "index_press_releases", "nse_index_list"
