@@ -9,12 +9,12 @@ from typing import Any
 
 import polars as pl
 
-from champion.contracts.datasets import BARS, CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
+from champion.contracts.datasets import BARS, CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, REVISIONS, SECTORS
 from champion.errors import LakeError, UsageError
 from champion.lake import Lake
 from champion.market.equity_bars import EQUITY_SERIES
 from champion.market.identity.symbol_runs import listings
-from champion.market.reference.indices.index_lists import evidence
+from champion.market.reference.indices.index_lists import as_known, evidence
 from champion.market.reference.indices.membership import memberships, stored
 from champion.market.reference.indices.sectors import industry_periods, require_sectors_covered, sectors_on
 from champion.market.reference.indices.traded import Traded
@@ -63,7 +63,8 @@ def scan(name: str, start: date | str | None = None, end: date | str | None = No
 def members(index: str, day: date | str, known: date | str | None = None) -> pl.DataFrame:
     """Return the members of an index on a date, by symbol, with the evidence for the start and end of each membership.
 
-    `known` answers as one could on that date: lists, changes and bars that became known later are left out. `symbol` is
+    `known` answers as one could on that date: lists, corrections, changes and bars that became known later are left
+    out, and the last list counts until that date. `symbol` is
     the one in the bars of the date, else in the nearest list. `from_after` is null for an exact start; otherwise the
     security joined after this date and not after `member_from` (champion.market.reference.indices.membership).
     `last_bar` is its last session with a bar until the date; null if the last 40 sessions have none. A member that
@@ -76,10 +77,9 @@ def members(index: str, day: date | str, known: date | str | None = None) -> pl.
     ('ACME', datetime.date(2024, 1, 15), 'list')
     """
     asked, until = as_date(day), as_date(known)
-    if until is None:
-        found = stored(latest_list(lake(), INDEX_MEMBERS))
-    else:
-        found = memberships(*_evidence(), known=until, traded=_traded(until))
+    found = stored(latest_list(lake(), INDEX_MEMBERS))
+    if until is not None:
+        found = memberships(*_evidence(until), known=until, traded=_traded(until), covered_now=found.covered)
     rows = found.on(canonical_index(index), _required(asked))
     columns = ["index_name", "instrument_id", "symbol", "isin", "company", "member_from", "member_until"]
     evidence_columns = ["from_basis", "from_after", "until_basis", "until_after", "last_bar"]
@@ -102,7 +102,7 @@ def sectors(day: date | str, known: date | str | None = None, *, fill_backward: 
     if until is None:
         periods = latest_list(lake(), SECTORS).with_columns(member=pl.col("instrument_id"))
     else:
-        (lists, changes), bars = _evidence(), _traded(until)
+        (lists, changes), bars = _evidence(until), _traded(until)
         aside = memberships(lists, changes, known=until, traded=bars).set_aside
         periods = industry_periods(lists, aside, known=until, traded=bars)
     require_sectors_covered(sectors_covered(lake(), periods, until), asked, asked)
@@ -113,15 +113,11 @@ def sectors(day: date | str, known: date | str | None = None, *, fill_backward: 
 def sectors_covered(workspace_lake: Lake, periods: pl.DataFrame, known: date | None = None) -> tuple[date, date]:
     """Return the first and last date on which sectors are known: from the first list until the last one was seen.
 
-    `periods` are sectors by period. `known` leaves out lists that became known later.
+    `periods` are sectors by period. With `known`, the last list known then counts until that date.
     """
     lists, _ = evidence(workspace_lake.scan(CONSTITUENTS).collect(), workspace_lake.scan(INDEX_CHANGES).collect())
-    if known is not None:
-        lists = lists.filter(pl.col("known_on") <= known).with_columns(pl.min_horizontal("seen_until", pl.lit(known)))
     last = lists.select(pl.col("seen_until").max()).item()
-    if last is None:  # the lake holds what was derived from lists, but no list
-        last = periods.select(pl.col("list_date").max()).item()
-    return periods.select(pl.col("sector_from").min()).item(), last
+    return periods.select(pl.col("sector_from").min()).item(), last if known is None else min(last, known)
 
 
 def latest_list(workspace_lake: Lake, name: str) -> pl.DataFrame:
@@ -133,16 +129,18 @@ def latest_list(workspace_lake: Lake, name: str) -> pl.DataFrame:
     >>> latest_list(lake(), "normalized_sectors")["sector"].to_list()
     ['Consumer Goods']
     """
-    if not (read := workspace_lake.sessions(name)):
+    read = next((day for day in reversed(workspace_lake.sessions(name)) if workspace_lake.rows(name, day, day)), None)
+    if read is None:  # a date whose only list was withdrawn has no rows
         raise UsageError(
             "the lake has no index list: put lists into the archive, or into the folder that CHAMPION_LISTS names, and "
             "run `champion lists refresh`"
         )
-    return workspace_lake.scan(name, read[-1]).collect()
+    return workspace_lake.scan(name, read, read).collect()
 
 
-def _evidence() -> tuple[pl.DataFrame, pl.DataFrame]:
-    return evidence(lake().scan(CONSTITUENTS).collect(), lake().scan(INDEX_CHANGES).collect())
+def _evidence(known: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+    lists = as_known(lake().scan(CONSTITUENTS).collect(), lake().scan(REVISIONS).collect(), known)
+    return evidence(lists, lake().scan(INDEX_CHANGES).collect())
 
 
 def _traded(until: date) -> Traded:

@@ -27,8 +27,9 @@ from champion.market.reference.indices.index_lists import (
     normalize_changes,
     normalize_list,
 )
-from champion.market.reference.indices.membership import BETWEEN_LISTS, Membership, memberships
+from champion.market.reference.indices.membership import Membership, memberships
 from champion.market.reference.indices.sectors import UNKNOWN, industry_periods, sectors_on
+from champion.market.reference.indices.steps import BETWEEN_LISTS
 from champion.sources.actions import parse_symbol_changes
 from champion.sources.lists.index_changes import HEADER, parse_changes
 from champion.sources.lists.index_list import parse_index_list

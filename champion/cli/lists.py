@@ -1,5 +1,6 @@
 """Commands for lists of reference data: show what they cover, fetch them, read them again."""
 
+import getpass
 from collections import Counter
 from dataclasses import asdict
 from typing import Annotated
@@ -33,7 +34,9 @@ def list_covered(*, as_json: AsJson = False) -> None:
     refused = index_lists.refused_files(settings)
     if as_json:
         shown = {index: [str(first), str(last)] for index, (first, last) in covered.items()}
-        frames = {name: getattr(left_open, name).to_dicts() for name in ("set_aside", "contradictions", "holes")}
+        frames = {
+            name: getattr(left_open, name).to_dicts() for name in ("set_aside", "contradictions", "holes", "withdrawn")
+        }
         console.show({"covered": shown, **frames, "refused": refused}, as_json=True)
         return
     if not covered:
@@ -52,6 +55,11 @@ def list_covered(*, as_json: AsJson = False) -> None:
     if not_applied.height:
         columns = ["index", "date", "member", "reason"]
         console.table("Changes not applied", columns, [list(row) for row in not_applied.rows()])
+    if left_open.withdrawn.height:
+        columns = ["index", "list of", "withdrawn", "by", "reason"]
+        gone = left_open.withdrawn.select("index_name", "of_date", "known_at", "who", "reason").iter_rows()
+        rows = [[name, of, f"{known_at:%Y-%m-%d}", who, reason] for name, of, known_at, who, reason in gone]
+        console.table("Lists withdrawn", columns, rows)
     for path in refused:
         console.out.print(f"refused, `champion lists refresh` says why: {path}", soft_wrap=True, markup=False)
 
@@ -91,10 +99,17 @@ def refresh(*, as_json: AsJson = False) -> None:
 def withdraw(
     index: Annotated[str, typer.Argument(help="Index, such as NIFTY 50.")],
     day: Annotated[str, typer.Argument(help="Date of the list, as `champion lists ls` shows it.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why the list is wrong.")],
+    who: Annotated[str, typer.Option(help="Who decides; your login by default.")] = "",
+    digest: Annotated[str, typer.Option(help="First characters of the SHA-256 of one of several files.")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Let a withdrawn list count again.")] = False,
 ) -> None:
-    """Remove a list that was kept under a wrong date, after its file was deleted from the archive or folder.
+    """Let a list count no longer, for example one that was kept under a wrong date; the decision stays on record.
 
-    Example: champion lists withdraw "NIFTY 50" 2020-12-15
+    Members and sectors are then those of a workspace that never read the list. The file may stay or be removed.
+
+    Example: champion lists withdraw "NIFTY 50" 2020-12-15 --reason "the list of 2025-03-30 in a wrong folder"
     """
     from champion.contracts.datasets import REFERENCE_LISTS  # noqa: PLC0415
     from champion.pipeline.ingest import market_data_lock  # noqa: PLC0415
@@ -102,10 +117,12 @@ def withdraw(
     from champion.pipeline.reference import index_lists  # noqa: PLC0415
 
     settings = console.settings()
+    decide = index_lists.reinstate if undo else index_lists.withdraw
     with market_data_lock.changing(settings, console.note):
-        result = index_lists.withdraw(settings, index, console.day(day))
-        load_lists(settings, REFERENCE_LISTS)
-    console.out.print(result.note, markup=False)
+        done = decide(settings, index, console.day(day), reason, who or getpass.getuser(), digest=digest)
+        loaded = load_lists(settings, REFERENCE_LISTS)
+    console.out.print(done, soft_wrap=True, markup=False)
+    console.out.print(f"warehouse: {quantity(loaded, 'month')} of lists loaded")
 
 
 @app.command()

@@ -10,19 +10,15 @@ from hashlib import sha256
 import polars as pl
 
 from champion import workspace
-from champion.contracts.datasets import CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
+from champion.contracts.datasets import CONSTITUENTS, CONTRADICTIONS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
 from champion.lake import Lake
 from champion.market.reference.indices import sectors as sectors_of
+from champion.market.reference.indices.change_checks import REFUSED_SCHEMA
 from champion.market.reference.indices.index_lists import evidence
-from champion.market.reference.indices.membership import (
-    REFUSED_SCHEMA,
-    SET_ASIDE_SCHEMA,
-    memberships,
-    require_covered,
-    stored,
-    within,
-)
+from champion.market.reference.indices.membership import SET_ASIDE_SCHEMA, require_covered, stored, within
 from champion.market.reference.indices.sectors import of_sectors, require_sectors_covered
+from champion.market.reference.indices.steps import LIST
+from champion.pipeline.reference import withdrawals
 from champion.sources.lists.index_list import canonical_index
 
 HOLE = 200
@@ -43,20 +39,29 @@ class Evidence:
     `contradictions` the dated changes that were not applied (index_name, effective, member, joins, basis, reason), and
     `holes` the dates between two lists of an index (index_name, after, until, days): a change in between counts from
     `until` on, up to `days` too late. Only holes of more than `HOLE` days are named; an index is reviewed twice a year.
+    `withdrawn` are the lists that a user withdrew (`withdrawals.latest`).
     """
 
     set_aside: pl.DataFrame
     contradictions: pl.DataFrame
     holes: pl.DataFrame
+    withdrawn: pl.DataFrame
 
 
 def open_evidence(lake: Lake) -> Evidence:
     """Return what the lists in the lake leave open; empty frames without lists."""
     lists, changes = evidence(lake.scan(CONSTITUENTS).collect(), lake.scan(INDEX_CHANGES).collect())
-    if lists.is_empty():
-        return Evidence(*(pl.DataFrame(schema=schema) for schema in (SET_ASIDE_SCHEMA, REFUSED_SCHEMA, _HOLES)))
-    found = memberships(lists, changes)
-    return Evidence(found.set_aside, found.contradictions, _holes(lists, changes, found.set_aside))
+    gone = withdrawals.latest(lake).filter(decision=withdrawals.WITHDRAW)
+    read = [day for day in lake.sessions(CONTRADICTIONS) if day == lists.select(pl.col("list_date").max()).item()]
+    rows = (
+        lake.scan(CONTRADICTIONS, read[0], read[0]).collect() if read else lake.scan(CONTRADICTIONS).collect().clear()
+    )
+    aside = rows.filter(kind=LIST).select("index_name", "reason", "content_before", list_date="dated")
+    not_applied = rows.filter(pl.col("kind") != LIST).select(
+        "index_name", "basis", "reason", effective="dated", member="subject", joins=pl.col("kind") == "in"
+    )
+    aside, not_applied = aside.select(list(SET_ASIDE_SCHEMA)), not_applied.select(list(REFUSED_SCHEMA))
+    return Evidence(aside, not_applied, _holes(lists, changes, aside), gone)
 
 
 def _holes(lists: pl.DataFrame, changes: pl.DataFrame, aside: pl.DataFrame) -> pl.DataFrame:
