@@ -7,14 +7,20 @@
 3. In each draw a trial's mean, less its own mean over all sessions, is divided by its standard error over the draw's
    blocks. The statistic of the sessions themselves is computed alike, so that few blocks, heavy tails and clusters of
    volatility widen both.
-4. A series of few blocks has wider tails. Statistics of all series become comparable as standard normal scores (Wallace
+4. A portfolio that keeps its instruments can owe its return to a few that rose for years, by luck: its sessions are
+   many, and its independent picks few. `widening` compares the variance clustered by session and by instrument with the
+   one clustered by session alone; the standard error of the trial grows by this factor.
+5. A series of few blocks has wider tails. Statistics of all series become comparable as standard normal scores (Wallace
    1959), and trials without a series count as independent scores.
-5. The critical value is the quantile of the largest score of a draw. Trials above the candidate that pass themselves do
+6. The critical value is the quantile of the largest score of a draw. Trials above the candidate that pass themselves do
    not count against it (step-down).
+7. Each decision of the gate is another chance to be fooled. `spent_level` divides the level over the decisions.
 
 Sources: H. White, A Reality Check for Data Snooping, Econometrica 68 (2000); J. Romano and M. Wolf, Stepwise Multiple
 Testing as Formalized Data Snooping, Econometrica 73 (2005); F. Goetze and H. Kuensch, Second-order correctness of the
-blockwise bootstrap, Annals of Statistics 24 (1996); D. Wallace, Annals of Mathematical Statistics 30 (1959).
+blockwise bootstrap, Annals of Statistics 24 (1996); C. Cameron, J. Gelbach and D. Miller, Robust Inference With
+Multiway Clustering, Journal of Business and Economic Statistics 29 (2011); D. Wallace, Bounds on Normal Approximations
+to Student's and the Chi-Square Distributions, Annals of Mathematical Statistics 30 (1959).
 """
 
 from __future__ import annotations
@@ -32,7 +38,10 @@ from champion.errors import ModelError
 from champion.indicators.numeric.variation import RESIDUE
 from champion.modeling.metrics import SESSIONS_PER_YEAR
 
-__all__ = ["DRAWS", "FEWEST_BLOCKS", "Luck", "Maxima", "beyond_luck", "block_length", "bootstrap"]
+__all__ = [
+    "DRAWS", "FEWEST_BLOCKS", "Luck", "Maxima", "beyond_luck", "block_length", "bootstrap", "judge", "spent_level",
+    "widening",
+]  # fmt: skip
 __dir__ = __all__.copy
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -91,16 +100,21 @@ class Maxima:
     """Studentised means as standard normal scores: of the sessions (`scores`, a value per trial) and of each draw.
 
     `drawn` has a row per draw and a column per trial, without skill. Both are NaN for a trial that cannot be judged:
-    its series has fewer than `FEWEST_BLOCKS` blocks, or does not vary. `errors` are standard errors of the mean.
+    its series has fewer than `FEWEST_BLOCKS` blocks, or does not vary. `means`, their standard `errors`, `deviations`
+    and `sessions` describe each series.
 
-    >>> Maxima(np.array([1.0, np.nan]), np.zeros((10, 2)), np.ones(2), np.array([100, 5])).judged.tolist()
+    >>> one = np.ones(2)
+    >>> Maxima(np.array([1.0, np.nan]), np.zeros((10, 2)), one, one, one, np.array([100, 5]), 5).judged.tolist()
     [True, False]
     """
 
     scores: Floats
     drawn: Floats
+    means: Floats
     errors: Floats
+    deviations: Floats
     sessions: NDArray[np.int64]
+    block: int
 
     @property
     def judged(self) -> NDArray[np.bool_]:
@@ -117,11 +131,39 @@ def block_length(sessions: int, horizon: int) -> int:
     return max(horizon, math.ceil(round(sessions ** (1 / 3), 9)))
 
 
-def bootstrap(returns: Floats, block: int, draws: int = DRAWS) -> Maxima:
+def widening(weights: Floats, active: Floats) -> float:
+    """Return the factor, at least 1, by which the standard error of a portfolio grows with clusters by instrument.
+
+    Args:
+        weights: the weight of each instrument (column) in each period (row), 0 where it is not held. A period is the
+            time between two decisions.
+        active: the return of the instrument in the period less the benchmark's; not used where the weight is 0.
+
+    The factor is 1 for a portfolio that changes its instruments all the time, and NaN without weights.
+
+    >>> kept = np.tile([1.0, 0.0], (50, 1))
+    >>> rising = np.full((50, 2), 0.01) + np.random.default_rng(1).normal(0, 0.01, (50, 2))
+    >>> both = np.hstack([kept, kept]) / 2  # one rises, the other falls
+    >>> widening(both, np.hstack([rising, -rising + np.random.default_rng(2).normal(0, 0.01, (50, 2))])) > 2
+    True
+    """
+    used = np.where(weights > 0, active, 0.0)
+    weight = float(weights.sum())
+    if not weight > 0:
+        return math.nan
+    contributions = weights * (used - float((weights * used).sum()) / weight)
+    by_period, by_instrument = (contributions.sum(axis=axis) ** 2 for axis in (1, 0))
+    period = float(by_period.sum())
+    both = period + float(by_instrument.sum()) - float((contributions**2).sum())
+    return math.sqrt(max(both / period, 1.0)) if period > 0 else math.nan
+
+
+def bootstrap(returns: Floats, block: int, draws: int = DRAWS, wider: Floats | None = None) -> Maxima:
     """Return the scores of a matrix of daily net active returns, a row per session and a column per trial.
 
     NaN is a session that a trial does not have. The random numbers depend on the number of sessions, the block and the
     draws alone: the same ledger gives the same verdict, and another trial does not change the draws of the first ones.
+    `wider` has the factor `widening` of each trial, by default 1; NaN, for a trial whose holdings are unknown, is 1.
 
     Raises:
         ModelError: `block` is not between 1 and the number of sessions, or a value is infinite.
@@ -146,9 +188,13 @@ def bootstrap(returns: Floats, block: int, draws: int = DRAWS) -> Maxima:
     judged = (count >= FEWEST_BLOCKS * block) & _varies(np.where(known, values, mean))
     spread = np.where(judged, np.sqrt(blocks * (sums**2).mean(axis=0)), 1.0)
     errors = spread / np.maximum(blocks * lengths.mean(axis=0), 1.0)
+    if wider is not None:
+        errors = errors * np.where(np.isnan(wider), 1.0, wider)
     scores = _normal_score(mean / errors, np.maximum(count / block - 1, 1.0))
     drawn = _draw(sums, lengths, block, blocks, draws)
-    return Maxima(np.where(judged, scores, np.nan), np.where(judged, drawn, np.nan), errors, count)
+    deviations = np.sqrt((centred**2).sum(axis=0) / np.maximum(count - 1, 1))
+    scores, drawn = np.where(judged, scores, np.nan), np.where(judged, drawn, np.nan)
+    return Maxima(scores, drawn, mean, errors, deviations, count, block)
 
 
 def beyond_luck(
@@ -158,6 +204,7 @@ def beyond_luck(
     horizon: int,
     level: float,
     independent: int = 0,
+    wider: Floats | None = None,
     draws: int = DRAWS,
 ) -> Luck:
     """Return whether a trial's mean daily net active return is beyond the best of all recorded trials by luck.
@@ -169,6 +216,7 @@ def beyond_luck(
         horizon: the longest horizon of the trials in sessions; blocks are at least as long.
         level: the rate at which the best of all trials without skill may pass.
         independent: number of recorded trials without a series; each counts as an independent trial.
+        wider: the factor `widening` of each trial, by default 1.
         draws: draws of the bootstrap.
 
     A candidate that cannot be judged has a p-value of 1 and scores that are NaN.
@@ -184,25 +232,63 @@ def beyond_luck(
     >>> beyond_luck(skilled, 3, horizon=5, level=0.025).passed
     True
     """
-    count = returns.shape[1]
+    block = block_length(len(returns), horizon)
+    return judge(bootstrap(returns, block, draws, wider), candidate, level=level, independent=independent)
+
+
+def judge(found: Maxima, candidate: int, *, level: float, independent: int = 0) -> Luck:
+    """Return what `beyond_luck` returns, from the scores of a bootstrap.
+
+    >>> daily = np.random.default_rng(7).normal(0, 0.005, size=(750, 20))
+    >>> judge(bootstrap(daily, block=10), 0, level=0.025, independent=180).trials
+    200
+    """
+    count = len(found.scores)
     if not 0 <= candidate < count:
         raise ModelError(f"trial {candidate} is not among {quantity(count, 'trial')}")
     if not 0 < level < 1:
         raise ModelError(f"a level is a rate between 0 and 1, got {level}")
-    block = block_length(len(returns), horizon)
-    found = bootstrap(returns, block, draws)
     alone = independent + int((~found.judged).sum())
     critical, p_value = _step_down(found, candidate, level, alone)
-    effective = math.log1p(-level) / math.log(_NORMAL.cdf(critical))
-    own = returns[:, candidate][~np.isnan(returns[:, candidate])]
-    deviation = float(own.std(ddof=1)) if found.judged[candidate] else math.nan
-    yearly = math.sqrt(SESSIONS_PER_YEAR) / deviation
-    freedom = max(len(own) / block - 1, 1.0)
-    needed = _student(critical, freedom) * float(found.errors[candidate])
+    sessions = int(found.sessions[candidate])
+    yearly = math.nan
+    if found.judged[candidate]:
+        yearly = math.sqrt(SESSIONS_PER_YEAR) / float(found.deviations[candidate])
+    needed = _student(critical, max(sessions / found.block - 1, 1.0)) * float(found.errors[candidate])
     return Luck(
-        float(found.scores[candidate]), critical, p_value, float(own.mean() if len(own) else math.nan) * yearly,
-        needed * yearly, level, count + independent, alone, effective, len(own), block,
-    )  # fmt: skip
+        score=float(found.scores[candidate]),
+        critical=critical,
+        p_value=p_value,
+        sharpe=float(found.means[candidate]) * yearly,
+        sharpe_needed=needed * yearly,
+        level=level,
+        trials=count + independent,
+        independent=alone,
+        effective=math.log1p(-level) / math.log(_NORMAL.cdf(critical)),
+        sessions=sessions,
+        block=found.block,
+    )
+
+
+def spent_level(level: float, trials: int, before: int = 0) -> float:
+    """Return the level of one decision: all decisions of a ledger together pass luck at most at the rate `level`.
+
+    Args:
+        level: the rate at which any decision may ever pass a trial without skill.
+        trials: trials recorded now.
+        before: trials recorded at the time of the last decision, 0 before the first.
+
+    The best of n new trials among K passes by luck at the rate of the decision's level times n / K. After K trials
+    1 / (1 + ln(1 + K)) of the level is left for all that follow. So one decision after a search of 200 trials has 84% of
+    the level, the decision about the first trial 41%, and about the 200th, if each was judged when it was recorded,
+    2.5%. A decision without a new trial counts as one about a new trial.
+
+    >>> [round(spent_level(0.025, *trials), 4) for trials in ((200, 0), (1, 0), (200, 199))]
+    [0.021, 0.0102, 0.0006]
+    """
+    new = min(max(trials - before, 1), trials)
+    left = [1 / (1 + math.log1p(count)) for count in (trials - new, trials)]
+    return level * (left[0] - left[1]) * trials / new
 
 
 def _step_down(found: Maxima, candidate: int, level: float, alone: int) -> tuple[float, float]:
