@@ -27,6 +27,7 @@ Generator: TypeAlias = np.random.Generator
 
 TRIALS, INSTRUMENTS, TOP, EVERY = 200, 200, 20, 5
 SECTORS, LATE = 12, 0.2  # sectors of the simulated market; share of instruments, and of trials, that start late
+_LOW = 1.2  # a t-statistic below which no trial passes at any level that is used
 _LETTERS = "AABBCDEFGGHHIIJJKKLMMNOPPRRSSSTTUVWZ"
 _MARKET, _SECTOR, _OWN = 0.009, 0.006, (0.012, 0.035)
 _DEGREES = 4  # of freedom of Student's t: daily returns of shares have about as heavy tails
@@ -194,22 +195,31 @@ def active_returns(rng: Generator, market: Market, scores: Singles) -> tuple[Flo
 
     Sessions begin after the first decision. A fifth of the trials starts late, as a search does not record all trials
     over the same sessions. Equal scores are held in the order of the instruments. A decision takes instruments of the
-    universe on its session.
+    universe on its session. The factor, at least 1, is computed for trials that might pass, and NaN for the others.
     """
     starts, count, instruments = market.decisions, len(scores), scores.shape[2]
     first = np.where(rng.random(count) < LATE, rng.integers(0, len(starts) // 2, count), 0)
-    daily = np.full((len(starts) * EVERY, count), np.nan)
-    weights = np.zeros((count, len(starts), instruments), dtype=np.float32)
-    active = np.zeros((len(starts), instruments))
+    daily = np.empty((len(starts) * EVERY, count))
+    best, active = np.empty((len(starts), count, TOP), dtype=np.int64), np.zeros((len(starts), instruments))
     order = (np.arange(instruments) * np.float32(-1e-6)).astype(np.float32)
+    lasts, before, top = scores.strides[1] == 0, np.empty(0), np.empty((0, 0), dtype=np.int64)
     for step, start in enumerate(starts):
-        member, ours = np.flatnonzero(~np.isnan(market.returns[start])), np.flatnonzero(first <= step)
+        member = np.flatnonzero(~np.isnan(market.returns[start]))
         ahead = market.returns[start + 1 : start + 1 + EVERY][:, member]
-        best = np.argpartition(scores[ours, step][:, member] + order[member], -TOP, axis=1)[:, -TOP:]
         relative = ahead - ahead.mean(axis=1, keepdims=True)
-        held = np.zeros((ours.size, member.size))
-        np.put_along_axis(held, best, 1 / TOP, axis=1)
-        daily[step * EVERY : (step + 1) * EVERY, ours] = relative @ held.T
-        weights[ours[:, None], step, member] = held
+        if not (lasts and np.array_equal(member, before)):
+            top = np.argpartition(scores[:, step, member] + order[member], -TOP, axis=1)[:, -TOP:]
+        before = member
+        days = relative[:, top].mean(axis=2)
+        days[:, first > step] = np.nan
+        daily[step * EVERY : (step + 1) * EVERY] = days
+        best[step] = member[top]
         active[step, member] = relative.sum(axis=0)
-    return daily, np.array([multiplicity.widening(own, active) for own in weights])
+    wider = np.full(count, np.nan)
+    known = np.maximum((~np.isnan(daily)).sum(axis=0), 2)
+    for trial in np.flatnonzero(np.nanmean(daily, axis=0) * np.sqrt(known) > _LOW * np.nanstd(daily, axis=0)):
+        weights = np.zeros((len(starts), instruments))
+        np.put_along_axis(weights, best[:, trial], 1 / TOP, axis=1)
+        weights[: first[trial]] = 0.0
+        wider[trial] = multiplicity.widening(weights, active)
+    return daily, wider

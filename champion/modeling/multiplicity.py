@@ -128,7 +128,7 @@ def block_length(sessions: int, horizon: int) -> int:
     >>> block_length(500, horizon=5), block_length(1500, horizon=20)
     (8, 20)
     """
-    return max(horizon, math.ceil(round(sessions ** (1 / 3), 9)))
+    return max(horizon, math.ceil(round(math.cbrt(sessions), 9)))
 
 
 def widening(weights: Floats, active: Floats) -> float:
@@ -279,8 +279,8 @@ def spent_level(level: float, trials: int, before: int = 0) -> float:
         before: trials recorded at the time of the last decision, 0 before the first.
 
     The best of n new trials among K passes by luck at the rate of the decision's level times n / K. After K trials
-    1 / (1 + ln(1 + K)) of the level is left for all that follow. So one decision after a search of 200 trials has 84% of
-    the level, the decision about the first trial 41%, and about the 200th, if each was judged when it was recorded,
+    1 / (1 + ln(1 + K)) of the level is left for all that follow. So one decision after a search of 200 trials has 84%
+    of the level, the decision about the first trial 41%, and about the 200th, if each was judged when it was recorded,
     2.5%. A decision without a new trial counts as one about a new trial.
 
     >>> [round(spent_level(0.025, *trials), 4) for trials in ((200, 0), (1, 0), (200, 199))]

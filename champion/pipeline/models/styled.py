@@ -1,0 +1,99 @@
+"""Add to a training frame, or to scores, the styles and sectors as known on each session, and targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import polars as pl
+
+from champion import workspace
+from champion.contracts.datasets import BARS, SECTORS
+from champion.errors import UsageError
+from champion.lake import Lake
+from champion.market.reference.indices.sectors import UNKNOWN
+from champion.modeling import targets
+from champion.modeling.estimators import Recipe
+from champion.modeling.labels import forward_return
+from champion.modeling.styles import LOOKBACK, SECTOR, STYLES, styles
+from champion.pipeline.ingest.adjusted_bars import adjusted_bars
+from champion.pipeline.ingest.corporate_actions import unadjusted_gaps
+from champion.pipeline.models.frames import LAG
+
+_KEY = ["instrument_id", "trade_date"]
+_COLUMNS = (*_KEY, "symbol", "close", "turnover")
+
+
+def with_styles(lake: Lake, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows (instrument_id, trade_date) with `styles.STYLES` and sector, in their order.
+
+    A style is the rank among all bars of the session, and null if the instrument has too few bars. The sector is that
+    of the lists up to the session, `Unknown` for an instrument in no list, and for all if the lake has no list.
+    """
+    if rows.is_empty():
+        unknown = [pl.lit(None, pl.Float64).alias(name) for name in STYLES]
+        return rows.with_columns(*unknown, pl.lit(UNKNOWN).alias(SECTOR))
+    first: date = rows["trade_date"].min()  # type: ignore[assignment]
+    last: date = rows["trade_date"].max()  # type: ignore[assignment]
+    # Instruments that skip sessions need more of the calendar.
+    before = lake.sessions(BARS, end=first)[-2 * LOOKBACK :]
+    bars = adjusted_bars(lake, min([first, *before]), last, columns=_COLUMNS, kinds=None)
+    named = rows.drop([name for name in (*STYLES, SECTOR) if name in rows.columns])
+    known = named.join(styles(bars), on=_KEY, how="left", maintain_order="left")
+    return known.with_columns(_sectors(lake, rows))
+
+
+def with_target(
+    lake: Lake, frame: pl.DataFrame, recipe: Recipe, *, horizon: int, lag: int = LAG, total_return: bool = False
+) -> pl.DataFrame:
+    """Return a training frame with what the recipe's model learns as target; unchanged for the default target.
+
+    The frame's forward_return is that of the longest horizon, `horizon`, so no label ends later than label_end. The
+    returns of the recipe's shorter horizons are computed here from bars up to the frame's last label_end, with
+    dividends if `total_return`. Only styles known at the close of a row's session are used.
+
+    Raises:
+        UsageError: the target is not known, or a horizon of the recipe is not shorter than `horizon`.
+    """
+    targets.find(recipe.target)
+    if wrong := [each for each in recipe.horizons if not 1 <= each < horizon]:
+        raise UsageError(
+            f"horizons {', '.join(map(str, wrong))} cannot be combined with a horizon of {horizon} sessions: they are "
+            "at least 1 and shorter, since labels are purged by the longest; give the longest one as horizon"
+        )
+    if recipe.target == targets.DEFAULT and not recipe.horizons:
+        return frame
+    rows = with_styles(lake, frame) if targets.uses_styles(recipe.target) else frame
+    columns = {f"_return_in_{each}": each for each in dict.fromkeys(recipe.horizons)}
+    for name, returns in _returns(lake, frame, columns, lag, total_return=total_return).items():
+        rows = rows.join(returns.rename({"forward_return": name}), on=_KEY, how="left", maintain_order="left")
+    named: Sequence[str] = (*columns, "forward_return")
+    return targets.add_target(rows, recipe.target, named).drop(columns)
+
+
+def _returns(
+    lake: Lake, frame: pl.DataFrame, columns: dict[str, int], lag: int, *, total_return: bool
+) -> dict[str, pl.DataFrame]:
+    if not columns or (last := frame["label_end"].max()) is None:
+        return {}
+    first: date = frame["trade_date"].min()  # type: ignore[assignment]
+    bars = adjusted_bars(lake, first, last, columns=_COLUMNS, kinds=None, total_return=total_return)  # type: ignore[arg-type]
+    gaps = unadjusted_gaps(lake, first, last)  # type: ignore[arg-type]
+    return {
+        name: forward_return(bars, horizon, lag, gaps).select(*_KEY, "forward_return")
+        for name, horizon in columns.items()
+    }
+
+
+def _sectors(lake: Lake, rows: pl.DataFrame) -> pl.Series:
+    """Return the sector of each row as of its session."""
+    if not lake.sessions(SECTORS):
+        return pl.repeat(UNKNOWN, rows.height, eager=True).alias(SECTOR)
+    periods = workspace.latest_list(lake, SECTORS).select("instrument_id", SECTOR, "sector_from", "sector_until")
+    ordered = rows.select(_KEY).with_row_index("_row").sort("trade_date")
+    found = ordered.join_asof(
+        periods.drop_nulls("instrument_id").sort("sector_from"),
+        left_on="trade_date", right_on="sector_from", by="instrument_id", check_sortedness=False,
+    )  # fmt: skip
+    current = pl.col("sector_until").is_null() | (pl.col("sector_until") > pl.col("trade_date"))
+    return found.sort("_row").select(pl.when(current).then(SECTOR).fill_null(UNKNOWN)).to_series().alias(SECTOR)
