@@ -201,6 +201,7 @@ def active_returns(rng: Generator, market: Market, scores: Singles) -> tuple[Flo
     first = np.where(rng.random(count) < LATE, rng.integers(0, len(starts) // 2, count), 0)
     daily = np.empty((len(starts) * EVERY, count))
     best, active = np.empty((len(starts), count, TOP), dtype=np.int64), np.zeros((len(starts), instruments))
+    everything = np.zeros_like(active)
     order = (np.arange(instruments) * np.float32(-1e-6)).astype(np.float32)
     lasts, before, top = scores.strides[1] == 0, np.empty(0), np.empty((0, 0), dtype=np.int64)
     for step, start in enumerate(starts):
@@ -214,12 +215,11 @@ def active_returns(rng: Generator, market: Market, scores: Singles) -> tuple[Flo
         days[:, first > step] = np.nan
         daily[step * EVERY : (step + 1) * EVERY] = days
         best[step] = member[top]
-        active[step, member] = relative.sum(axis=0)
+        active[step, member], everything[step, member] = relative.sum(axis=0), 1 / member.size
     wider = np.full(count, np.nan)
     known = np.maximum((~np.isnan(daily)).sum(axis=0), 2)
     for trial in np.flatnonzero(np.nanmean(daily, axis=0) * np.sqrt(known) > _LOW * np.nanstd(daily, axis=0)):
         weights = np.zeros((len(starts), instruments))
         np.put_along_axis(weights, best[:, trial], 1 / TOP, axis=1)
-        weights[: first[trial]] = 0.0
-        wider[trial] = multiplicity.widening(weights, active)
+        wider[trial] = multiplicity.widening(*(part[first[trial] :] for part in (weights, everything, active)))
     return daily, wider

@@ -21,12 +21,7 @@ from sklearn.base import (
     is_classifier,
     is_regressor,
 )
-from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -153,9 +148,6 @@ MODELS: dict[str, Callable[[int], Estimator]] = {
         early_stopping=False, random_state=seed,
     ),
     "ridge": lambda seed: Ridge(alpha=1_000.0, random_state=seed),
-    "random_forest_regression": lambda seed: RandomForestRegressor(
-        n_estimators=200, max_depth=6, min_samples_leaf=100, max_samples=0.5, random_state=seed
-    ),
     "hist_gradient_boosting_regression": lambda seed: HistGradientBoostingRegressor(
         max_iter=150, learning_rate=0.05, max_leaf_nodes=15, min_samples_leaf=200, l2_regularization=1.0,
         early_stopping=False, random_state=seed,

@@ -131,27 +131,28 @@ def block_length(sessions: int, horizon: int) -> int:
     return max(horizon, math.ceil(round(math.cbrt(sessions), 9)))
 
 
-def widening(weights: Floats, active: Floats) -> float:
+def widening(weights: Floats, benchmark: Floats, active: Floats) -> float:
     """Return the factor, at least 1, by which the standard error of a portfolio grows with clusters by instrument.
 
     Args:
         weights: the weight of each instrument (column) in each period (row), 0 where it is not held. A period is the
             time between two decisions.
-        active: the return of the instrument in the period less the benchmark's; not used where the weight is 0.
+        benchmark: the weights of the benchmark.
+        active: the return of the instrument in the period less the benchmark's; not used where both weights are 0.
 
-    The factor is 1 for a portfolio that changes its instruments all the time, and NaN without weights.
+    The factor is about 1 for a portfolio that holds all instruments equally long, and NaN without weights.
 
-    >>> kept = np.tile([1.0, 0.0], (50, 1))
-    >>> rising = np.full((50, 2), 0.01) + np.random.default_rng(1).normal(0, 0.01, (50, 2))
-    >>> both = np.hstack([kept, kept]) / 2  # one rises, the other falls
-    >>> widening(both, np.hstack([rising, -rising + np.random.default_rng(2).normal(0, 0.01, (50, 2))])) > 2
+    >>> rng = np.random.default_rng(1)
+    >>> active = rng.normal(0, 0.01, (50, 40)) + rng.normal(0, 0.01, 40)  # some rise all the time, others fall
+    >>> kept = np.tile(np.arange(40) < 10, (50, 1)) / 10
+    >>> bool(widening(kept, np.full((50, 40), 1 / 40), active) > 2)
     True
     """
-    used = np.where(weights > 0, active, 0.0)
-    weight = float(weights.sum())
-    if not weight > 0:
+    over = weights - benchmark
+    contributions = over * np.where(over == 0, 0.0, active)
+    if not weights.sum() > 0:
         return math.nan
-    contributions = weights * (used - float((weights * used).sum()) / weight)
+    contributions = contributions - weights * (contributions.sum() / weights.sum())
     by_period, by_instrument = (contributions.sum(axis=axis) ** 2 for axis in (1, 0))
     period = float(by_period.sum())
     both = period + float(by_instrument.sum()) - float((contributions**2).sum())

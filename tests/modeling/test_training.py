@@ -78,7 +78,7 @@ def test_every_model_is_saved_and_loaded_without_running_code(fitted: TrainingRe
 
     content = skops.io.dumps(fitted.estimator)
     foreign = skops.io.get_untrusted_types(data=content)
-    assert {name.split(".")[0] for name in foreign} <= {"sklearn", "numpy"}
+    assert {name.split(".")[0] for name in foreign} <= {"sklearn", "numpy", "champion"}
     loaded = skops.io.loads(content, trusted=foreign)
     assert_frame_equal(
         training.score(loaded, panel(), INPUTS), training.score(fitted.estimator, panel(), INPUTS), check_exact=True
