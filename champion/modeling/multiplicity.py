@@ -265,7 +265,7 @@ def judge(found: Maxima, candidate: int, *, level: float, independent: int = 0) 
         level=level,
         trials=count + independent,
         independent=alone,
-        effective=math.log1p(-level) / math.log(_NORMAL.cdf(critical)),
+        effective=math.log1p(-level) / math.log1p(-math.erfc(critical / math.sqrt(2)) / 2),
         sessions=sessions,
         block=found.block,
     )
@@ -299,9 +299,10 @@ def _step_down(found: Maxima, candidate: int, level: float, alone: int) -> tuple
     place = np.flatnonzero(order == candidate)
     # The largest score of each draw among the trial at a place and those behind it.
     behind = np.maximum.accumulate(found.drawn[:, order[::-1]], axis=1)[:, ::-1]
+    if not order.size:
+        return _NORMAL.inv_cdf((1 - level) ** (1 / alone)), 1.0
     if not place.size:
-        largest = np.sort(behind[:, 0]) if order.size else np.full(1, -np.inf)
-        return _critical(largest, level, alone), 1.0
+        return _critical(np.sort(behind[:, 0]), level, alone), 1.0
     adjusted = 0.0
     for step in range(int(place[0]) + 1):
         largest = np.sort(behind[:, step])

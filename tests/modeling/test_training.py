@@ -48,7 +48,8 @@ def windows(frame: pl.DataFrame) -> list[tuple[date, date]]:
     return [(window.test_start, window.test_end) for window in SPLITTER.windows(frame["trade_date"].to_list())]
 
 
-@pytest.fixture(scope="module", params=list(estimators.MODELS))
+# Boosting for regression is in test_targets.py.
+@pytest.fixture(scope="module", params=[name for name in estimators.MODELS if not name.endswith("regression")])
 def fitted(request: pytest.FixtureRequest) -> TrainingResult:
     return fit(panel(), request.param)
 
