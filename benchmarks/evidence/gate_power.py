@@ -20,7 +20,7 @@ from benchmarks import meter
 from benchmarks.evidence import gate_error_rate, gate_worlds
 from champion.modeling import multiplicity
 
-SIGNALS, YEARS = (0.1, 0.2, 0.4), (2, 6)
+SIGNALS, YEARS = (0.05, 0.1, 0.2), (2, 6)
 PAST = 0  # the input that is the return of the last five sessions
 
 
