@@ -143,7 +143,8 @@ def inputs_of(returns: Floats) -> Singles:
     planes = np.stack([*past, *spread, filled[ends - 1], squares[ends] - squares[ends - 5]]) if len(ends) else None
     if planes is None:
         return np.zeros((7, 0, filled.shape[1]), dtype=np.float32)
-    return np.asarray(planes.argsort(axis=2).argsort(axis=2), dtype=np.float32) / filled.shape[1] - np.float32(0.5)
+    places: Singles = planes.argsort(axis=2).argsort(axis=2).astype(np.float32)
+    return np.asarray(places / np.float32(filled.shape[1]) - np.float32(0.5), dtype=np.float32)
 
 
 def _autoregressive(rng: Generator, market: Market) -> Singles:
@@ -203,7 +204,7 @@ def active_returns(rng: Generator, market: Market, scores: Singles) -> tuple[Flo
     best, active = np.empty((len(starts), count, TOP), dtype=np.int64), np.zeros((len(starts), instruments))
     everything = np.zeros_like(active)
     order = (np.arange(instruments) * np.float32(-1e-6)).astype(np.float32)
-    lasts, before, top = scores.strides[1] == 0, np.empty(0), np.empty((0, 0), dtype=np.int64)
+    lasts, before, top = scores.strides[1] == 0, np.empty(0, dtype=np.intp), np.empty((0, 0), dtype=np.intp)
     for step, start in enumerate(starts):
         member = np.flatnonzero(~np.isnan(market.returns[start]))
         ahead = market.returns[start + 1 : start + 1 + EVERY][:, member]

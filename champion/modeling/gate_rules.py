@@ -30,7 +30,7 @@ from champion.modeling.metrics import deflated_sharpe_ratio, summarise_ic
 from champion.modeling.multiplicity import Floats, Luck
 from champion.modeling.overfitting import BLOCKS, probability_of_overfitting
 
-__all__ = ["Evidence", "Levels", "Rule", "beside", "rules", "table"]
+__all__ = ["Evidence", "Levels", "Rule", "beside", "judged", "rules", "table"]
 __dir__ = __all__.copy
 
 _UNKNOWN = math.nan
@@ -224,6 +224,11 @@ def judged(evidence: Evidence, level: float) -> Luck:
 
     Raises:
         ModelError: there are too few sessions for a block.
+
+    >>> daily = np.random.default_rng(1).normal(0.001, 0.005, 300)
+    >>> found = judged(Evidence("t1", pl.DataFrame({"trade_date": range(300), "t1": daily}), 5, 5), level=0.025)
+    >>> found.trials, found.passed
+    (1, True)
     """
     columns = [name for name in evidence.returns.columns if name != "trade_date"]
     place = columns.index(evidence.trial)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import date
 
@@ -15,10 +16,12 @@ from champion.market.reference.indices.sectors import UNKNOWN
 from champion.modeling import targets
 from champion.modeling.estimators import Recipe
 from champion.modeling.labels import forward_return
+from champion.modeling.multiplicity import widening
 from champion.modeling.styles import LOOKBACK, SECTOR, STYLES, styles
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.ingest.corporate_actions import unadjusted_gaps
 from champion.pipeline.models.frames import LAG
+from champion.portfolio.construction import Rule, target_weights
 
 _KEY = ["instrument_id", "trade_date"]
 _COLUMNS = (*_KEY, "symbol", "close", "turnover")
@@ -69,6 +72,35 @@ def with_target(
         rows = rows.join(returns.rename({"forward_return": name}), on=_KEY, how="left", maintain_order="left")
     named: Sequence[str] = (*columns, "forward_return")
     return targets.add_target(rows, recipe.target, named).drop(columns)
+
+
+def clustered(lake: Lake, scores: pl.DataFrame, rule: Rule | None = None) -> float:
+    """Return the factor `multiplicity.widening` of a portfolio that follows scores by a rule, before costs.
+
+    `scores` has trade_date, instrument_id and score. Each decision's instruments count from the close of the next
+    session to that of the session after the next decision; the benchmark holds all scored instruments equally. NaN if
+    no return is known.
+    """
+    rule = rule or Rule()
+    known = scores.drop_nulls(["trade_date", "instrument_id", "score"])
+    chosen = target_weights(known, rule).with_columns(
+        weight=pl.col("weight") / pl.col("weight").sum().over("trade_date")
+    )
+    if chosen.is_empty():
+        return math.nan
+    first: date = known["trade_date"].min()  # type: ignore[assignment]
+    bars = adjusted_bars(lake, first, columns=_COLUMNS, kinds=None)
+    ahead = forward_return(bars, rule.every, LAG).select(*_KEY, "forward_return").drop_nulls()
+    decided = known.join(chosen.select("trade_date").unique(), on="trade_date", how="semi").select(_KEY)
+    rows = decided.join(ahead, on=_KEY).join(chosen, on=_KEY, how="left").with_columns(pl.col("weight").fill_null(0.0))
+    rows = rows.with_columns(
+        active=pl.col("forward_return") - pl.col("forward_return").mean().over("trade_date"),
+        benchmark=1 / pl.len().over("trade_date"),
+    )
+    if rows.is_empty():
+        return math.nan
+    wide = (rows.pivot("instrument_id", index="trade_date", values=name) for name in ("weight", "benchmark", "active"))
+    return widening(*(each.drop("trade_date").fill_null(0.0).to_numpy() for each in wide))
 
 
 def _returns(
