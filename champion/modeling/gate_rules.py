@@ -1,11 +1,9 @@
 """The rules of the promotion gate: each has a figure, a threshold, a verdict and a sentence.
 
-| rule | a version passes if |
-|---|---|
-| `data` | the leakage checks were run, and found nothing |
-| `luck` | its net active return beats what the best of all recorded trials would show by luck |
-| `neutral skill` | it ranks returns after style and sector are removed from scores and returns |
-| `champion` | its net active return beats the champion's on the sessions that both have |
+1. `data`: the leakage checks were run, and found nothing.
+2. `luck`: the net active return beats what the best of all recorded trials would show by luck.
+3. `neutral skill`: the scores rank returns after style and sector are removed from both.
+4. `champion`: the net active return beats the champion's on the sessions that both have.
 
 A figure that is not known is a refusal. The champion does not block a version once its own net active return, on the
 sessions since its promotion, is no longer above zero at the gate's level. Deflated Sharpe ratio and probability of
@@ -30,7 +28,7 @@ from champion.modeling.metrics import deflated_sharpe_ratio, summarise_ic
 from champion.modeling.multiplicity import Floats, Luck
 from champion.modeling.overfitting import BLOCKS, probability_of_overfitting
 
-__all__ = ["Evidence", "Levels", "Rule", "beside", "judged", "rules", "table"]
+__all__ = ["Evidence", "Levels", "RuleResult", "beside", "judged", "rules", "table"]
 __dir__ = __all__.copy
 
 _UNKNOWN = math.nan
@@ -64,10 +62,10 @@ class Levels:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RuleResult:
     """One rule of the gate: its name, its figure and threshold (NaN if unknown), its verdict, and why.
 
-    >>> Rule("luck", 1.9, 1.4, True, "The Sharpe ratio is 1.90; luck reaches 1.40.").passed
+    >>> RuleResult("luck", 1.9, 1.4, True, "The Sharpe ratio is 1.90; luck reaches 1.40.").passed
     True
     """
 
@@ -116,8 +114,8 @@ class Evidence:
     promoted_on: date | None = field(default=None)
 
 
-def rules(evidence: Evidence, levels: Levels | None = None) -> list[Rule]:
-    """Return the gate's rules about a version, in the order of the module's table; the last one only with a champion.
+def rules(evidence: Evidence, levels: Levels | None = None) -> list[RuleResult]:
+    """Return the gate's rules about a version, in the order above; the last one only with a champion.
 
     >>> found = rules(Evidence("t1", pl.DataFrame({"trade_date": []}), horizon=5, own_horizon=5))
     >>> [(rule.name, rule.passed) for rule in found]
@@ -130,10 +128,10 @@ def rules(evidence: Evidence, levels: Levels | None = None) -> list[Rule]:
     return found
 
 
-def table(found: Sequence[Rule]) -> pl.DataFrame:
+def table(found: Sequence[RuleResult]) -> pl.DataFrame:
     """Return the rules as a frame: rule, figure, threshold, passed, sentence; an unknown number is null.
 
-    >>> table([Rule("data", float("nan"), 0.0, False, "Not run.")]).row(0)
+    >>> table([RuleResult("data", float("nan"), 0.0, False, "Not run.")]).row(0)
     ('data', None, 0.0, False, 'Not run.')
     """
     schema = {
@@ -177,13 +175,15 @@ def beside(evidence: Evidence, effective: float) -> dict[str, float]:
     return found
 
 
-def _data(checks: pl.DataFrame | None) -> Rule:
+def _data(checks: pl.DataFrame | None) -> RuleResult:
     if checks is None or checks.is_empty():
-        return Rule("data", _UNKNOWN, 0.0, passed=False, sentence="The leakage checks were not run: train it again.")
+        return RuleResult(
+            "data", _UNKNOWN, 0.0, passed=False, sentence="The leakage checks were not run: train it again."
+        )
     failed = checks.filter(~pl.col("passed").fill_null(value=False))
     if failed.is_empty():
         ran = quantity(checks.height, "leakage check")
-        return Rule("data", 0.0, 0.0, passed=True, sentence=f"{ran} found nothing.")
+        return RuleResult("data", 0.0, 0.0, passed=True, sentence=f"{ran} found nothing.")
     parts = []
     for check, found in failed.select("canary", "found").iter_rows():
         if found == "not run":
@@ -191,32 +191,32 @@ def _data(checks: pl.DataFrame | None) -> Rule:
             continue
         what = f"inputs {found}" if check in _LISTED else str(found)
         parts.append(f"The check of {check} found {what}; {_REMEDIES.get(check, 'see the training notebook')}.")
-    return Rule("data", float(failed.height), 0.0, passed=False, sentence=" ".join(parts))
+    return RuleResult("data", float(failed.height), 0.0, passed=False, sentence=" ".join(parts))
 
 
-def _luck(evidence: Evidence, level: float) -> Rule:
+def _luck(evidence: Evidence, level: float) -> RuleResult:
     count = evidence.returns.width - 1 + evidence.independent
     if evidence.trial not in evidence.returns.columns:
         sentence = "Its trial has no series of daily net active returns: train it again, with the simulated portfolio."
-        return Rule("luck", _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
+        return RuleResult("luck", _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
     # A refit of the champion's recipe is no new chance: its trial has passed before.
     refit = evidence.trial == evidence.champion
     spent = level if refit else multiplicity.spent_level(level, count, evidence.judged_before)
     try:
         luck = judged(evidence, spent)
     except ModelError as error:
-        return Rule("luck", _UNKNOWN, _UNKNOWN, passed=False, sentence=f"Its series cannot be judged: {error}.")
+        return RuleResult("luck", _UNKNOWN, _UNKNOWN, passed=False, sentence=f"Its series cannot be judged: {error}.")
     if math.isnan(luck.score):
         few = f"{quantity(luck.sessions, 'session')} in blocks of {luck.block}"
         needed = multiplicity.FEWEST_BLOCKS * luck.block
         sentence = f"Its series has {few} or does not vary; at least {needed} sessions are needed: train on more."
-        return Rule("luck", _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
+        return RuleResult("luck", _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
     sentence = (
         f"The Sharpe ratio of its daily net active returns is {luck.sharpe:.2f} a year over "
         f"{quantity(luck.sessions, 'session')}; the best of {quantity(luck.trials, 'recorded trial')} without skill "
         f"exceeds {luck.sharpe_needed:.2f} at a rate of {spent:.2%} (p-value {luck.p_value:.4f})."
     )
-    return Rule("luck", luck.sharpe, luck.sharpe_needed, passed=luck.passed, sentence=sentence)
+    return RuleResult("luck", luck.sharpe, luck.sharpe_needed, passed=luck.passed, sentence=sentence)
 
 
 def judged(evidence: Evidence, level: float) -> Luck:
@@ -239,11 +239,11 @@ def judged(evidence: Evidence, level: float) -> Luck:
     return multiplicity.beyond_luck(values, place, wider=wider, **chosen)  # type: ignore[arg-type]
 
 
-def _neutral_skill(evidence: Evidence, level: float) -> Rule:
+def _neutral_skill(evidence: Evidence, level: float) -> RuleResult:
     name = "neutral skill"
     if evidence.neutral_ic is None:
         sentence = "Its skill after style and sector was not measured: train it again."
-        return Rule(name, _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
+        return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
     summary = summarise_ic(evidence.neutral_ic, evidence.own_horizon)
     freedom = summary["sessions"] / evidence.own_horizon - 1
     needed = float(student.ppf(1 - level, freedom)) if freedom > 0 else math.inf
@@ -252,14 +252,14 @@ def _neutral_skill(evidence: Evidence, level: float) -> Rule:
         f"{quantity(round(summary['sessions']), 'session')}, with a t-statistic of {summary['t']:.2f}; chance exceeds "
         f"{needed:.2f} at a rate of {level:.1%}."
     )
-    return Rule(name, summary["t"], needed, passed=bool(summary["t"] >= needed), sentence=sentence)
+    return RuleResult(name, summary["t"], needed, passed=bool(summary["t"] >= needed), sentence=sentence)
 
 
-def _champion(evidence: Evidence, level: float) -> Rule:
+def _champion(evidence: Evidence, level: float) -> RuleResult:
     name, columns = "champion", evidence.returns.columns
     if evidence.champion is None or evidence.champion not in columns:
         sentence = "The champion has no series of daily net active returns, so it cannot be compared: train it again."
-        return Rule(name, _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
+        return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
     since = evidence.returns.filter(pl.col("trade_date") > evidence.promoted_on) if evidence.promoted_on else None
     standing = None if since is None else _alone(since, pl.col(evidence.champion), evidence.horizon, level)
     if standing is not None and not standing.passed:
@@ -268,10 +268,10 @@ def _champion(evidence: Evidence, level: float) -> Rule:
             f"net active returns is {standing.sharpe:.2f} a year over {quantity(standing.sessions, 'session')}, below "
             f"{standing.sharpe_needed:.2f}, which chance exceeds at a rate of {level:.1%}."
         )
-        return Rule(name, _UNKNOWN, _UNKNOWN, passed=True, sentence=sentence)
+        return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=True, sentence=sentence)
     if evidence.trial == evidence.champion:
         sentence = "It is a refit of the champion's recipe, whose series it continues: there is nothing to compare."
-        return Rule(name, _UNKNOWN, _UNKNOWN, passed=True, sentence=sentence)
+        return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=True, sentence=sentence)
     difference = None
     if evidence.trial in columns:
         difference = _alone(
@@ -279,13 +279,13 @@ def _champion(evidence: Evidence, level: float) -> Rule:
         )
     if difference is None:
         sentence = "It shares too few sessions with the champion to be compared: train on the champion's sessions too."
-        return Rule(name, _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
+        return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
     sentence = (
         f"The Sharpe ratio of its daily net active returns less the champion's is {difference.sharpe:.2f} a year over "
         f"{quantity(difference.sessions, 'common session')}; chance exceeds {difference.sharpe_needed:.2f} at a rate "
         f"of {level:.1%}."
     )
-    return Rule(name, difference.sharpe, difference.sharpe_needed, passed=difference.passed, sentence=sentence)
+    return RuleResult(name, difference.sharpe, difference.sharpe_needed, passed=difference.passed, sentence=sentence)
 
 
 def _alone(returns: pl.DataFrame, series: pl.Expr, horizon: int, level: float) -> Luck | None:

@@ -3,12 +3,10 @@
 A target is a number from 0 to 1 within each session, so that the scores of all models have one scale. Classifiers learn
 whether it is above the session's median, regressors the number itself.
 
-| name | the instrument's target is |
-|---|---|
-| `above_median` | 1 if its forward return is above the session's median, else 0 |
-| `rank` | the rank of its forward return |
-| `excess` | its forward return less the mean of the universe, in deviations of the session, as a logistic function |
-| `residual` | the rank of its forward return without what volatility, beta, liquidity and sector explain |
+- `above_median`: 1 if the forward return is above the session's median, else 0.
+- `rank`: the rank of the forward return.
+- `excess`: the forward return less the mean of the universe, in deviations of the session, as a logistic function.
+- `residual`: the rank of the forward return without what volatility, beta, liquidity and sector explain.
 
 Several horizons are combined as the rank of their mean target.
 """

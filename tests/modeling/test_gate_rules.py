@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from champion.modeling.gate_rules import Evidence, Levels, Rule, beside, judged, rules, table
+from champion.modeling.gate_rules import Evidence, Levels, RuleResult, beside, judged, rules, table
 
 FIRST, SESSIONS = date(2023, 1, 2), 500
 DAYS = [FIRST + timedelta(days=n) for n in range(SESSIONS)]
@@ -40,7 +40,7 @@ GOOD = Evidence(
 )
 
 
-def by_name(evidence: Evidence, levels: Levels | None = None) -> dict[str, Rule]:
+def by_name(evidence: Evidence, levels: Levels | None = None) -> dict[str, RuleResult]:
     return {rule.name: rule for rule in rules(evidence, levels)}
 
 
