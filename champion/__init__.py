@@ -1,8 +1,9 @@
 """Champion: a notebook-centric research workbench for quants on daily equities.
 
 `import champion as ch` gives a notebook `ch.scan`, `ch.scan_adjusted`, `ch.share_moves`, `ch.instruments`,
-`ch.members`, `ch.sectors`, `ch.sql`, `ch.query` and `ch.publish`, and the modules `ch.features`, `ch.labels`,
-`ch.metrics`, `ch.pipeline`, `ch.plots`, `ch.portfolio`, `ch.training`, `ch.workspace` and the rest.
+`ch.members`, `ch.sectors`, `ch.benchmark`, `ch.sql`, `ch.query`, `ch.trials` and `ch.publish`, and the modules
+`ch.features`, `ch.labels`, `ch.metrics`, `ch.pipeline`, `ch.plots`, `ch.portfolio`, `ch.training`, `ch.workspace` and
+the rest.
 Each is imported when first used, so that importing Champion costs nothing. `%load_ext champion` gives it `%%sql`.
 """
 
@@ -13,6 +14,7 @@ from typing import Any
 from champion.base import moved_modules
 
 _FUNCTIONS = {
+    "benchmark": "champion.pipeline.reference.benchmarks",
     "instruments": "champion.pipeline.ingest.symbol_master",
     "load_ipython_extension": "champion.magic",
     "members": "champion.workspace",
@@ -24,6 +26,7 @@ _FUNCTIONS = {
     "sectors": "champion.workspace",
     "share_moves": "champion.pipeline.ingest.share_moves",
     "sql": "champion.workspace",
+    "trials": "champion.pipeline.models.trials",
 }
 _PACKAGES = ("contracts", "features", "indicators", "pipeline", "plots", "portfolio", "workspace")
 _MODELING = (

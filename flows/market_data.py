@@ -32,6 +32,7 @@ from flows.policy import DAILY_SLA_SECONDS, FLOW_SECONDS, LONG_SECONDS, run_name
 from flows.run_tracking import record_flow
 
 LOOKBACK = timedelta(days=30)
+_SHOWN = 3  # refused files in a message
 _SHARES = {"fetch": 0.2, "ingest": 0.35, "quality": 0.1, "features": 0.2, "warehouse": 0.15}
 """The usual share of each stage in the time of a backfill, measured on one year of real files in a folder."""
 
@@ -138,8 +139,10 @@ class Arrival:
             rest = "; ".join(self.unanswered)
             raise ArchiveUnavailable(f"all other sessions are done; run it again for the rest: {rest}")
         if self.refused:
-            how_many = quantity(len(self.refused), "session was", "sessions were")
-            raise ArchiveError(f"{how_many} refused, all others are done: {'; '.join(self.refused[:3])}")
+            reasons = list(dict.fromkeys(self.refused))  # one file may serve as bhavcopy and as delivery file
+            how_many = quantity(len({reason.partition(":")[0] for reason in reasons}), "session was", "sessions were")
+            rest = f"; and {quantity(len(reasons) - _SHOWN, 'more file')}" if len(reasons) > _SHOWN else ""
+            raise ArchiveError(f"{how_many} refused, all others are done: {'; '.join(reasons[:_SHOWN])}{rest}")
 
 
 def fetch_and_ingest(start: date, end: date, *, parent: str, refresh: bool, force: bool) -> Arrival:

@@ -61,12 +61,12 @@ def fetch_lists() -> str:
         ArchiveError: the archive did not answer, or a list is malformed; the lake is unchanged.
     """
     settings = Settings()
-    shares, actions = symbol_master.refresh(settings), corporate_actions.refresh(settings)
-    get_run_logger().info("shares: %s; corporate actions: %s", shares.note, actions.note)
-    try:
+    try:  # before the shares, whose sectors they give
         get_run_logger().info("index lists: %s", index_lists.refresh(settings).note)
     except ArchiveError as error:
         get_run_logger().warning("index lists: %s", error)
+    shares, actions = symbol_master.refresh(settings), corporate_actions.refresh(settings)
+    get_run_logger().info("shares: %s; corporate actions: %s", shares.note, actions.note)
     return actions.outcome
 
 

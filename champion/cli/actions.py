@@ -71,9 +71,13 @@ def refresh() -> None:
 
     Example: champion actions refresh
     """
+    from champion.contracts.datasets import ACTIONS, FACTORS  # noqa: PLC0415
     from champion.pipeline.ingest import corporate_actions, market_data_lock  # noqa: PLC0415
+    from champion.pipeline.maintenance.load_warehouse import load_lists  # noqa: PLC0415
 
     settings = console.settings()
     with market_data_lock.changing(settings, console.note):
         result = corporate_actions.refresh(settings)
+        loaded = load_lists(settings, (ACTIONS, FACTORS))
     console.out.print(f"corporate actions {result.outcome}: {result.note}", soft_wrap=True)
+    console.out.print(f"warehouse: {quantity(loaded, 'month')} of lists loaded")

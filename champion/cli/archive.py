@@ -31,12 +31,20 @@ def add(
 ) -> None:
     """Declare that another address is the same archive: it moved, or it is a mirror.
 
+    The address that CHAMPION_LISTS names is that of the folder of lists; any other one is that of the archive.
+
     Example: champion archive add https://nsearchives.nseindia.com
     """
+    from champion.pipeline.ingest.reference_lists import lists_staging  # noqa: PLC0415
     from champion.sources.download.staging import Staging  # noqa: PLC0415
     from champion.sources.download.transport import canonical, parse_address  # noqa: PLC0415
 
     chosen = console.settings()
     parse_address(address)
-    known = Staging(chosen.staging, canonical(address)).accept()
-    console.show({"holds files of": ", ".join(known)}, as_json=as_json)
+    added = canonical(address)
+    places = [(chosen.staging, chosen.archive)]
+    if chosen.lists is not None:
+        places.append((lists_staging(chosen), chosen.lists))
+    named = [folder for folder, base in places if canonical(base) == added]
+    known = [base for folder in named or [chosen.staging] for base in Staging(folder, added).accept()]
+    console.show({"holds files of": ", ".join(dict.fromkeys(known))}, as_json=as_json)

@@ -1,11 +1,14 @@
 """Commands for lists of reference data: show what they cover, fetch them, read them again."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from champion.base.counting import quantity
 from champion.cli.terminal import console
 from champion.cli.terminal.console import AsJson
+from champion.errors import ArchiveError
 
 app = typer.Typer(help="Lists of reference data: covered dates, refresh.", no_args_is_help=True)
 
@@ -17,13 +20,15 @@ def list_covered(*, as_json: AsJson = False) -> None:
     Example: champion lists ls
     """
     from champion.lake import Lake  # noqa: PLC0415
-    from champion.pipeline.reference import membership  # noqa: PLC0415
+    from champion.pipeline.reference import index_lists, membership  # noqa: PLC0415
 
-    lake = Lake(console.settings().lake)
+    settings = console.settings()
+    lake = Lake(settings.lake)
     covered, aside = membership.coverage(lake), membership.set_aside(lake)
+    refused = index_lists.refused_files(settings)
     if as_json:
         shown = {index: [str(first), str(last)] for index, (first, last) in covered.items()}
-        console.show({"covered": shown, "set_aside": aside.to_dicts()}, as_json=True)
+        console.show({"covered": shown, "set_aside": aside.to_dicts(), "refused": refused}, as_json=True)
         return
     if not covered:
         console.out.print("no index list in the lake: put lists into the archive, then run `champion lists refresh`")
@@ -32,26 +37,44 @@ def list_covered(*, as_json: AsJson = False) -> None:
     if aside.height:
         rows = [list(row) for row in aside.select("index_name", "list_date", "reason").rows()]
         console.table("Lists set aside", ["index", "list of", "reason"], rows)
+    for path in refused:
+        console.out.print(f"refused, `champion lists refresh` says why: {path}", soft_wrap=True, markup=False)
 
 
 @app.command()
-def refresh() -> None:
-    """Read all index lists, the register and the changes again, and derive members and sectors.
+def refresh(*, as_json: AsJson = False) -> None:
+    """Read index lists, register, changes, F&O lots and index histories again, and update what follows from them.
+
+    Members and sectors are derived again. The warehouse, if there is one, gets the new lists.
 
     Example: champion lists refresh
     """
+    from champion.contracts.datasets import REFERENCE_LISTS  # noqa: PLC0415
     from champion.pipeline.ingest import market_data_lock  # noqa: PLC0415
-    from champion.pipeline.reference import index_lists  # noqa: PLC0415
+    from champion.pipeline.maintenance.load_warehouse import load_lists  # noqa: PLC0415
+    from champion.pipeline.reference import daily_lists  # noqa: PLC0415
 
     settings = console.settings()
     with market_data_lock.changing(settings, console.note):
-        result = index_lists.refresh(settings)
-    console.out.print(f"index lists {result.outcome}: {result.note}", soft_wrap=True)
+        results = daily_lists.refresh_undated(settings)
+        loaded = load_lists(settings, REFERENCE_LISTS)
+    if as_json:
+        shown = {name: one if isinstance(one, str) else asdict(one) for name, one in results.items()}
+        console.show({**shown, "months_loaded": loaded}, as_json=True)
+        return
+    for name, result in results.items():
+        text = result if isinstance(result, str) else f"{result.outcome}: {result.note}"
+        console.out.print(f"{name} {text}", soft_wrap=True, markup=False)
+        for refused in () if isinstance(result, str) else result.refused:
+            console.out.print(f"  refused: {refused}", soft_wrap=True, markup=False)
+    console.out.print(f"warehouse: {quantity(loaded, 'month')} of lists loaded")
+    if failed := [name for name, one in results.items() if isinstance(one, str)]:
+        raise ArchiveError(f"{' and '.join(failed)} could not be loaded; the reason is above")
 
 
 @app.command()
 def daily(*, as_json: AsJson = False) -> None:
-    """List the exchange's lists of every session: covered dates, gaps, and sessions since the last one.
+    """List the exchange's lists of every session, lots and index histories: covered dates, gaps, sessions since.
 
     Example: champion lists daily
     """
@@ -64,7 +87,11 @@ def daily(*, as_json: AsJson = False) -> None:
         return
     columns = ["list", "sessions", "first", "last", "gaps", "behind"]
     rows = [
-        [each.publication, each.sessions, each.first or "-", each.last or "-", each.gaps, each.behind] for each in found
+        [
+            "-" if value is None else value
+            for value in (each.publication, each.sessions, each.first, each.last, each.gaps, each.behind)
+        ]
+        for each in found
     ]
     console.table("Lists of every session", columns, rows)
 
@@ -79,6 +106,8 @@ def fetch(
     Example: champion lists fetch 2024-12-01 2024-12-31
     """
     from champion.pipeline.ingest import market_data_lock  # noqa: PLC0415
+    from champion.pipeline.ingest.datasets import LIST_SPECS  # noqa: PLC0415
+    from champion.pipeline.maintenance.load_warehouse import load_lists  # noqa: PLC0415
     from champion.pipeline.reference import daily_lists  # noqa: PLC0415
 
     settings = console.settings()
@@ -86,5 +115,9 @@ def fetch(
         market_data_lock.changing(settings, console.note),
         console.progress_bar() as progress,
     ):
-        result = daily_lists.refresh(settings, console.day(start), console.day(end), progress)
-    console.out.print(result.note, soft_wrap=True, markup=False)
+        first, last = console.day(start), console.day(end)
+        result = daily_lists.refresh(settings, first, last, progress)
+        loaded = load_lists(settings, [spec.normalized for spec in LIST_SPECS], first, last)
+    console.out.print(
+        f"{result.note}; {quantity(loaded, 'month')} loaded into the warehouse", soft_wrap=True, markup=False
+    )

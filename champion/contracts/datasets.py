@@ -37,6 +37,9 @@ CONSTITUENTS, INDEX_CHANGES = "normalized_index_constituents", "normalized_index
 INDEX_MEMBERS, SECTORS = "normalized_index_members", "normalized_sectors"
 PUBLISHED_LISTS = (ACTIONS, SYMBOLS, CHANGES, CONSTITUENTS, INDEX_CHANGES, LOTS, INDEX_HISTORY)
 
+REFERENCE_LISTS = (CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS, LOTS, INDEX_HISTORY)
+"""The lists that `champion lists refresh` reads, and what is derived from them."""
+
 
 def is_list(name: str) -> bool:
     """Return whether a session of the dataset is the date on which a whole list was read, not a trading session.

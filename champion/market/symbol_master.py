@@ -13,14 +13,24 @@ from champion.market.equity_bars import instrument_id
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.market.reference import instrument_kind
 
-VERSION = "2"  # raise it when the meaning of the output changes: committed lists are then rebuilt
+VERSION = "3"  # raise it when the meaning of the output changes: committed lists are then rebuilt
 EXCHANGE = "NSE"
+_SECTORS = dict.fromkeys(("instrument_id", "sector", "industry"), pl.String())
 
 
-def normalize(rows: pl.DataFrame, lineage: SymbolHistory, source: str, sha256: str, read: datetime) -> pl.DataFrame:
+def normalize(
+    rows: pl.DataFrame,
+    lineage: SymbolHistory,
+    source: str,
+    sha256: str,
+    read: datetime,
+    sectors: pl.DataFrame | None = None,
+) -> pl.DataFrame:
     """Return one row per symbol of `rows`, which `sources.masters` parses; contract normalized_symbol_master.
 
     `lineage` gives the instruments of the symbols on the list's day; `read` is the time the list was first read.
+    `sectors` has instrument_id, sector and industry of companies on that day, because the list has neither; both are
+    null for other companies.
 
     Raises:
         ContractError: a row breaks the contract, as a repeated symbol.
@@ -37,9 +47,9 @@ def normalize(rows: pl.DataFrame, lineage: SymbolHistory, source: str, sha256: s
         instrument_kind=instrument_kind.kind(
             pl.col("isin"), pl.col("series"), pl.col("symbol"), pl.col("company").str.to_uppercase()
         ),
-        sector=pl.lit(None, pl.String),  # the list has neither
-        industry=pl.lit(None, pl.String),
     )
+    known = pl.DataFrame(schema=_SECTORS) if sectors is None else sectors
+    named = named.join(known, on="instrument_id", how="left", maintain_order="left")
     contract, breaks = contracts.load(SYMBOLS), ("listed share breaks", "listed shares break")
     stamped = stamp_list(named, contract, source=pl.lit(source), read_at=read_at, entity="instrument_id")
     return validation.require_valid(stamped, contract, breaks, ["symbol", "company"])

@@ -34,7 +34,7 @@ label, regressors the target, or the label without one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -62,6 +62,7 @@ Progress: TypeAlias = Callable[[int, int, str], None]
 Splitter: TypeAlias = PurgedWalkForward | CombinatorialPurged
 
 _KEY = ("instrument_id", "symbol", "trade_date")
+_SESSION_FIRST = ("trade_date", "instrument_id")
 _IMPORTANCE_ROWS = 5_000
 
 
@@ -70,6 +71,8 @@ class TrainingResult:
     """A fitted model and its out-of-sample results.
 
     `out_of_sample` has instrument_id, symbol, trade_date, fold, score, forward_return, label; `folds` one row per fold.
+    `scores` has instrument_id, symbol, trade_date and score of the same sessions, with the rows whose forward return is
+    not known: whether it will be, as when a share is not traded the day after, nobody knew when the score was computed.
     `importance` has input and importance, the loss of AUC on the last fold when the input is shuffled. `metrics` are
     over all folds: accuracy, precision, recall, auc, ic, rank_ic, rank_ic_t, icir, sessions, train_rows, and with a
     target target_ic, the mean rank correlation of scores and targets. `out_of_sample` then has target too.
@@ -82,6 +85,7 @@ class TrainingResult:
     folds: pl.DataFrame
     importance: pl.DataFrame
     metrics: dict[str, float]
+    scores: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 def fit(
@@ -103,10 +107,14 @@ def fit(
     """
     rows = labelled(frame)
     features, labels = matrix(rows, inputs), rows["label"].to_numpy()
-    tested: list[pl.DataFrame] = []
+    unlabelled = frame.filter(pl.col("forward_return").is_null())
+    tested, others = list[pl.DataFrame](), list[pl.DataFrame]()
     for fold, (train, test) in enumerate(folds(rows, splitter), start=1):
         estimator = _train(recipe, rows, features, train)
         tested.append(_predict(estimator, rows, features, test, fold))
+        same = unlabelled.filter(pl.col("trade_date").is_in(tested[-1]["trade_date"].unique().implode()))
+        if not same.is_empty():
+            others.append(score(estimator, same, inputs))
         if progress:
             progress(fold, splitter.n_splits, f"fold {fold} of {splitter.n_splits}")
     few = test[np.random.default_rng(recipe.seed).permutation(len(test))[:_IMPORTANCE_ROWS]]
@@ -128,6 +136,7 @@ def fit(
         folds=pl.DataFrame([{"fold": f["fold"][0], **judge(f, splitter.horizon)} for f in tested]),
         importance=importance.sort("importance", "input", descending=[True, False]),
         metrics={**judge(out_of_sample, splitter.horizon), "train_rows": float(rows.height)},
+        scores=pl.concat([each.select(*_KEY, "score") for each in (*tested, *others)]).sort(_SESSION_FIRST),
     )
 
 

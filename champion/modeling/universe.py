@@ -23,7 +23,16 @@ __dir__ = __all__.copy
 
 TURNOVER_WINDOW = 20
 """Bars over which the median turnover is taken."""
-_FROM_LISTS = ("index", "sectors")  # left out of the text if unused, so that the texts of stored models stay the same
+NO_BAND = "none"
+BANDS = ("2", "5", "10", "20", "40", NO_BAND)
+"""Price bands in percent, and `none` for securities without a fixed one."""
+_LISTS = ("series", "sectors", "kinds", "bands")
+_OTHER_NAMES = {"kind": "kinds", "sector": "sectors", "band": "bands"}
+_FROM_LISTS = (
+    "index",
+    "sectors",
+    "bands",
+)  # left out of the text if unused, so that the texts of stored models stay the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,8 @@ class Universe:
         min_close: minimum unadjusted close in rupees; at lower prices one tick is a large return.
         index: index of which an instrument must be a member on the session, such as NIFTY 500; empty means none.
         sectors: allowed sectors on the session, such as Healthcare, or Unknown; empty means all.
+        bands: allowed price bands on the session in percent, such as 20, and `none` for no fixed band, as for shares
+            with derivatives; empty means all. Only published lists count.
 
     >>> Universe(min_turnover=5e6, series=("EQ",)).text
     '{"kinds": ["equity"], "min_age": 0, "min_close": 0.0, "min_turnover": 5000000.0, "series": ["EQ"]}'
@@ -52,6 +63,7 @@ class Universe:
     index: str = ""
     sectors: tuple[str, ...] = ()
     kinds: tuple[str, ...] = EQUITY
+    bands: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Require finite bounds and existing kinds."""
@@ -59,6 +71,8 @@ class Universe:
             raise ValueError(
                 f"no kind of instrument is called {', '.join(map(repr, wrong))}; there are {', '.join(KINDS)}"
             )
+        if wrong := sorted(set(self.bands) - set(BANDS)):
+            raise ValueError(f"no price band is {', '.join(wrong)} percent; there are {', '.join(BANDS)}")
         if not (math.isfinite(self.min_turnover) and math.isfinite(self.min_close)):
             raise ValueError("min_turnover and min_close must be finite numbers")
 
@@ -116,10 +130,15 @@ def find(universe: str | Mapping[str, Any] | Universe) -> Universe:
         ) from error
     if not isinstance(filters, dict):
         raise UsageError(f"universe {universe!r}: filters are a JSON object such as {UNIVERSES['liquid'].text}")
+    if doubled := [f"{one} and {both}" for one, both in _OTHER_NAMES.items() if {one, both} <= set(filters)]:
+        raise UsageError(f"universe filters {', '.join(doubled)} are the same filter; give one of them")
+    filters = {_OTHER_NAMES.get(name, name): value for name, value in filters.items()}
     known = [field.name for field in fields(Universe)]
     if unknown := sorted(set(filters) - set(known)):
         raise UsageError(f"universe filters {', '.join(unknown)} are not known; there are {', '.join(known)}")
-    filters |= {name: [filters[name]] for name in ("series", "sectors", "kinds") if isinstance(filters.get(name), str)}
+    if isinstance(bands := filters.get("bands"), int | float | list | tuple):
+        filters["bands"] = [str(one) for one in (bands if isinstance(bands, list | tuple) else [bands])]
+    filters |= {name: [filters[name]] for name in _LISTS if isinstance(filters.get(name), str)}
     try:
         return parse_json(Universe, json.dumps(filters))
     except (ValueError, TypeError, RecursionError) as error:
@@ -129,7 +148,8 @@ def find(universe: str | Mapping[str, Any] | Universe) -> Universe:
 def members(bars: pl.DataFrame, universe: Universe, first_bars: pl.DataFrame | None = None) -> pl.DataFrame:
     """Return the instrument_id and trade_date of each bar that is in the universe on its session.
 
-    The filters `index` and `sectors` need lists, not bars: `pipeline.reference.membership.keep` applies them.
+    The filters `index`, `sectors` and `bands` need lists, not bars: `pipeline.reference.universe_lists.keep` applies
+    them.
     `bars` needs instrument_id, trade_date and turnover, and for their filters series, close (unadjusted) and
     instrument_kind.
     `first_bars` (instrument_id, first_bar) gives the first bars of instruments listed before `bars` start.

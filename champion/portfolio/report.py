@@ -8,7 +8,7 @@ import polars as pl
 
 from champion.modeling import metrics
 from champion.portfolio.contract_note import COMPONENTS
-from champion.portfolio.simulator import Simulation
+from champion.portfolio.history import Simulation
 
 _BASIS_POINTS = 1e4
 
@@ -35,13 +35,11 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
     {'cash_share': 0.6, 'charges_bps': 600.2}
     """
     account = found.account
-    first = (account["bought"] > 0).arg_max() if (account["bought"] > 0).any() else None
     names = ["net_return", "gross_return", "volatility", "sharpe", "max_drawdown", "turnover", "cash_share"]
     names += ["charges_bps", "impact_bps", *(f"{name}_bps" for name in COMPONENTS)]
     names += ["active_return", "tracking_error"] if benchmark else []
-    if first is None:
+    if (start := _start(account)) is None:
         return dict.fromkeys(names, float("nan"))
-    start = max(first - 1, 0)
     traded = account[start:]
     years = (traded.height - 1) / metrics.SESSIONS_PER_YEAR
     equity = traded["equity"]
@@ -64,6 +62,24 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
         result["active_return"] = result["net_return"] - _growth(other, years)
         result["tracking_error"] = float(active or 0.0) * metrics.SESSIONS_PER_YEAR**0.5  # type: ignore[arg-type]
     return result
+
+
+def active(found: Simulation, benchmark: Simulation) -> pl.DataFrame:
+    """Return trade_date and active: the net return of each session less the benchmark's, as decimals.
+
+    The first row is the session of the first trade, whose return has the charges of the first purchases; the deviation
+    of `active` is the tracking error of `summary`. Empty if there is no trade.
+
+    >>> account = pl.DataFrame({"trade_date": ["2024-01-01", "2024-01-02"], "equity": [100.0, 75.0], "bought": [0, 50]})
+    >>> other = account.with_columns(equity=pl.lit(100.0))
+    >>> active(*(Simulation(each, pl.DataFrame(), pl.DataFrame(), pl.DataFrame()) for each in (account, other))).rows()
+    [('2024-01-02', -0.25)]
+    """
+    account = found.account
+    if (start := _start(account)) is None:
+        return account.select("trade_date", active=pl.lit(0.0)).clear()
+    difference = _returns(account[start:]) - _returns(benchmark.account[start:])
+    return account[start + 1 :].select("trade_date", active=difference)
 
 
 def growth(found: Simulation, benchmark: Simulation) -> pl.DataFrame:
@@ -93,6 +109,12 @@ def costs(summarised: Mapping[str, float]) -> pl.DataFrame:
     parts = {name.removesuffix("_bps"): value for name, value in summarised.items() if name.endswith("_bps")}
     parts.pop("charges", None)
     return pl.DataFrame({"component": list(parts), "basis_points": list(parts.values())})
+
+
+def _start(account: pl.DataFrame) -> int | None:
+    """Return the row of the session before the first trade; None without a trade."""
+    traded = account["bought"] > 0
+    return max((traded.arg_max() or 0) - 1, 0) if traded.any() else None
 
 
 def _returns(account: pl.DataFrame, *, gross: bool = False) -> pl.Series:

@@ -7,7 +7,9 @@
     --   session Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the session
     --   rows UInt32 = 20: the number of instruments, at most 100
 
-The SQL expression after `=` is the default, evaluated when the parameter is not given.
+The SQL expression after `=` is the default, evaluated when the parameter is not given. A query that must not answer
+everything has a second statement before its own, which ends with a semicolon. It returns one text: why the parameters
+are refused, or an empty one.
 """
 
 import re
@@ -39,12 +41,13 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A named query: a description of its result, its parameters, and its text."""
+    """A named query: a description of its result, its parameters, its text, and the statement that may refuse it."""
 
     name: str
     answers: str
     parameters: tuple[Parameter, ...]
     text: str
+    refusal: str = ""
 
 
 def names() -> list[str]:
@@ -81,14 +84,17 @@ def parse(name: str, text: str) -> Query:
     if head is None or None in found:
         raise WarehouseError(f"sql/queries/{name}.sql: its first comment does not state its answer and its parameters")
     answers = " ".join(line.removeprefix("-- ") for line in head[1].splitlines())
-    return Query(name, answers, tuple(Parameter(*match.groups()) for match in found if match), text)
+    refusal, semicolon, rest = text.partition(";\n")
+    both = (rest, refusal) if semicolon and rest.strip() else (text, "")
+    return Query(name, answers, tuple(Parameter(*match.groups()) for match in found if match), *both)
 
 
 def run(settings: Settings, name: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
     """Run a named query on the last committed data; parameters that are not given have their defaults.
 
     Raises:
-        WarehouseError: there is no such query or parameter, or a value is missing or of another type.
+        WarehouseError: there is no such query or parameter, a value is missing or of another type, or the query refuses
+            the values, such as a date that no list covers.
     """
     query, given = load(name), dict(parameters or {})
     known = {parameter.name: parameter for parameter in query.parameters}
@@ -104,4 +110,6 @@ def run(settings: Settings, name: str, parameters: Mapping[str, Any] | None = No
         if wanted:
             expressions = ", ".join(f"{expression} as `{name}`" for name, expression in wanted.items())
             given |= dict(zip(wanted, client.query(f"select {expressions}").result_rows[0], strict=True))
+        if query.refusal and (reason := frame(client, query.refusal, given).item()):
+            raise WarehouseError(f"the query {query.name}: {reason}")
         return frame(client, query.text, given)

@@ -1,7 +1,29 @@
--- The members of an index on a date, with the evidence for each membership; no rows outside the covered dates.
+-- The members of an index on a date, with the evidence for each membership; dates that no list covers are refused.
 -- Parameters:
 --   index String = 'NIFTY 50': the index
 --   session Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the date
+with
+    asked as (
+        select
+            groupUniqArray(index_name) as names,
+            minIf(covered_from, index_name = upper({index:String})) as first,
+            maxIf(covered_until, index_name = upper({index:String})) as last
+        from champion_market.index_members
+    )
+
+select multiIf(
+    empty(names), 'the warehouse has no index list; run `champion lists refresh`',
+    not has(names, upper({index:String})),
+    concat('no list of ', upper({index:String}), '; there are lists of ', arrayStringConcat(arraySort(names), ', ')),
+    {session:Date} not between first and last,
+    concat(
+        'the members of ', upper({index:String}), ' on ', toString({session:Date}), ' are not known: lists cover ',
+        toString(first), ' to ', toString(last)
+    ),
+    ''
+) as refusal
+from asked;
+
 with
     final as (
         select

@@ -142,8 +142,10 @@ def test_dates_without_evidence_are_refused_with_the_covered_ones() -> None:
     for day in (days(9), days(21)):
         with pytest.raises(UsageError, match="lists and changes cover 2020-01-11 to 2020-01-21"):
             found.on(INDEX, day)
-    with pytest.raises(UsageError, match=r"no list of index 'NIFTY 9'; there are lists of NIFTY TEST"):
+    with pytest.raises(UsageError, match=r"no list of index 'NIFTY 9': there are lists of NIFTY TEST"):
         found.on("NIFTY 9", days(10))
+    with pytest.raises(UsageError, match=r"no list of index 'NIFTYTEST': did you mean 'NIFTY TEST'\?"):
+        found.on("NIFTYTEST", days(10))
     with pytest.raises(UsageError, match="no index list is known on 2020-01-05"):
         memberships(listed(days(10), ["A"]), NONE, known=days(4))
 

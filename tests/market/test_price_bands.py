@@ -55,10 +55,50 @@ def test_list_read_later_does_not_count() -> None:
 def test_next_session_after_the_known_ones() -> None:
     lists = listed(date(2025, 2, 27))
     assert price_bands.for_session(lists, DAYS, date(2025, 2, 28)).height == 1
-    with pytest.raises(UsageError, match="known sessions end on 2025-02-27"):
+    with pytest.raises(UsageError, match="end on 2025-02-27: ingest those between"):
         price_bands.for_session(lists, DAYS, date(2025, 3, 10))
     with pytest.raises(UsageError, match="before the first session"):
         price_bands.for_session(lists, DAYS, date(2025, 2, 20))
+
+
+def test_list_does_not_apply_over_a_gap_of_the_lake() -> None:
+    lists, days = listed(date(2025, 2, 20)), [date(2025, 2, 20), date(2025, 3, 3)]
+    assert price_bands.covered(days, days) == []
+    with pytest.raises(UsageError, match="end on 2025-02-20: ingest those between"):
+        price_bands.for_session(lists, days, days[1])
+    assert price_bands.limits(bars_of(days[1:]), lists, days).is_empty()
+
+
+def bars_of(days: list[date], **columns: Any) -> pl.DataFrame:
+    prices = {"prev_close": 100.0, "high": 101.0, "low": 99.0}
+    bar = {"instrument_id": "NSE:A", "series": "EQ", **prices, **columns}
+    return pl.DataFrame([bar | {"trade_date": day} for day in days])
+
+
+def test_limits_are_known_only_where_the_list_the_base_price_and_the_bar_agree() -> None:
+    day = DAYS[2]
+
+    def found(bar: pl.DataFrame, lists: pl.DataFrame, ex_date: date | None = None) -> list[tuple[float, float]]:
+        ex_dates = pl.DataFrame(
+            {"instrument_id": ["NSE:A"], "ex_date": [ex_date]}, {"instrument_id": str, "ex_date": date}
+        )
+        return price_bands.limits(bar, lists, DAYS, ex_dates).select("upper_band", "lower_band").rows()
+
+    lists = listed(DAYS[1])
+    assert found(bars_of([day]), lists) == [(105.0, 95.0)]
+    assert found(bars_of([day]), listed(DAYS[1], band=None)) == [(math.inf, 0.0)]
+    assert found(bars_of([day]), listed(DAYS[0], DAYS[2])) == []  # lists of other sessions
+    assert found(bars_of([day], instrument_id="NSE:B"), lists) == []
+    assert found(bars_of([day], high=105.01), lists) == []
+    assert found(bars_of([day], low=94.99), lists) == []
+    assert found(bars_of([day], prev_close=None), lists) == []
+    assert found(bars_of([day]), lists, day) == []
+    assert found(bars_of([day]), lists, date(2025, 2, 23)) == []  # an ex-date on a Sunday
+    assert found(bars_of([day]), lists, DAYS[3]) == [(105.0, 95.0)]
+    both = pl.concat([lists, lists.with_columns(series=pl.lit("BE"), band_percent=pl.lit(2, pl.Int64))])
+    assert found(bars_of([day]), both) == [(105.0, 95.0)]  # the line of the bar's series
+    assert found(bars_of([day], series="BE"), both) == [(102.0, 98.0)]
+    assert found(bars_of([day], series="BE"), lists) == [(105.0, 95.0)]  # the security moved to another series
 
 
 @pytest.mark.parametrize(

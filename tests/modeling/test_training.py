@@ -74,6 +74,18 @@ def test_out_of_sample_scores_cover_exactly_the_test_blocks(fitted: TrainingResu
     assert fitted.folds["fold"].to_list() == [1, 2]
 
 
+def test_scores_have_rows_whose_return_never_became_known() -> None:
+    first, last = windows(panel())[0][0], windows(panel())[-1][1]
+    unknown = (pl.col("instrument_id") == "I03") & pl.col("trade_date").dt.day().is_in([5, 20])
+    frame = panel().with_columns(forward_return=pl.when(~unknown).then("forward_return"))
+    found, tested = fit(frame), frame.filter(pl.col("trade_date").is_between(first, last))
+    key = ["trade_date", "instrument_id"]
+    assert found.scores.select(key).equals(tested.select(key).sort(key))
+    assert found.out_of_sample.height == tested.filter(~unknown).height < tested.height
+    both = found.scores.join(found.out_of_sample, on=key)
+    assert both["score"].equals(both["score_right"])
+
+
 def test_every_model_is_saved_and_loaded_without_running_code(fitted: TrainingResult) -> None:
     import skops.io  # noqa: PLC0415
 

@@ -87,6 +87,14 @@ def test_age_counts_from_first_bars_before_the_frame() -> None:
 
 def test_universe_is_found_by_name_filters_or_text() -> None:
     assert find("large") is UNIVERSES["large"]
+    assert find({"band": 20}) == find({"bands": ["20"]}) == find('{"band": [20]}') == Universe(bands=("20",))
+    assert find('{"kind": "fund", "sector": ["Power"]}') == Universe(kinds=("fund",), sectors=("Power",))
+    assert "bands" not in Universe().text
+    assert find(Universe(bands=("20", "none")).text) == Universe(bands=("20", "none"))
+    with pytest.raises(UsageError, match="kind and kinds are the same filter"):
+        find({"kind": "fund", "kinds": "dvr"})
+    with pytest.raises(UsageError, match="no price band is 15 percent; there are 2, 5, 10, 20, 40, none"):
+        find({"band": 15})
     assert find({"min_turnover": 1e6, "series": "EQ"}) == Universe(min_turnover=1e6, series=("EQ",))
     for universe in UNIVERSES.values():
         assert find(universe.text) == universe

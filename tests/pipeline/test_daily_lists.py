@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+from archive_server import page, serving
 
+import champion as ch
 from champion import warehouse
 from champion.contracts.datasets import (
     BAN_LIST,
@@ -23,15 +28,21 @@ from champion.contracts.datasets import (
 )
 from champion.errors import FormatError, UsageError
 from champion.lake import Lake
+from champion.market.identity.isin import check_digit
 from champion.market.reference import benchmarks, lots
+from champion.modeling.universe import BANDS, Universe
+from champion.pipeline.ingest import symbol_changes, symbol_master
 from champion.pipeline.ingest.datasets import LIST_SPECS, LISTS, PUBLICATIONS
 from champion.pipeline.ingest.fetch import fetch
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.maintenance.load_warehouse import load
-from champion.pipeline.reference import as_known, daily_lists, rolling_lists
+from champion.pipeline.models import portfolio
+from champion.pipeline.reference import as_known, daily_lists, index_lists, rolling_lists, universe_lists
+from champion.pipeline.reference.benchmarks import BENCHMARKS
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.sources.lists import daily
+from champion.sources.lists.index_list import index_names
 from champion.sources.table import Publication
 
 START, END = date(2024, 5, 6), date(2024, 5, 15)
@@ -67,8 +78,11 @@ def workspace(archive: SimulatedArchive, tmp_path: Path) -> Settings:
 def test_every_session_has_every_list(loaded: Settings) -> None:
     lake = Lake(loaded.lake)
     sessions = lake.sessions(BARS)
-    assert [each.publication for each in daily_lists.coverage(lake)] == [one.name for one in LISTS]
-    for each in daily_lists.coverage(lake):
+    daily, (of_lots, of_histories) = daily_lists.coverage(lake)[:-2], daily_lists.coverage(lake)[-2:]
+    assert [each.publication for each in daily] == [one.name for one in LISTS]
+    assert (of_lots.dataset, of_lots.sessions, of_lots.gaps) == (LOTS, 1, None)
+    assert (of_histories.dataset, of_histories.behind) == (INDEX_HISTORY, 0)
+    for each in daily:
         assert (each.sessions, each.first, each.last) == (len(sessions), sessions[0], sessions[-1])
         assert (each.gaps, each.behind) == (0, 0)
     assert [lake.sessions(spec.quarantine) for spec in LIST_SPECS] == [[]] * len(LIST_SPECS)
@@ -90,6 +104,73 @@ def test_price_bands_of_a_session_are_those_of_the_list_before(loaded: Settings)
         as_known.price_bands(lake, date(2024, 5, 8), known_at=datetime(2024, 5, 7, tzinfo=UTC))
 
 
+def test_band_prices_hold_every_bar_of_the_covered_sessions(loaded: Settings) -> None:
+    lake = Lake(loaded.lake)
+    limits = as_known.band_prices(lake, START, END)
+    assert limits["trade_date"].unique().sort().to_list() == lake.sessions(BARS)[1:]  # no list before the first
+    bars = lake.scan(BARS).collect().join(limits, on=["trade_date", "instrument_id"])
+    assert bars.filter((pl.col("high") > pl.col("upper_band")) | (pl.col("low") < pl.col("lower_band"))).is_empty()
+    free = bars.filter(pl.col("upper_band").is_infinite())
+    assert free["instrument_id"].n_unique() == 1
+    assert as_known.band_prices(lake, START, START).is_empty()
+    assert as_known.band_prices(lake, START, END, datetime(2024, 5, 7, tzinfo=UTC)).is_empty()  # read later
+
+
+def test_an_account_trades_by_published_bands(loaded: Settings, tmp_path: Path) -> None:
+    lake, made = Lake(loaded.lake), Lake(tmp_path)
+    day = lake.sessions(BARS)[4]
+    limits = as_known.band_prices(lake, day, day).filter(pl.col("upper_band").is_finite())
+    bars = lake.scan(BARS, day, day).filter(pl.col("series") == "EQ").collect().join(limits, on="instrument_id")
+    moves = bars.filter(pl.col("low") < pl.col("high")).sort("instrument_id")
+    (up, upper), (down, lower) = (
+        moves["instrument_id", "upper_band"].row(0),
+        moves["instrument_id", "lower_band"].row(1),
+    )
+    price, name = lake.scan(BARS).collect_schema()["close"], pl.col("instrument_id")
+    changed = (
+        pl.when(name == up).then(pl.lit(upper, price)).when(name == down).then(pl.lit(lower, price)).otherwise("close")
+    )
+    for session in lake.sessions(BARS):
+        copy = lake.scan(BARS, session, session).collect()
+        if session == day:
+            copy = copy.with_columns(close=changed)
+            copy = copy.with_columns(high=pl.max_horizontal("high", "close"), low=pl.min_horizontal("low", "close"))
+        made.write(BARS, session, copy, {"copy": "bars"})
+        if (bands := lake.scan(PRICE_BANDS, session, session).collect()).height:
+            made.write(PRICE_BANDS, session, bands, {"copy": "bands"})
+    scores = moves.select(trade_date=pl.lit(START), instrument_id=name, score=pl.lit(1.0))
+    for where, expected in ((lake, [[], []]), (made, [[up], [down]])):
+        market = portfolio.market(where, scores, after=100)
+        row, names = market.sessions.index(day), np.array(market.instruments)
+        found = [names[flags[row]].tolist() for flags in (market.locked_up, market.locked_down)]
+        assert found == expected, "a close at the band counts as locked, though the session traded below it"
+
+
+def test_universe_of_bands_has_the_securities_whose_list_says_so(loaded: Settings) -> None:
+    lake = Lake(loaded.lake)
+    rows = lake.scan(BARS, lake.sessions(BARS)[1], END).select("instrument_id", "trade_date").collect()
+    parts = {band: universe_lists.keep(rows, lake, Universe(bands=(band,))) for band in BANDS}
+    assert sum(part.height for part in parts.values()) == rows.join(pl.concat(parts.values()), on=rows.columns).height
+    for day in rows["trade_date"].unique():
+        listed = as_known.price_bands(lake, day).filter(pl.col("band_kind") == "dynamic")["instrument_id"]
+        assert set(parts["none"].filter(trade_date=day)["instrument_id"]) <= set(listed)
+    assert parts["none"].height == rows["trade_date"].n_unique()
+    assert parts["20"].height
+    assert universe_lists.keep(rows, lake, Universe()).equals(rows)
+    first = lake.scan(BARS, START, START).select("instrument_id", "trade_date").collect()
+    with pytest.raises(
+        UsageError, match=r"no list applies to 2024-05-06 .*cover the sessions 2024-05-07 to 2024-05-15"
+    ):
+        universe_lists.keep(first, lake, Universe(bands=("20",)))
+    universe_lists.require_known(lake, Universe(bands=("20",)))
+    with pytest.raises(UsageError, match="no list of 'NIFTY 50'; it has lists of no index"):
+        universe_lists.require_known(lake, Universe(index="NIFTY 50"))
+    with pytest.raises(UsageError, match="no sector is called 'Banks'; there are Automobile"):
+        universe_lists.require_known(lake, Universe(sectors=("Banks",)))
+    before, after = (universe_lists.digests(lake, Universe(bands=("20",)), day) for day in (START, END))
+    assert before != after
+
+
 def test_ban_list_of_nil_is_an_empty_session(loaded: Settings) -> None:
     lake = Lake(loaded.lake)
     rows = {session: lake.rows(BAN_LIST, session, session) for session in lake.sessions(BAN_LIST)}
@@ -109,6 +190,56 @@ def test_market_activity_equals_the_index_closes(loaded: Settings) -> None:
     equal = benchmarks.equal_weighted(activity)
     assert equal["index_id"].unique().to_list() == ["NSE:NIFTY50 EQUAL WEIGHT"]
     assert equal.height == len(lake.sessions(BARS))
+
+
+@pytest.mark.parametrize("name", ["NIFTY 50", "Nifty 500", "NIFTY50 EQL Wgt"])
+def test_benchmark_covers_the_sessions_of_the_lake(loaded: Settings, name: str) -> None:
+    lake = Lake(loaded.lake)
+    sessions = lake.sessions(BARS)
+    whole = ch.benchmark(name, START, END, lake=lake)
+    assert whole["trade_date"].to_list() == sessions
+    levels, returns = whole["level"].to_list(), whole["daily_return"].to_list()
+    assert returns[0] is None  # the lake has no session before
+    assert returns[1:] == pytest.approx([after / before - 1 for before, after in pairwise(levels)], abs=1e-15)
+    part = ch.benchmark(name, sessions[3], sessions[5], lake=lake)
+    assert part["daily_return"].to_list() == pytest.approx(returns[3:6], abs=1e-12)
+    assert whole["basis"].unique().to_list() == [BENCHMARKS[whole["index_id"][0].removeprefix("NSE:")]]
+
+
+def test_benchmark_of_each_basis_is_its_source(loaded: Settings) -> None:
+    lake = Lake(loaded.lake)
+    values = rolling_lists.index_values(lake, "NSE:NIFTY 50").filter(pl.col("trade_date").is_in(lake.sessions(BARS)))
+    assert ch.benchmark("NIFTY 50", START, END, lake=lake)["level"].equals(values["total_return"], check_names=False)
+    price = ch.benchmark("CNX Nifty", START, END, "price", lake=lake)
+    assert price["level"].equals(values["close"], check_names=False)
+    estimate = ch.benchmark("NIFTY 50", START, END, "estimated", lake=lake)
+    income = estimate["daily_return"] - price["daily_return"]
+    assert income.drop_nulls().is_between(0, 0.001).all()
+    assert income.drop_nulls().max() > 0
+
+
+def test_benchmark_outside_its_values_is_refused_with_the_covered_sessions(loaded: Settings, tmp_path: Path) -> None:
+    lake = Lake(loaded.lake)
+    with pytest.raises(UsageError, match="the lake has no session from 2024-06-01 to 2024-06-30"):
+        ch.benchmark("NIFTY 50", "2024-06-01", "2024-06-30", lake=lake)
+    with pytest.raises(
+        UsageError, match=r"NIFTY AUTO .price. has no value on 8 of 8 sessions.*covered: none.*NIFTY 500"
+    ):
+        ch.benchmark("NIFTY AUTO", START, END, "price", lake=lake)
+    with pytest.raises(UsageError, match="no usual basis for 'NIFTY AUTO': choose one of published, estimated, price"):
+        ch.benchmark("NIFTY AUTO", START, END, lake=lake)
+    gap = Lake(tmp_path)
+    days = lake.sessions(BARS)
+    for day in days:
+        gap.write(BARS, day, lake.scan(BARS, day, day).head(1).collect(), {"copy": "bars"})
+        if day != days[4]:
+            gap.write(MARKET_ACTIVITY, day, lake.scan(MARKET_ACTIVITY, day, day).collect(), {"copy": "reports"})
+    name, covered = "NIFTY50 EQUAL WEIGHT", f"covered: {days[0]} to {days[3]}, {days[5]} to {days[-1]}"
+    with pytest.raises(UsageError, match=f"1 of 8 sessions, first {days[4]}; {covered}"):
+        ch.benchmark(name, START, END, lake=gap)
+    found = ch.benchmark(name, START, END, lake=gap, allow_gaps=True)
+    assert [place for place, level in enumerate(found["level"]) if level is None] == [4]
+    assert [place for place, change in enumerate(found["daily_return"]) if change is None] == [0, 4, 5]
 
 
 def test_hits_and_extremes(loaded: Settings) -> None:
@@ -153,12 +284,46 @@ def test_warehouse_has_the_lists(loaded: Settings) -> None:
     assert warehouse.sql(loaded, text).item() == len(lake.sessions(BARS))
 
 
+def test_night_requests_each_file_once_and_a_repeated_one_few(workspace: Settings) -> None:
+    root, index = Path(workspace.archive), "content/indices/ind_niftybanklist.csv"
+    body = [f"INE{number:03d}A0101" for number in range(12)]
+    lines = [f"B{n} Ltd.,Financial Services,B{n},EQ,{one}{check_digit(one)}\n" for n, one in enumerate(body)]
+    with serving() as server:
+        for path in root.rglob("*"):
+            if path.is_file():
+                server.plan(page(path.read_bytes()), path=path.relative_to(root).as_posix())
+        header = "Company Name,Industry,Symbol,Series,ISIN Code\n"
+        server.plan(page("".join([header, *lines]).encode()), path=index)
+        night = workspace.model_copy(
+            update={"archive": server.url, "archive_pause": 0.0, "home": workspace.home.with_name("night")}
+        )
+
+        def run() -> list[str]:
+            before = len(server.asked)
+            symbol_changes.refresh(night)
+            ingest(Lake(night.lake), fetch(night, START, START).staged).require_complete()
+            daily_lists.refresh_quietly(night, START, START)
+            index_lists.refresh(night)
+            symbol_master.refresh(night)
+            return [path for path, _, _ in server.asked[before:]]
+
+        first, again = run(), run()
+    assert len(first) == len({*first})
+    bars, lists = 3, 4  # bhavcopy, full report, index closes; price bands, ban list, bundle, report
+    assert len(first) == bars + lists + len(index_names()) + 3  # symbol changes, shares, lots
+    assert len(first) <= 46  # as docs/howto/nse.md says
+    assert index in first
+    assert index not in again
+    absent = len(index_names()) - 1  # a list that the archive does not have is requested again
+    assert len(again) == absent + 3
+
+
 def test_missing_list_is_named_and_the_others_are_loaded(workspace: Settings) -> None:
     (Path(workspace.archive) / daily.price_band_paths(START)[0]).unlink()
     result = daily_lists.refresh(workspace, START, START)
     assert (result.written, result.missing, result.refused) == (4, ["price bands 2024-05-06"], [])
     (behind,) = (each for each in daily_lists.coverage(Lake(workspace.lake)) if each.dataset == PRICE_BANDS)
-    assert (behind.sessions, behind.last, behind.behind) == (0, None, 1)
+    assert (behind.sessions, behind.last, behind.gaps, behind.behind) == (0, None, None, None)
 
 
 @pytest.mark.parametrize("publication", LISTS, ids=lambda one: one.name)
@@ -189,16 +354,54 @@ def test_bars_alone_are_fetched_by_default() -> None:
     assert not set(PUBLICATIONS) & set(LISTS)
 
 
+def test_dated_copies_of_lots_answer_for_their_dates(workspace: Settings, archive: SimulatedArchive) -> None:
+    root, current = Path(workspace.archive), (archive.root / rolling_lists.LOTS_PATH).read_text()
+    months = re.findall("[A-Z]{3}-[0-9]{2}", current.partition("\n")[0])
+    earlier = current
+    for month, replaced in zip(months, ("FEB-24", "MAR-24", "APR-24", "JUN-24"), strict=True):
+        earlier = earlier.replace(month, replaced)
+
+    def put(day: str, text: str) -> None:
+        path = root / f"content/fo/snapshots/{day}/fo_mktlots.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    put("2024-02-05", earlier)
+    put("2024-02-15", earlier.replace("50 ", "75 "))
+    put("2024-03-01", "<html>")
+    put("foo", earlier)
+    put("2199-01-01", earlier)
+    result = rolling_lists.refresh_lots(workspace)
+    assert result.outcome == "written"
+    assert sorted(refused.split("/")[3].partition(":")[0] for refused in result.refused) == [
+        "2024-03-01",
+        "2199-01-01",
+        "foo",
+    ]
+    lake = Lake(workspace.lake)
+    rows = lake.scan(LOTS).collect()
+    assert lake.sessions(LOTS) == [date(2024, 2, 5), date(2024, 2, 15)]
+    assert lots.lot(rows, "NIFTY", date(2024, 3, 28), date(2024, 2, 14)) == 50
+    assert lots.lot(rows, "NIFTY", date(2024, 3, 28), date(2024, 2, 15)) == 75
+    assert lots.eligible(rows, date(2024, 4, 30))
+    with pytest.raises(UsageError, match="2024-02-05 to 2024-02-14, 2024-02-15 to 2024-04-30"):
+        lots.for_date(rows, date(2024, 5, 1))
+    assert rows["known_at"].dt.date().unique().sort().to_list() == [date(2024, 2, 5), date(2024, 2, 15)]
+    assert rolling_lists.refresh_lots(workspace).outcome == "already"
+
+
 def test_malformed_history_is_set_aside_and_the_others_are_loaded(workspace: Settings) -> None:
     folder = Path(workspace.archive) / "indices/history"
     folder.mkdir(parents=True)
     good = '"Index Name","Date","Open","High","Low","Close"\n"NIFTY 50","06 May 2024","1","3","1","2"'
     (folder / "good.csv").write_text(good)
     (folder / "bad.csv").write_text(good[:-1])
-    with pytest.raises(FormatError, match=r"bad\.csv: the file ends within line 2"):
+    (folder / "page.csv").write_text("<html>")
+    with pytest.raises(FormatError, match=r"page\.csv: .* an HTML page; .*bad\.csv: the file ends within line 2"):
         rolling_lists.refresh_histories(workspace)
     lake = Lake(workspace.lake)
     assert lake.scan(INDEX_HISTORY).select("index_id", "close").collect().rows() == [("NSE:NIFTY 50", 2.0)]
+    (folder / "page.csv").unlink()
     (folder / "bad.csv").write_text(good.replace('"2"', '"2.5"'))  # corrected: read last, so it counts
     rolling_lists.refresh_histories(workspace)
     assert lake.rows(INDEX_HISTORY) == 2

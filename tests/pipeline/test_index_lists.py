@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from datetime import date, timedelta
@@ -9,9 +10,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
-from champion import workspace
+from champion import warehouse, workspace
 from champion.base import clock
+from champion.cli.app import app
 from champion.contracts.datasets import CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
 from champion.errors import UsageError
 from champion.lake import Lake
@@ -76,9 +80,39 @@ def test_malformed_list_is_set_aside_and_the_others_are_loaded(settings: Setting
     put(Path(settings.archive), copy_of("2023-06-10"), "<!DOCTYPE html><html>")
     put(Path(settings.archive), copy_of("2023-07-10"), listing(NAMES[:11]))
     result = index_lists.refresh(settings)
-    assert "found an HTML page" in result.note
-    assert "11 securities, expected 12" in result.note
+    assert result.note.endswith("2 files refused")
+    assert [refused.partition(": ")[0] for refused in result.refused] == [copy_of("2023-06-10"), copy_of("2023-07-10")]
+    assert "found an HTML page" in result.refused[0]
+    assert "11 securities, expected 12" in result.refused[1]
+    assert index_lists.refused_files(settings) == [copy_of("2023-07-10")]  # the other one was never kept
     assert Lake(settings.lake).sessions(CONSTITUENTS) == [date(2023, 1, 10), date(2024, 1, 10)]
+
+
+def test_moved_folder_of_lists_is_accepted_by_the_printed_command_and_reaches_the_warehouse(
+    settings: Settings, tmp_path: Path
+) -> None:
+    lists = Path(settings.archive).rename(tmp_path / "lists")
+    (tmp_path / "archive").mkdir()
+    with warehouse.writer(settings) as client:
+        warehouse.migrate(client)
+
+    def run(*arguments: str) -> Result:
+        home = {"CHAMPION_HOME": str(settings.home), "CHAMPION_ARCHIVE": settings.archive}
+        return CliRunner(env={**home, "CHAMPION_LISTS": str(lists)}).invoke(app, arguments)
+
+    try:
+        assert "2 versions in the lake" in run("lists", "refresh").output
+        members = "select count() from index_members where index_name = 'NIFTY BANK'"
+        assert warehouse.sql(settings, members).item() == 13
+        lists = lists.rename(tmp_path / "moved")
+        refused = run("lists", "refresh")
+        assert refused.exit_code != 0
+        (command,) = re.findall(r"champion (archive add \S+)", str(refused.exception))
+        assert "set CHAMPION_LISTS back" in str(refused.exception)
+        assert run(*command.split()).exit_code == 0
+        assert run("lists", "refresh").exit_code == 0
+    finally:
+        warehouse.close()
 
 
 def test_list_in_a_folder_proves_nothing_about_later_dates(settings: Settings) -> None:
@@ -152,7 +186,11 @@ def test_members_and_sectors_are_answered_as_of_a_date(settings: Settings, monke
         assert workspace.sectors("2023-06-30", fill_backward=True).filter(basis="later list")["symbol"].to_list() == [
             "B12"
         ]
-        assert workspace.sectors("2024-06-30", known="2023-06-30").filter(symbol="B12").is_empty()
+        assert workspace.sectors("2023-01-10", known="2023-06-30").filter(symbol="B12").is_empty()
+        for day, known in (("2023-01-09", None), ("2024-01-11", None), ("2023-06-30", "2023-06-30")):
+            covered = "2023-01-10 to " + ("2023-01-10" if known else "2024-01-10")
+            with pytest.raises(UsageError, match=f"sectors on {day} are not known: index lists cover {covered}"):
+                workspace.sectors(day, known)
     finally:
         workspace.settings.cache_clear()
 
@@ -170,8 +208,9 @@ def test_universe_filters_by_index_and_sector(settings: Settings) -> None:
     unknown = membership.keep(rows, lake, "", ("Unknown",))
     assert unknown.filter(trade_date=days[1])["instrument_id"].to_list() == ["NSE:B13"]
     late = rows.with_columns(pl.col("trade_date") + timedelta(30))
-    with pytest.raises(UsageError, match="not known"):
-        membership.keep(late, lake, "NIFTY BANK", ())
+    for filters in (("NIFTY BANK", ()), ("", ("Unknown",))):
+        with pytest.raises(UsageError, match="not known"):
+            membership.keep(late, lake, *filters)
     assert membership.keep(rows, lake, "", ()).equals(rows)
 
 

@@ -12,10 +12,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import champion as ch
-from champion import workspace
-from champion.contracts.datasets import BARS
+from champion import contracts, workspace
+from champion.contracts.datasets import BARS, CHANGES, RAW_BARS
 from champion.lake import Lake
-from champion.market.envelope import session_close
+from champion.market.envelope import session_close, stamp_list
 from champion.pipeline.ingest import quality, symbol_changes
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.ingest.bars import equity_bars
@@ -30,6 +30,9 @@ from champion.sources.udiff import HEADERS
 WHOLE = (date(2023, 11, 1), date(2024, 8, 30))
 RENAMED = date(2024, 5, 7)  # KOSIFIN to KOSIFININD, which the simulated exchange's list leaves out
 SPLIT = date(2024, 5, 20)  # 10:1, months after DECCANHOLD became DECCANHOLDIND
+
+
+LATER = date(2200, 1, 1)  # after the list that was read on the day of the test
 
 
 def test_renamed_symbols_keep_their_instrument(known: Settings, archive: SimulatedArchive) -> None:
@@ -152,6 +155,32 @@ def test_a_reused_symbol_with_new_isin_and_price_is_a_new_instrument(tmp_path: P
         now + timedelta(1): [("AGAIN", "INE004P01012", 21.0, 22.0)],
     }
     assert instruments(market(tmp_path, days)) == [("AGAIN", "NSE:AGAIN"), ("AGAIN", f"NSE:AGAIN@{now}")]
+
+
+def test_history_is_computed_again_only_after_a_change_of_its_inputs(tmp_path: Path) -> None:
+    first = date(2024, 8, 5)
+    bar = {first: [("OLD", "INE003P01014", 0.0, 320.0)], first + timedelta(1): [("NEW", "INE003P01014", 320.0, 321.0)]}
+    lake = Lake(market(tmp_path, bar).lake)
+    history = symbol_changes.symbol_history(lake)
+    assert history.name("NEW", first + timedelta(1)) == "OLD"
+    moved = [(path, path.with_suffix(".moved")) for path in lake.files(RAW_BARS)]
+    for path, aside in moved:
+        path.rename(aside)
+    assert symbol_changes.symbol_history(lake) == history  # no bar is read
+    for path, aside in moved:
+        aside.rename(path)
+    listed = pl.DataFrame([(first, "LONE", "TWO")], schema=["session", "before", "after"], orient="row")
+    lake.write(CHANGES, LATER, _change(listed), {"list": "1"})
+    assert symbol_changes.symbol_history(lake).name("TWO", first) == "LONE"
+    raw = lake.scan(RAW_BARS, first, first).collect().with_columns(TckrSymb=pl.lit("SAME"))
+    lake.write(RAW_BARS, first, raw, {"file": "corrected"}, known_at=datetime(2024, 8, 6, tzinfo=UTC))
+    assert symbol_changes.symbol_history(lake).name("NEW", first + timedelta(1)) == "SAME"
+
+
+def _change(listed: pl.DataFrame) -> pl.DataFrame:
+    read_at = pl.lit(datetime(2024, 8, 5, tzinfo=UTC))
+    dated = listed.with_columns(list_date=pl.lit(LATER), source_sha256=pl.lit("00"))
+    return stamp_list(dated, contracts.load(CHANGES), source=pl.lit("a test"), read_at=read_at, entity="after")
 
 
 def test_ingestion_order_does_not_change_instrument_names(settings: Settings, ingested: Settings) -> None:

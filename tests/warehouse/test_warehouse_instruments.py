@@ -6,14 +6,16 @@ from datetime import date, timedelta
 
 import polars as pl
 import pytest
-from warehouse_rows import MASTER, NORMALIZED, envelope, master, normalized, typed
+from warehouse_rows import FRAMES, MASTER, NORMALIZED, envelope, master, normalized, typed
 
 from champion import contracts, warehouse
+from champion.contracts.datasets import SECTORS
 from champion.lake import Lake
 from champion.market.reference.life import QUIET
 from champion.pipeline.ingest import symbol_master
 from champion.settings import Settings
 from champion.warehouse import adjustment_cache
+from champion.warehouse.engine.database import Executor
 
 SESSIONS = [date(2024, 1, 1) + timedelta(days=number) for number in range(60)]
 FIRST_LIST, SECOND_LIST = date(2024, 2, 1), date(2024, 3, 15)
@@ -73,12 +75,31 @@ def lists() -> pl.DataFrame:
     return typed(MASTER, named)
 
 
+def periods() -> pl.DataFrame:
+    """Return periods of sectors: STAY changed its industry, HELD lost it, NEW never traded, ODD has none."""
+    row = FRAMES[SECTORS]().row(0, named=True)
+    held = [
+        ("STAY", "IT", "Information Technology", date(2020, 1, 1), date(2022, 8, 16)),
+        ("STAY", "Information Technology", "Information Technology", date(2022, 8, 16), None),
+        ("HELD", "PHARMA", "Healthcare", date(2020, 1, 1), date(2023, 1, 2)),
+        ("HELD", None, "Unknown", date(2023, 1, 2), None),
+        ("NEW", "Power", "Power", date(2024, 3, 10), None),
+        ("ODD", None, "Unknown", date(2020, 1, 1), None),
+    ]
+    named = [
+        {**row, "instrument_id": f"NSE:{symbol}", "symbol": symbol, "industry": industry, "sector": sector}
+        | {"sector_from": first, "sector_until": until, "list_date": SECOND_LIST}
+        for symbol, industry, sector, first, until in held
+    ]
+    return typed(SECTORS, named)
+
+
 @pytest.fixture
 def market(fresh: Settings) -> Settings:
     """A workspace with bars and lists in lake and warehouse."""
     lake = Lake(fresh.lake)
     with warehouse.writer(fresh) as client:
-        for name, rows in ((NORMALIZED, bars()), (MASTER, lists())):
+        for name, rows in ((NORMALIZED, bars()), (MASTER, lists()), (SECTORS, periods())):
             session = contracts.load(name).session
             for (day,), of_day in rows.partition_by(session, as_dict=True).items():
                 assert isinstance(day, date)
@@ -121,9 +142,50 @@ def test_the_registry_has_traded_and_listed_symbols(market: Settings) -> None:
     assert (stay["delisting_date"], stay["is_active"], stay["face_value"]) == (None, True, 1.0)
     assert stay["listing_date"] == date(2001, 2, 3)
     assert (new["is_active"], new["instrument_type"], new["first_session"]) == (None, "equity", None)
+    wanted = symbol_master.register(Lake(market.lake))
+    shared = ["instrument_id", "sector", "industry"]
+    both = found.join(wanted.select(shared), on="instrument_id", suffix="_python")
+    assert both.filter(pl.col("sector").ne_missing(pl.col("sector_python"))).is_empty()
+    assert both.filter(pl.col("industry").ne_missing(pl.col("industry_python"))).is_empty()
+    assert (stay["sector"], stay["industry"]) == ("Information Technology", "Information Technology")
+    assert (new["sector"], new["industry"]) == ("Power", "Power")
+    assert {by_symbol[one]["sector"] for one in ("HELD", "ODD", "GONE")} == {None}
+    earlier = symbol_master.register(Lake(market.lake), SESSIONS[-1])
+    assert earlier.filter(symbol="STAY")["industry"].item() == "Information Technology"
+    assert symbol_master.company_sectors(Lake(market.lake), date(2022, 8, 15)).rows() == [
+        ("NSE:HELD", "Healthcare", "PHARMA"),
+        ("NSE:ODD", None, None),
+        ("NSE:STAY", "Information Technology", "IT"),
+    ]
     assert (fund["instrument_type"], fund["company_name"], fund["face_value"], fund["sector"]) == (
         "fund", None, None, None,
     )  # fmt: skip
+
+
+def test_a_load_computes_the_spans_of_the_changed_years_alone(market: Settings) -> None:
+    frame = normalized().head(2)
+    later = frame.with_columns(trade_date=date(2025, 1, 2))
+
+    def spans(client: Executor, view: str) -> list[tuple[object, ...]]:
+        return warehouse.frame(client, f"select * from {view} order by all").rows()
+
+    with warehouse.writer(market) as client:
+        assert warehouse.frame(client, "select distinct year from instrument_spans").rows() == [(2024,)]
+        client.command("alter table instrument_spans delete where symbol = 'STAY' settings mutations_sync = 2")
+        damaged = spans(client, "instrument_spans")
+        warehouse.load_month(client, contracts.load(NORMALIZED), later["trade_date"][0].replace(day=1), later, "2")
+        assert adjustment_cache.refresh(client)
+        after = spans(client, "instrument_spans")
+        assert [row for row in after if row[0] == 2024] == damaged  # not read again
+        assert len(after) == len(damaged) + later.height
+        warehouse.load_month(client, contracts.load(NORMALIZED), SESSIONS[0], bars().head(0), "none")
+        assert adjustment_cache.refresh(client)
+        assert spans(client, "instrument_spans") == spans(client, "instrument_spans_now")
+        client.command("alter table normalized_equity_ohlc drop partition 2024")  # as retention does
+        warehouse.load_month(client, contracts.load(NORMALIZED), date(2025, 1, 1), later.head(1), "3")
+        assert adjustment_cache.refresh(client)
+        assert spans(client, "instrument_spans") == spans(client, "instrument_spans_now")
+        assert warehouse.frame(client, "select distinct year from instrument_spans").rows() == [(2025,)]
 
 
 def test_a_warehouse_from_before_has_its_instruments_after_the_migration(market: Settings) -> None:

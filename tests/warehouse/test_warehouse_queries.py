@@ -21,7 +21,7 @@ def test_every_named_query_is_tested_and_described() -> None:
     for name in queries.names():
         query = queries.load(name)
         assert query.answers.endswith(".")
-        in_text = set(re.findall(r"\{(\w+):(\w+)\}", query.text.partition("with")[2]))
+        in_text = set(re.findall(r"\{(\w+):(\w+)\}", f"{query.refusal} {query.text.partition('with')[2]}"))
         assert in_text == {(parameter.name, parameter.type) for parameter in query.parameters}
     with pytest.raises(WarehouseError, match="no query is named 'nope'; there are: adjusted_returns, index_members"):
         queries.load("nope")
@@ -47,6 +47,34 @@ def test_named_queries_return_expected_rows(loaded: Settings) -> None:
     assert got["liquidity"]["median_turnover"].to_list() == pytest.approx(medians["turnover"].to_list())
     assert got["predictions_of_session"]["model_version"].unique().to_list() == [2]
     assert got["predictions_of_session"]["rank"].to_list() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "bound", "message"),
+    [
+        ("index_members", {"index": "NIFTY 5O"}, "no list of NIFTY 5O; there are lists of NIFTY 50"),
+        ("index_members", {"session": date(1999, 3, 31)}, "on 1999-03-31 are not known: lists cover {} to {}"),
+        ("index_members", {"session": date(2099, 3, 31)}, "on 2099-03-31 are not known: lists cover {} to {}"),
+        (
+            "sectors",
+            {"session": date(1999, 3, 31)},
+            "the sectors on 1999-03-31 are not known: lists cover {first} to {}",
+        ),
+        (
+            "sectors",
+            {"session": date(2099, 3, 31)},
+            "the sectors on 2099-03-31 are not known: lists cover {first} to {}",
+        ),
+    ],
+)
+def test_dates_and_names_that_no_list_covers_are_refused(
+    loaded: Settings, name: str, bound: dict[str, object], message: str
+) -> None:
+    covered = FRAMES["normalized_index_members"]().select("covered_from", "covered_until").row(0)
+    first = FRAMES["normalized_sectors"]()["sector_from"].min()
+    wanted = re.escape(message.format(*(covered if "{first}" not in message else covered[1:]), first=first))
+    with pytest.raises(WarehouseError, match=f"the query {name}: .*{wanted}"):
+        queries.run(loaded, name, bound)
 
 
 def test_highs_and_returns_use_adjusted_bars(loaded: Settings) -> None:

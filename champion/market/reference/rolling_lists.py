@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time
 
 import polars as pl
 
@@ -23,11 +23,24 @@ _VALUES = ("open", "high", "low", "close", "total_return", "price_earnings", "pr
 
 @dataclass(frozen=True, slots=True)
 class ListOrigin:
-    """The format of a list, its digest, and the time it was first read."""
+    """The format of a list, its digest, the time it was first read, and for a dated copy the date of keeping."""
 
     source: str
     sha256: str
     fetched_at: datetime
+    dated: date | None = None
+
+    @property
+    def list_date(self) -> date:
+        """The date from which the list counts: that of keeping, else that of the first reading in India."""
+        return self.dated or self.fetched_at.astimezone(INDIA).date()
+
+    @property
+    def known_at(self) -> datetime:
+        """When the list was known: at the end of the date of keeping, or when it was read."""
+        if self.dated is None:
+            return self.fetched_at
+        return min(self.fetched_at, datetime.combine(self.dated, time.max, tzinfo=INDIA))
 
 
 def lots(rows: pl.DataFrame, history: SymbolHistory, origin: ListOrigin) -> pl.DataFrame:
@@ -36,7 +49,7 @@ def lots(rows: pl.DataFrame, history: SymbolHistory, origin: ListOrigin) -> pl.D
     Raises:
         ContractError: a row breaks the contract.
     """
-    names = history.names(rows["symbol"], origin.fetched_at.astimezone(INDIA).date())
+    names = history.names(rows["symbol"], origin.list_date)
     share = instrument_id(pl.col("symbol").replace(names), pl.lit("EQ"), pl.lit("NSE"))
     named = rows.with_columns(instrument_id=pl.when(pl.col("kind") == "security").then(share))
     return _stamped(named, LOTS, "symbol", origin, ("lot breaks", "lots break"), ["symbol", "expiry_month"])
@@ -69,8 +82,8 @@ def _stamped(
     contract = contracts.load(name)
     read_at = pl.lit(origin.fetched_at).cast(pl.Datetime("ms", "UTC"))
     dated = rows.with_columns(
-        list_date=pl.lit(origin.fetched_at.astimezone(INDIA).date()),
-        known_at=read_at,
+        list_date=pl.lit(origin.list_date),
+        known_at=pl.lit(origin.known_at).cast(pl.Datetime("ms", "UTC")),
         source_sha256=pl.lit(origin.sha256),
     )
     stamped = stamp_list(dated, contract, source=pl.lit(origin.source), read_at=read_at, entity=entity)

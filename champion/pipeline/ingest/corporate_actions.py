@@ -34,11 +34,18 @@ from champion.market.actions.corporate_actions import VERSION, ListOrigin, as_kn
 from champion.market.equity_bars import EQUITY_SERIES
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.pipeline.ingest.bars import equity_bars
-from champion.pipeline.ingest.reference_lists import RefreshResult, absent, kept_lists
+from champion.pipeline.ingest.reference_lists import (
+    RefreshResult,
+    absent,
+    fetch_matching,
+    kept_lists,
+    lists_archive,
+    staging_folders,
+)
 from champion.pipeline.ingest.symbol_changes import symbol_history
 from champion.settings import Settings
 from champion.sources import actions as lists, decisions
-from champion.sources.download.archive import Archive, Staged, set_aside
+from champion.sources.download.archive import Staged, set_aside
 from champion.sources.download.transport import MAX_BYTES, Folder, canonical
 
 PATTERN = "corporates/CF-CA-equities-*.csv"
@@ -62,13 +69,11 @@ def refresh(settings: Settings) -> RefreshResult:
     """
     lake, where = Lake(settings.lake), settings.lists or settings.archive
     files = [(path, decisions.parse_decisions(str(path), path.read_bytes())) for path in decision_files(settings)]
-    # A separate folder of lists is not part of the archive, so it has its own staging folder.
-    with Archive(where, settings.staging / "lists" if settings.lists else settings.staging) as archive:
-        names = archive.names(PATTERN)
-        for name in names:
-            archive.fetch_list(name)
+    with lists_archive(settings) as archive:
+        names, unreadable = fetch_matching(archive, PATTERN)
     history = symbol_history(lake)
-    written, refused = _commit_lists(lake, settings, history)
+    written, malformed = _commit_lists(lake, settings, history)
+    refused = [*unreadable, *malformed]
     if files and (day := _commit_decisions(lake, files, history)):
         written.add(day)
     build_factors(lake)
@@ -114,7 +119,7 @@ def _folder(address: str) -> Path | None:
 def _commit_lists(lake: Lake, settings: Settings, history: SymbolHistory) -> tuple[set[date], list[str]]:
     """Commit each date's lists; return the dates that were written, and the error of each refused list."""
     written, refused = set(), []
-    staged = kept_lists([settings.staging, settings.staging / "lists"], PATTERN)
+    staged = kept_lists(staging_folders(settings), PATTERN)
     for day, group in groupby(sorted(staged, key=attrgetter("session", "fetched_at", "sha256")), attrgetter("session")):
         files, kept = list(group), lake.scan(ACTIONS, day, day).collect()
         while files:

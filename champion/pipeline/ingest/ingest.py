@@ -74,8 +74,8 @@ class IngestResult:
             ArchiveError: some were not; it names the first few. The others are committed.
         """
         if self.failed:
-            shown = "; ".join(error for _, error in self.failed[:3])
-            raise ArchiveError(f"{quantity(len(self.failed), 'file')} could not be ingested: {shown}")
+            reasons = list(dict.fromkeys(error for _, error in self.failed))  # two publications may share a file
+            raise ArchiveError(f"{quantity(len(reasons), 'file')} could not be ingested: {'; '.join(reasons[:3])}")
 
 
 def ingest(lake: Lake, staged: Sequence[FetchedFile], progress: Progress = silent) -> IngestResult:
@@ -91,7 +91,8 @@ def ingest(lake: Lake, staged: Sequence[FetchedFile], progress: Progress = silen
     new_rows, parsed = _read_new_bars(lake, staged)
     history = symbol_history(lake, new_rows)
     specs = {dataset_spec(fetched.publication) for fetched in staged}
-    names = {spec.raw: names_by_session(lake, spec, history) for spec in specs}
+    span = [edge(fetched.session for fetched in staged) for edge in (min, max)] if staged else []
+    names = {spec.raw: names_by_session(lake, spec, history, *span) for spec in specs}
     counts, failed = list[dict[str, object]](), list[tuple[FetchedFile, str]]()
     with ThreadPoolExecutor(_THREADS) as pool:
         results = pool.map(partial(_ingest_one, lake, history, names, parsed), staged)

@@ -12,19 +12,25 @@ from champion.base.clock import INDIA
 from champion.base.counting import quantity
 from champion.errors import FormatError
 from champion.lake import Lake
+from champion.pipeline.ingest.fetch import retry_policy
+from champion.settings import Settings
 from champion.sources.download import staging_records
-from champion.sources.download.archive import Staged, set_aside
+from champion.sources.download.archive import Archive, Staged, set_aside
 
 Reader = Callable[[Staged], pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshResult:
-    """The outcome for a list: 'written', 'already' in the lake, or 'absent' from the archive; `note` is a sentence."""
+    """The outcome for a list: 'written', 'already' in the lake, or 'absent' from the archive; `note` is a sentence.
+
+    `refused` has the path and error of each malformed file.
+    """
 
     outcome: Literal["written", "already", "absent"]
     rows: int
     note: str
+    refused: tuple[str, ...] = ()
 
 
 def commit(
@@ -61,6 +67,45 @@ def kept_lists(folders: Sequence[Path], pattern: str) -> Iterator[Staged]:
                 staged = kept.staged(record, date.min)
                 if kept.is_intact(staged.path):
                     yield replace(staged, session=staged.fetched_at.astimezone(INDIA).date())
+
+
+def lists_archive(settings: Settings) -> Archive:
+    """Return the folder of lists (`Settings.lists`), or else the archive; a separate folder has its own staging."""
+    patience = retry_policy(settings)
+    if settings.lists is None:
+        return Archive(settings.archive, settings.staging, patience=patience)
+    return Archive(settings.lists, lists_staging(settings), patience=patience, setting="CHAMPION_LISTS")
+
+
+def fetch_matching(archive: Archive, pattern: str) -> tuple[list[str], list[str]]:
+    """Fetch all lists that match; return their paths, and path and error of each one that is no such file.
+
+    Raises:
+        ArchiveUnavailable: the archive did not answer.
+    """
+    names, refused = archive.names(pattern), list[str]()
+    for name in names:
+        try:
+            archive.fetch_list(name)
+        except FormatError as error:
+            refused.append(refusal(name, error))
+    return names, refused
+
+
+def refusal(path: str, error: Exception) -> str:
+    """Return path and error of a refused list; an error that begins with the file's name loses it."""
+    reason = str(error).removeprefix(f"{path}: ").removeprefix(f"{path.rpartition('/')[2]}: ")
+    return f"{path}: {reason}"
+
+
+def lists_staging(settings: Settings) -> Path:
+    """Return the staging folder of a separate folder of lists."""
+    return settings.staging / "lists"
+
+
+def staging_folders(settings: Settings) -> list[Path]:
+    """Return the folders that may hold lists: that of the archive and that of a separate folder of lists."""
+    return [settings.staging, lists_staging(settings)]
 
 
 def absent(archive: str, path: str) -> RefreshResult:

@@ -6,7 +6,7 @@ gives a listing date before the gap, or if a corporate action in the gap changes
 
 from collections.abc import Callable, Mapping
 from datetime import date
-from functools import partial
+from functools import lru_cache, partial
 
 import polars as pl
 
@@ -19,7 +19,7 @@ from champion.market.identity.succession import Contradiction, Explains, Run
 from champion.market.identity.symbol_history import SymbolHistory, digest, listings, securities
 from champion.pipeline.ingest.datasets import DatasetSpec
 from champion.pipeline.ingest.fetch import retry_policy
-from champion.pipeline.ingest.reference_lists import RefreshResult, absent, commit
+from champion.pipeline.ingest.reference_lists import RefreshResult, absent, commit, lists_archive
 from champion.settings import Settings
 from champion.sources import actions as lists
 from champion.sources.download.archive import Archive, Staged
@@ -52,12 +52,16 @@ def refresh(settings: Settings) -> RefreshResult:
 
 
 def refresh_named(
-    settings: Settings, name: str, path: str, version: Mapping[str, str], read: Callable[..., pl.DataFrame]
+    settings: Settings,
+    name: str,
+    path: str,
+    version: Callable[[Lake, Staged], Mapping[str, str]],
+    read: Callable[..., pl.DataFrame],
 ) -> RefreshResult:
     """Fetch a list whose rows name symbols into staging and lake; an unchanged list changes nothing.
 
-    `read(staged, history=...)` returns its rows, with the instruments that the symbol history names. `version` names
-    the rules of `read`.
+    `read(staged, lake=..., history=...)` returns its rows, with the instruments that the symbol history names.
+    `version` names the rules of `read` and what else in the lake it uses.
 
     Raises:
         ArchiveError: the archive did not answer, or the list is malformed; the lake is unchanged.
@@ -66,13 +70,18 @@ def refresh_named(
         return absent(settings.archive, path)
     lake = Lake(settings.lake)
     history = symbol_history(lake)
-    made_from = {"list": staged.sha256, "lineage": history.digest, **version}
-    return commit(lake, name, staged, path, made_from, partial(read, history=history))
+    made_from = {"list": staged.sha256, "lineage": history.digest, **version(lake, staged)}
+    return commit(lake, name, staged, path, made_from, partial(read, lake=lake, history=history))
 
 
 def _fetch_list(settings: Settings, path: str) -> Staged | None:
+    """Return the list of the archive, or else that of the folder of lists; None if neither has one."""
     with Archive(settings.archive, settings.staging, patience=retry_policy(settings)) as archive:
-        return archive.fetch_list(path)
+        staged = archive.fetch_list(path)
+    if staged is not None or settings.lists is None:
+        return staged
+    with lists_archive(settings) as folder:
+        return folder.fetch_list(path)
 
 
 def symbol_history(lake: Lake, new_rows: pl.DataFrame | None = None) -> SymbolHistory:
@@ -83,14 +92,41 @@ def symbol_history(lake: Lake, new_rows: pl.DataFrame | None = None) -> SymbolHi
     return review_history(lake, new_rows)[0]
 
 
+def share_runs(lake: Lake, history: SymbolHistory) -> pl.DataFrame:
+    """Return the runs of all company shares, as `symbol_runs.listings` does, with instrument_id by the history."""
+    runs = _stored_runs(lake, lake.digest(RAW_BARS))
+    spans = runs.select("symbol", "first").rows()
+    return runs.with_columns(pl.Series("instrument_id", [history.instrument(*span) for span in spans], pl.String))
+
+
 def review_history(lake: Lake, new_rows: pl.DataFrame | None = None) -> tuple[SymbolHistory, tuple[Contradiction, ...]]:
     """Return the symbol history, and the evidence against it: wrong rows of the list, mistyped ISINs."""
+    if new_rows is None:
+        return _review(lake, tuple(lake.digest(name) for name in (RAW_BARS, CHANGES, SYMBOLS, ACTIONS)))
+    new = new_rows.lazy().select(list(SYMBOL_ROWS))
+    return _against(lake, _runs(pl.concat([lake.scan(RAW_BARS).select(**SYMBOL_ROWS), new])))
+
+
+@lru_cache(1)
+def _review(lake: Lake, digests: tuple[str, ...]) -> tuple[SymbolHistory, tuple[Contradiction, ...]]:
+    """Return history and contradictions; a night asks for them once for each list, and the lake's bars are the same."""
+    return _against(lake, _stored_runs(lake, digests[0]))
+
+
+@lru_cache(1)
+def _stored_runs(lake: Lake, _digest: str) -> pl.DataFrame:
+    """Return the runs of the raw bars: 80% of the time of a review. New lists leave them as they are."""
+    return _runs(lake.scan(RAW_BARS).select(**SYMBOL_ROWS))
+
+
+def _runs(rows: pl.LazyFrame) -> pl.DataFrame:
+    return listings(rows.filter(pl.col("series").is_in(EQUITY_SERIES)))
+
+
+def _against(lake: Lake, runs: pl.DataFrame) -> tuple[SymbolHistory, tuple[Contradiction, ...]]:
     lists_read = lake.sessions(CHANGES)
     listed = SymbolHistory() if not lists_read else SymbolHistory.of(lake.scan(CHANGES, lists_read[-1]).collect())
-    raw = lake.scan(RAW_BARS).select(**SYMBOL_ROWS)
-    rows = raw if new_rows is None else pl.concat([raw, new_rows.lazy().select(list(SYMBOL_ROWS))])
-    shares = rows.filter(pl.col("series").is_in(EQUITY_SERIES))
-    return listed.review(securities(listings(shares), _explains(lake)))
+    return listed.review(securities(runs, _explains(lake)))
 
 
 def _explains(lake: Lake) -> Explains:
@@ -113,15 +149,17 @@ def _explains(lake: Lake) -> Explains:
     return explains
 
 
-def names_by_session(lake: Lake, spec: DatasetSpec, history: SymbolHistory) -> dict[date, str]:
+def names_by_session(
+    lake: Lake, spec: DatasetSpec, history: SymbolHistory, start: date | None = None, end: date | None = None
+) -> dict[date, str]:
     """Return the digest of the instrument names of each session's symbols; see `symbol_history.digest`.
 
-    Sessions whose symbols were never renamed are left out; their digest is `NO_NAMES`.
+    Sessions whose symbols were never renamed are left out; their digest is `NO_NAMES`. `start` and `end` are included.
     """
     if spec.symbol is None:
         return {}
     session = contracts.load(spec.raw).session
-    renamed = lake.scan(spec.raw).filter(pl.col(spec.symbol).is_in(history.changed_symbols))
+    renamed = lake.scan(spec.raw, start, end).filter(pl.col(spec.symbol).is_in(history.changed_symbols))
     by_session = renamed.group_by(session).agg(spec.symbol).collect()
     return {day: digest(history.names(symbols, day)) for day, symbols in by_session.rows()}
 

@@ -2,15 +2,19 @@
 
 from collections.abc import Collection
 from datetime import date
+from hashlib import sha256
 
 import polars as pl
 
 from champion import workspace
-from champion.contracts.datasets import BARS, SYMBOLS
+from champion.contracts.datasets import BARS, SECTORS, SYMBOLS
 from champion.lake import Lake
 from champion.market import symbol_master
+from champion.market.equity_bars import EQUITY_SERIES
+from champion.market.identity import continuation
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.market.reference import instrument_kind, life
+from champion.market.reference.indices.sectors import UNKNOWN, sectors_on
 from champion.pipeline.ingest.reference_lists import RefreshResult
 from champion.pipeline.ingest.symbol_changes import refresh_named
 from champion.settings import Settings
@@ -19,7 +23,7 @@ from champion.sources.download.archive import Staged
 
 EQUITY_LIST = "content/equities/EQUITY_L.csv"
 _ID = "instrument_id"
-_LISTED = ("company", "face_value", "sector", "industry")
+_LISTED = ("company", "face_value")
 
 
 def refresh(settings: Settings) -> RefreshResult:
@@ -29,21 +33,43 @@ def refresh(settings: Settings) -> RefreshResult:
         ArchiveError: the archive did not answer, or the list is malformed; the lake is unchanged.
         ContractError: a row breaks its contract.
     """
-    return refresh_named(settings, SYMBOLS, EQUITY_LIST, {"masters": symbol_master.VERSION}, _read)
+    return refresh_named(settings, SYMBOLS, EQUITY_LIST, _version, _read)
 
 
-def _read(staged: Staged, history: SymbolHistory) -> pl.DataFrame:
+def _version(lake: Lake, staged: Staged) -> dict[str, str]:
+    known = company_sectors(lake, staged.session)
+    used = {"sectors": sha256(repr(known.rows()).encode()).hexdigest()} if known.height else {}
+    return {"masters": symbol_master.VERSION, **used}
+
+
+def _read(staged: Staged, lake: Lake, history: SymbolHistory) -> pl.DataFrame:
     rows = lists.parse_equity_list(staged.name, staged.path.read_bytes())
-    return symbol_master.normalize(rows, history, lists.SOURCE, staged.sha256, staged.fetched_at)
+    known = company_sectors(lake, staged.session)
+    return symbol_master.normalize(rows, history, lists.SOURCE, staged.sha256, staged.fetched_at, known)
+
+
+def company_sectors(lake: Lake, day: date | None = None) -> pl.DataFrame:
+    """Return instrument_id, sector and industry of each company on a date, from the index lists until then, by id.
+
+    Without a date, from all lists. A company that no list has named by then has no row; a sector or industry that the
+    lists do not give is null.
+    """
+    read = lake.sessions(SECTORS)
+    periods = (lake.scan(SECTORS, read[-1]) if read else lake.scan(SECTORS)).collect()
+    found = periods.filter(pl.col("sector_until").is_null()) if day is None else sectors_on(periods, day)
+    latest = found.sort("sector_from", "isin").unique(_ID, keep="last", maintain_order=True)
+    known = pl.when(pl.col("sector") != UNKNOWN).then("sector").alias("sector")
+    return latest.select(_ID, known, "industry").sort(_ID)
 
 
 def register(lake: Lake, as_of: date | None = None) -> pl.DataFrame:
     """Return every instrument with bars up to `as_of`, by default up to the last session; one row each, sorted by id.
 
-    Columns: instrument_id, symbol, series and isin (the latest), instrument_kind with its evidence, company,
-    face_value (rupees), sector and industry (from the latest list of shares that has it; null without one),
-    first_session, last_session, listed_on, status, status_since and is_active: see
-    `champion.market.reference.life`. Bars after `as_of`, and lists first read after it, are not used.
+    Columns: instrument_id, symbol, series and isin (the latest), instrument_kind with its evidence, company and
+    face_value (rupees; from the latest list of shares that has it), sector and industry (as the index lists gave them
+    on the date, or in the latest list), first_session, last_session, listed_on, status, status_since and is_active: see
+    `champion.market.reference.life`. What no list gives is null. Bars after `as_of`, and lists first read after it, are
+    not used.
     """
     sessions = lake.sessions(BARS, end=as_of)
     bars = lake.scan(BARS, end=as_of).group_by(_ID, "symbol", "isin", "series")
@@ -53,8 +79,21 @@ def register(lake: Lake, as_of: date | None = None) -> pl.DataFrame:
     newest = None if lists is None else lists.filter(pl.col("list_date") == read[-1])
     classified = instrument_kind.classify(spans, newest)
     lifespans = spans.group_by(_ID).agg(pl.col("first_session").min(), last_session=pl.col("trade_date").max())
-    named = classified.join(_latest(lists), on=_ID, how="left").join(lifespans, on=_ID, how="left")
-    return life.life(named, sessions, lists).sort(_ID)
+    of_companies = company_sectors(lake, as_of)
+    named = classified.join(_latest(lists), on=_ID, how="left").join(of_companies, on=_ID, how="left")
+    named = named.join(lifespans, on=_ID, how="left")
+    return life.life(named, sessions, lists, _continued(lake, spans, classified, as_of)).sort(_ID)
+
+
+def _continued(lake: Lake, spans: pl.DataFrame, classified: pl.DataFrame, as_of: date | None) -> pl.DataFrame:
+    """Return the shares that went on as another instrument by a date; see `continuation.continuations`."""
+    shares = classified.filter(pl.col(instrument_kind.COLUMN) == "equity").select(_ID)
+    runs = spans.filter(pl.col("series").is_in(EQUITY_SERIES)).join(shares, on=_ID, how="semi")
+    runs = runs.rename({"first_session": "first", "trade_date": "last"})
+    each = continuation.candidates(runs)
+    bars = lake.scan(BARS, end=as_of).filter(pl.col(_ID).is_in(each[_ID].unique().to_list()))
+    ends = bars.sort("trade_date").group_by(_ID).agg(pl.col("prev_close").first(), pl.col("close").last()).collect()
+    return continuation.continuations(runs.join(ends, on=_ID, how="left"))
 
 
 def instruments(as_of: date | str | None = None, *, kinds: Collection[str] | None = None) -> pl.DataFrame:
@@ -74,8 +113,7 @@ def instruments(as_of: date | str | None = None, *, kinds: Collection[str] | Non
 
 
 def _latest(lists: pl.DataFrame | None) -> pl.DataFrame:
-    """Return company, face value, sector and industry by instrument, from the newest list that has it."""
+    """Return company and face value by instrument, from the newest list that has it."""
     if lists is None:
-        texts = dict.fromkeys((_ID, *_LISTED), pl.String())
-        return pl.DataFrame(schema=texts | {"face_value": pl.Float64()})
+        return pl.DataFrame(schema={_ID: pl.String(), "company": pl.String(), "face_value": pl.Float64()})
     return lists.sort("list_date").group_by(_ID, maintain_order=True).last().select(_ID, *_LISTED)

@@ -1,10 +1,11 @@
 """Load the warehouse from the lake, many months at a time. Loads replace months, so repeating one adds no rows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import groupby
 
 from champion import contracts
+from champion.base import clock
 from champion.base.clock import month_end
 from champion.base.progress import Progress, silent
 from champion.contracts import Contract
@@ -72,6 +73,22 @@ def load(
             parts.merge(engine, name)
         adjustment_cache.refresh(engine)
     return results
+
+
+def load_lists(settings: Settings, names: Collection[str], start: date | None = None, end: date | None = None) -> int:
+    """Load these lists into the warehouse and return the number of loaded months; 0 if there is no warehouse yet.
+
+    Queries of the warehouse then agree with the lake. `start` and `end` bound the lists of single sessions.
+
+    Raises:
+        WarehouseError: as `load`.
+    """
+    path = client.embedded_path(settings)
+    if path is not None and not path.exists():
+        return 0
+    today = clock.today()
+    results = load(settings, start or today, end or today, [name for name in DATASETS if name in names])
+    return sum(not result.skipped for result in results)
 
 
 def spans(months: Mapping[date, Month], columns: int, most_values: int = MOST_VALUES) -> list[list[date]]:

@@ -8,8 +8,7 @@ from datetime import date
 
 import polars as pl
 
-from champion import workspace
-from champion.contracts.datasets import BARS, SECTORS
+from champion.contracts.datasets import BARS
 from champion.errors import UsageError
 from champion.lake import Lake
 from champion.market.reference.indices.sectors import UNKNOWN
@@ -21,6 +20,7 @@ from champion.modeling.styles import LOOKBACK, SECTOR, STYLES, styles
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.ingest.corporate_actions import unadjusted_gaps
 from champion.pipeline.models.frames import LAG
+from champion.pipeline.reference.membership import with_sectors
 from champion.portfolio.construction import Rule, target_weights
 
 _KEY = ["instrument_id", "trade_date"]
@@ -43,7 +43,7 @@ def with_styles(lake: Lake, rows: pl.DataFrame) -> pl.DataFrame:
     bars = adjusted_bars(lake, min([first, *before]), last, columns=_COLUMNS, kinds=None)
     named = rows.drop([name for name in (*STYLES, SECTOR) if name in rows.columns])
     known = named.join(styles(bars), on=_KEY, how="left", maintain_order="left")
-    return known.with_columns(_sectors(lake, rows))
+    return with_sectors(known, lake).with_columns(pl.col(SECTOR).fill_null(UNKNOWN))
 
 
 def with_target(
@@ -115,17 +115,3 @@ def _returns(
         name: forward_return(bars, horizon, lag, gaps).select(*_KEY, "forward_return")
         for name, horizon in columns.items()
     }
-
-
-def _sectors(lake: Lake, rows: pl.DataFrame) -> pl.Series:
-    """Return the sector of each row as of its session."""
-    if not lake.sessions(SECTORS):
-        return pl.repeat(UNKNOWN, rows.height, eager=True).alias(SECTOR)
-    periods = workspace.latest_list(lake, SECTORS).select("instrument_id", SECTOR, "sector_from", "sector_until")
-    ordered = rows.select(_KEY).with_row_index("_row").sort("trade_date")
-    found = ordered.join_asof(
-        periods.drop_nulls("instrument_id").sort("sector_from"),
-        left_on="trade_date", right_on="sector_from", by="instrument_id", check_sortedness=False,
-    )  # fmt: skip
-    current = pl.col("sector_until").is_null() | (pl.col("sector_until") > pl.col("trade_date"))
-    return found.sort("_row").select(pl.when(current).then(SECTOR).fill_null(UNKNOWN)).to_series().alias(SECTOR)

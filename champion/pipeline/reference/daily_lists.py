@@ -12,13 +12,14 @@ from typing import Any
 from champion.base.counting import quantity
 from champion.base.progress import Progress, silent
 from champion.contracts.datasets import BARS
-from champion.errors import ChampionError
+from champion.errors import ArchiveError, ChampionError
 from champion.lake import Lake
 from champion.pipeline.ingest.datasets import LIST_SPECS, LISTS
 from champion.pipeline.ingest.fetch import fetch
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.ingest.reference_lists import RefreshResult
-from champion.pipeline.reference.rolling_lists import refresh_histories, refresh_lots
+from champion.pipeline.reference import index_lists
+from champion.pipeline.reference.rolling_lists import covered, refresh_histories, refresh_lots
 from champion.settings import Settings
 from champion.sources.publications import BHAVCOPY
 
@@ -49,7 +50,9 @@ class ListsResult:
 class Coverage:
     """What the lake has of one list: its sessions, and how many sessions of the bars came after the last one.
 
-    `gaps` counts the sessions of bars from the first to the last list that have no list.
+    `gaps` counts the sessions of bars from the first to the last list that have no list. `gaps` and `behind` are None
+    for a list that was never loaded. `gaps` is None too for lists that cover many sessions; `sessions` counts their
+    versions.
     """
 
     publication: str
@@ -57,8 +60,8 @@ class Coverage:
     sessions: int
     first: date | None
     last: date | None
-    gaps: int
-    behind: int
+    gaps: int | None
+    behind: int | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the coverage as plain values."""
@@ -89,6 +92,21 @@ def refresh(settings: Settings, start: date, end: date, progress: Progress = sil
     return ListsResult(counts["written"], counts["already"], missing, refused)
 
 
+def refresh_undated(settings: Settings) -> dict[str, str | RefreshResult]:
+    """Load index lists, lots and index histories; return each one's result, or its error as text.
+
+    An error of one does not stop the others.
+    """
+    parts = {"index lists": index_lists.refresh, "lots": refresh_lots, "index histories": refresh_histories}
+    found = dict[str, str | RefreshResult]()
+    for name, load in parts.items():
+        try:
+            found[name] = load(settings)
+        except ArchiveError as error:
+            found[name] = f"not loaded: {error}"
+    return found
+
+
 def refresh_quietly(settings: Settings, start: date, end: date) -> str:
     """Load the lists of the sessions, the lots and the index histories; return what was loaded, missing or refused.
 
@@ -110,13 +128,19 @@ def _note(load: Callable[[], ListsResult | RefreshResult]) -> str:
 
 
 def coverage(lake: Lake) -> list[Coverage]:
-    """Return the coverage of each list, compared with the sessions of the bars in the lake."""
+    """Return the coverage of each list, of lots and of index histories, compared with the bars' sessions."""
     bars = lake.sessions(BARS)
     found = []
     for spec in LIST_SPECS:
         days = lake.sessions(spec.normalized)
         first, last = (days[0], days[-1]) if days else (None, None)
-        gaps = len({day for day in bars if days and days[0] <= day <= days[-1]} - set(days))
-        behind = sum(last is None or day > last for day in bars)
-        found.append(Coverage(spec.publication.name, spec.normalized, len(days), first, last, gaps, behind))
+        gaps = len({day for day in bars if days[0] <= day <= days[-1]} - set(days)) if days else None
+        found.append(Coverage(spec.publication.name, spec.normalized, len(days), first, last, gaps, _after(bars, last)))
+    for name, (dataset, versions, first, last) in covered(lake).items():
+        found.append(Coverage(name, dataset, versions, first, last, None, _after(bars, last)))
     return found
+
+
+def _after(sessions: Sequence[date], last: date | None) -> int | None:
+    """Return how many sessions came after the last covered date; None if there is none."""
+    return None if last is None else sum(day > last for day in sessions)

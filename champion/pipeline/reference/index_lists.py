@@ -3,8 +3,8 @@
 1. Files are fetched into staging, which keeps every version: the lists under their one address, dated copies of them
    (`content/indices/snapshots/2024-03-20/ind_nifty500list.csv`), the register and the table of press-release changes.
 2. A partition of constituents holds the lists of one date, and one of changes the files first read on one date.
-3. A list that the exchange serves unchanged leaves a confirmation, so that its members are covered until today. A file
-   in a folder proves nothing about today.
+3. A list is requested again after six hours. One that the exchange serves unchanged leaves a confirmation, so that its
+   members are covered until today. A file in a folder proves nothing about today.
 4. Members and sectors are derived from all of them, under the date of the last list.
 
 A file that is malformed is set aside and named in the note; the others are loaded. A missing list stops nothing.
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from itertools import groupby
 from operator import attrgetter
@@ -26,7 +26,7 @@ import polars as pl
 from champion import contracts
 from champion.base import clock
 from champion.base.counting import quantity
-from champion.contracts.datasets import CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
+from champion.contracts.datasets import BARS, CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
 from champion.errors import FormatError
 from champion.lake import Lake
 from champion.market.identity.symbol_history import SymbolHistory
@@ -45,11 +45,11 @@ from champion.market.reference.indices.index_lists import (
 )
 from champion.market.reference.indices.membership import VERSION as MEMBERS_VERSION, memberships
 from champion.market.reference.indices.sectors import VERSION as SECTORS_VERSION, industry_periods
-from champion.pipeline.ingest.fetch import retry_policy
-from champion.pipeline.ingest.reference_lists import RefreshResult, kept_lists
-from champion.pipeline.ingest.symbol_changes import symbol_history
+from champion.market.reference.indices.traded import Traded
+from champion.pipeline.ingest.reference_lists import RefreshResult, kept_lists, lists_archive, refusal, staging_folders
+from champion.pipeline.ingest.symbol_changes import share_runs, symbol_history
 from champion.settings import Settings
-from champion.sources.download.archive import Archive, Staged, set_aside
+from champion.sources.download.archive import Staged, set_aside
 from champion.sources.lists.index_changes import parse_changes
 from champion.sources.lists.index_list import index_names, parse_index_list
 from champion.sources.lists.index_register import parse_register
@@ -61,7 +61,7 @@ _CHANGE_FILES: Mapping[str, tuple[str, Callable[[str, bytes], pl.DataFrame]]] = 
     REGISTER: (REGISTER_SOURCE, parse_register),
     RELEASES: (RELEASES_SOURCE, parse_changes),
 }
-_SHOWN = 3
+_ASKED_LATELY = timedelta(hours=6)
 _Read: TypeAlias = Callable[[Staged], pl.DataFrame]
 
 
@@ -87,17 +87,28 @@ def refresh(settings: Settings) -> RefreshResult:
     """
     where, lake = settings.lists or settings.archive, Lake(settings.lake)
     one = _Refresh(lake, symbol_history(lake))
-    served = _fetch(one, where, settings)
-    folders = [settings.staging, settings.staging / "lists"]
+    served = _fetch(one, settings)
+    folders = staging_folders(settings)
     copies = [*kept_lists(folders, LISTS), *kept_lists(folders, COPIES)]
     _commit_lists(one, copies)
     _commit_changes(one, [staged for path in _CHANGE_FILES for staged in kept_lists(folders, path)], served)
     derive(lake)
-    refused = f"; refused: {'; '.join(one.refused[:_SHOWN])}" if one.refused else ""
+    refused = f"; {quantity(len(one.refused), 'file')} refused" if one.refused else ""
     if not copies:
-        return RefreshResult("absent", 0, f"{where} has no {LISTS}: the lake is unchanged{refused}")
+        return RefreshResult("absent", 0, f"{where} has no {LISTS}: the lake is unchanged{refused}", (*one.refused,))
     note = f"{quantity(len(served), 'index list')} served, {quantity(len(copies), 'version')} in the lake{refused}"
-    return RefreshResult("written" if one.written else "already", one.written, note)
+    return RefreshResult("written" if one.written else "already", one.written, note, (*one.refused,))
+
+
+def refused_files(settings: Settings) -> list[str]:
+    """Return the paths of index lists and changes that were refused, and have no readable version since."""
+    found = set[str]()
+    for folder in staging_folders(settings):
+        for path in folder.glob(f"{FOLDER}/**/*.refused-*"):
+            accepted = path.with_name(path.name.rpartition(".refused-")[0])
+            if not accepted.exists():
+                found.add(accepted.relative_to(folder).as_posix())
+    return sorted(found)
 
 
 def derive(lake: Lake) -> None:
@@ -105,37 +116,57 @@ def derive(lake: Lake) -> None:
     if not (read := lake.sessions(CONSTITUENTS)):
         return
     last = read[-1]
-    inputs = {"lists": lake.digest(CONSTITUENTS), "changes": lake.digest(INDEX_CHANGES)}
+    lists, changes = evidence(lake.scan(CONSTITUENTS).collect(), lake.scan(INDEX_CHANGES).collect())
+    bars = traded(lake)
+    inputs = {"lists": lake.digest(CONSTITUENTS), "changes": lake.digest(INDEX_CHANGES), "traded": bars.digest(lists)}
     versions = {INDEX_MEMBERS: MEMBERS_VERSION, SECTORS: SECTORS_VERSION}
     if all(lake.is_current(name, last, inputs | {"rules": version}) for name, version in versions.items()):
         return
-    lists, changes = evidence(lake.scan(CONSTITUENTS).collect(), lake.scan(INDEX_CHANGES).collect())
-    found, read_at = memberships(lists, changes), clock.now()
+    found, read_at = memberships(lists, changes, traded=bars), clock.now()
     frames = {
         INDEX_MEMBERS: normalize_members(found, last, read_at),
-        SECTORS: normalize_sectors(industry_periods(lists, found.set_aside), last, read_at),
+        SECTORS: normalize_sectors(industry_periods(lists, found.set_aside, traded=bars), last, read_at),
     }
     for name, frame in frames.items():
         lake.write(name, last, frame, inputs | {"rules": versions[name]})
 
 
-def _fetch(one: _Refresh, where: str, settings: Settings) -> dict[str, Staged]:
+def traded(lake: Lake) -> Traded:
+    """Return what the bars in the lake say about the securities of lists."""
+    sessions = lake.sessions(BARS)
+    return Traded(share_runs(lake, symbol_history(lake)), sessions) if sessions else Traded.nothing()
+
+
+def _fetch(one: _Refresh, settings: Settings) -> dict[str, Staged]:
     """Fetch all files into staging; return the current lists that the exchange, not a folder, served, by path."""
-    staging = settings.staging / "lists" if settings.lists else settings.staging
     served = {}
-    with Archive(where, staging, patience=retry_policy(settings)) as archive:
+    with lists_archive(settings) as archive:
         patterns = (LISTS, COPIES, *_CHANGE_FILES)
         listed = [path for pattern in patterns for path in archive.names(pattern)]
         # An archive behind a URL cannot be listed: ask for the lists that it is known to have.
-        for path in listed or [f"{FOLDER}/{known.file}" for known in index_names()]:
+        for path in listed or _due(one.lake):
             try:
                 staged = archive.fetch_list(path)
             except FormatError as error:
-                one.refused.append(str(error))
+                one.refused.append(refusal(path, error))
                 continue
             if staged and _is_served(staged) and path.count("/") == FOLDER.count("/") + 1 and path not in _CHANGE_FILES:
                 served[path] = staged
     return served
+
+
+def _due(lake: Lake) -> list[str]:
+    """Return the paths of the lists to request: those that the exchange has not served within the last hours.
+
+    A run that fails and starts again must not request 35 lists again.
+    """
+    since, today = clock.now() - _ASKED_LATELY, clock.today()
+    late = pl.col("known_at") >= since
+    constituents = lake.scan(CONSTITUENTS, today - timedelta(1)).filter(late & pl.col("as_of_from").is_not_null())
+    confirmed = lake.scan(INDEX_CHANGES, today - timedelta(1)).filter(late & (pl.col("source") == LIST_SOURCE))
+    names = pl.concat([rows.select("index_name") for rows in (constituents, confirmed)])
+    served = {*names.unique().collect()["index_name"]}
+    return [f"{FOLDER}/{known.file}" for known in index_names() if known.index_name not in served]
 
 
 def _file(staged: Staged) -> ListFile:
@@ -188,7 +219,7 @@ def _commit(
                 frames.append(read(staged))
             except FormatError as error:
                 set_aside(staged, [_path(staged)])
-                one.refused.append(str(error))
+                one.refused.append(refusal(_path(staged), error))
                 bad.append(staged)
         if not bad:
             break

@@ -13,7 +13,7 @@ from champion.contracts.datasets import CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBE
 from champion.lake import Lake
 from champion.market.reference.indices.index_lists import evidence
 from champion.market.reference.indices.membership import SET_ASIDE_SCHEMA, memberships, require_covered, stored, within
-from champion.market.reference.indices.sectors import of_sectors
+from champion.market.reference.indices.sectors import UNKNOWN, of_sectors, require_sectors_covered
 from champion.sources.lists.index_list import canonical_index
 
 
@@ -38,12 +38,34 @@ def keep(rows: pl.DataFrame, lake: Lake, index: str, sectors: Collection[str]) -
     """
     if rows.is_empty():
         return rows
+    dates = rows.select(first=pl.col("trade_date").min(), last=pl.col("trade_date").max()).row(0)
     if index:
         found, name = stored(workspace.latest_list(lake, INDEX_MEMBERS)), canonical_index(index)
-        dates = rows.select(first=pl.col("trade_date").min(), last=pl.col("trade_date").max()).row(0)
         require_covered(found.covered, name, *dates)
         rows = within(rows, found.members.filter(index_name=name), "member_from", "member_until")
-    return of_sectors(rows, workspace.latest_list(lake, SECTORS), sectors) if sectors else rows
+    if sectors:
+        periods = workspace.latest_list(lake, SECTORS)
+        require_sectors_covered(workspace.sectors_covered(lake, periods), *dates)
+        rows = of_sectors(rows, periods, sectors)
+    return rows
+
+
+def with_sectors(rows: pl.DataFrame, lake: Lake) -> pl.DataFrame:
+    """Return the rows (instrument_id, trade_date) with `sector`, that of their date; null where none was listed.
+
+    All sectors are null in a lake without lists.
+    """
+    if not lake.sessions(SECTORS):
+        return rows.with_columns(sector=pl.lit(None, pl.String))
+    periods = workspace.latest_list(lake, SECTORS).filter(pl.col("sector") != UNKNOWN).drop_nulls("instrument_id")
+    known = periods.select("instrument_id", "sector", "sector_from", "sector_until").sort("sector_from")
+    ordered = rows.with_row_index("_order").sort("trade_date")
+    joined = ordered.join_asof(
+        known, left_on="trade_date", right_on="sector_from", by="instrument_id", check_sortedness=False
+    )
+    ended = pl.col("trade_date") >= pl.col("sector_until")
+    sector = pl.when(ended.fill_null(value=False)).then(None).otherwise("sector")
+    return joined.sort("_order").select(*rows.columns, sector=sector)
 
 
 def digests(lake: Lake, index: str, sectors: Collection[str], end: date) -> dict[str, str]:

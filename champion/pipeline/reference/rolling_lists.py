@@ -1,11 +1,14 @@
 """Load lots and index histories: lists that keep one name while their contents change, or that people put in a folder.
 
-Lots are at one address. Index histories are downloaded by hand from the index provider (niftyindices.com, historical
-data) and put into `indices/history/` of the archive or of the folder of lists (`Settings.lists`). Every version stays
-in staging with the time of its first reading.
+Lots are at one address; dated copies of them may lie in `content/fo/snapshots/2024-03-20/fo_mktlots.csv` of the archive
+or of the folder of lists (`Settings.lists`). Index histories are downloaded by hand from the index provider
+(niftyindices.com, historical data) and put into `indices/history/` of one of the two. Every version stays in staging
+with the time of its first reading.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
 from itertools import groupby
 from operator import attrgetter
 
@@ -16,25 +19,101 @@ from champion.contracts.datasets import INDEX_HISTORY, LOTS
 from champion.errors import FormatError
 from champion.lake import Lake
 from champion.market.identity.symbol_history import SymbolHistory
-from champion.market.reference import rolling_lists
-from champion.market.reference.rolling_lists import VERSION
-from champion.pipeline.ingest.reference_lists import RefreshResult, absent, kept_lists
-from champion.pipeline.ingest.symbol_changes import refresh_named
+from champion.market.reference import lots, rolling_lists
+from champion.market.reference.rolling_lists import VERSION, ListOrigin
+from champion.pipeline.ingest.reference_lists import (
+    RefreshResult,
+    absent,
+    commit,
+    fetch_matching,
+    kept_lists,
+    lists_archive,
+    refusal,
+    staging_folders,
+)
+from champion.pipeline.ingest.symbol_changes import refresh_named, symbol_history
 from champion.settings import Settings
-from champion.sources.download.archive import Archive, Staged, set_aside
+from champion.sources.download.archive import Staged, set_aside
 from champion.sources.lists import fo_lots, index_history
 
 LOTS_PATH = "content/fo/fo_mktlots.csv"
+COPIES = "content/fo/snapshots/*/fo_mktlots.csv"
 HISTORIES = "indices/history/*.csv"
+_RULES: Mapping[str, str] = {"lots": VERSION}
 
 
 def refresh_lots(settings: Settings) -> RefreshResult:
-    """Fetch the list of lots into staging and lake; an unchanged list changes nothing.
+    """Fetch the list of lots, and dated copies of it, into staging and lake; unchanged ones change nothing.
+
+    A malformed copy is set aside; the others are loaded.
 
     Raises:
-        ArchiveError: the archive did not answer, or the list is malformed; the lake is unchanged.
+        ArchiveError: the archive did not answer, or the current list is malformed.
     """
-    return refresh_named(settings, LOTS, LOTS_PATH, {"lots": VERSION}, _lots)
+    rows, copies, refused = _refresh_copies(settings)
+    current = refresh_named(settings, LOTS, LOTS_PATH, lambda *_: _RULES, _lots)
+    outcome = "written" if rows else current.outcome
+    if current.outcome == "absent" and copies:
+        outcome = "written" if rows else "already"
+    note = f"{current.note}; {quantity(copies, 'dated copy', 'dated copies')} in the lake" if copies else current.note
+    note += f"; {quantity(len(refused), 'file')} refused" if refused else ""
+    return RefreshResult(outcome, current.rows + rows, note, tuple(refused))
+
+
+def _refresh_copies(settings: Settings) -> tuple[int, int, list[str]]:
+    """Load the dated copies; return the written rows, the number of copies, and the path and error of each bad one."""
+    with lists_archive(settings) as archive:
+        _, refused = fetch_matching(archive, COPIES)
+    lake, latest = Lake(settings.lake), dict[date, Staged]()
+    folders = staging_folders(settings)
+    served = {staged.session for staged in kept_lists(folders, LOTS_PATH)}  # precede a copy of the same date
+    for staged in sorted(kept_lists(folders, COPIES), key=attrgetter("fetched_at")):
+        try:
+            day = _dated(staged)
+            latest |= {} if day in served else {day: staged}  # a later version of a copy replaces the earlier one
+        except ValueError as error:
+            refused.append(refusal(_path(staged), error))
+    history, rows, loaded = symbol_history(lake) if latest else SymbolHistory(), 0, 0
+    for day, staged in sorted(latest.items()):
+        made_from = {"list": staged.sha256, "lineage": history.digest, **_RULES}
+        try:
+            found = commit(lake, LOTS, replace(staged, session=day), _path(staged), made_from, _reader(history, day))
+        except FormatError as error:
+            refused.append(refusal(_path(staged), error))
+            continue
+        loaded += 1
+        rows += found.rows if found.outcome == "written" else 0
+    return rows, loaded, refused
+
+
+def _dated(staged: Staged) -> date:
+    """Return the date of a copy, from its folder.
+
+    Raises:
+        ValueError: the folder is no date, or a date after the copy was read.
+    """
+    folder = staged.origin.rsplit("/", 2)[-2]
+    read = staged.session
+    try:
+        day = date.fromisoformat(folder)
+    except ValueError as error:
+        raise ValueError(f"its folder {folder!r} is no date such as 2024-03-20") from error
+    if day > read:
+        raise ValueError(f"its folder is dated {day}, after the day on which it was read ({read})")
+    return day
+
+
+def _path(staged: Staged) -> str:
+    """Return the path of a copy of lots in the archive."""
+    return "/".join(staged.origin.rsplit("/", 5)[1:])
+
+
+def _reader(history: SymbolHistory, day: date) -> Callable[[Staged], pl.DataFrame]:
+    return lambda staged: rolling_lists.lots(
+        fo_lots.parse(staged.name, staged.path.read_bytes()),
+        history,
+        replace(_origin(staged, fo_lots.SOURCE), dated=day),
+    )
 
 
 def refresh_histories(settings: Settings) -> RefreshResult:
@@ -47,12 +126,10 @@ def refresh_histories(settings: Settings) -> RefreshResult:
         FormatError: files are malformed; the message names each of them.
     """
     lake, where = Lake(settings.lake), settings.lists or settings.archive
-    with Archive(where, settings.staging / "lists" if settings.lists else settings.staging) as archive:
-        names = archive.names(HISTORIES)
-        for name in names:
-            archive.fetch_list(name)
-    rows, refused = 0, list[str]()
-    kept = kept_lists([settings.staging, settings.staging / "lists"], HISTORIES)
+    with lists_archive(settings) as archive:
+        names, refused = fetch_matching(archive, HISTORIES)
+    rows = 0
+    kept = kept_lists(staging_folders(settings), HISTORIES)
     for day, group in groupby(sorted(kept, key=attrgetter("session", "fetched_at", "sha256")), attrgetter("session")):
         files = list({staged.sha256: staged for staged in group}.values())
         if lake.is_current(INDEX_HISTORY, day, _inputs(files)):
@@ -63,7 +140,7 @@ def refresh_histories(settings: Settings) -> RefreshResult:
                 read[staged] = _history(staged)
             except FormatError as error:
                 set_aside(staged, [f"indices/history/{staged.name}"])
-                refused.append(str(error))
+                refused.append(refusal(f"indices/history/{staged.name}", error))
         if read and lake.write(INDEX_HISTORY, day, pl.concat(read.values()), _inputs(list(read))):
             rows += lake.rows(INDEX_HISTORY, day, day)
     if refused:
@@ -80,11 +157,22 @@ def index_values(lake: Lake, index: str) -> pl.DataFrame:
     return rolling_lists.merged_history(lake.scan(INDEX_HISTORY).collect(), index)
 
 
+def covered(lake: Lake) -> dict[str, tuple[str, int, date | None, date | None]]:
+    """Return for lots and index histories: dataset, number of versions, and the first and last covered date."""
+    spans = lots.covered(lake.scan(LOTS).select("list_date", "expiry_month").collect())
+    days = lake.scan(INDEX_HISTORY).select(first=pl.col("trade_date").min(), last=pl.col("trade_date").max())
+    first, last = days.collect().row(0)
+    return {
+        "F&O lots": (LOTS, len(lake.sessions(LOTS)), *((spans[0][0], spans[-1][1]) if spans else (None, None))),
+        "index histories": (INDEX_HISTORY, len(lake.sessions(INDEX_HISTORY)), first, last),
+    }
+
+
 def _inputs(files: Sequence[Staged]) -> dict[str, str]:
     return {"list": " ".join(staged.sha256 for staged in files), "index_history": VERSION}
 
 
-def _lots(staged: Staged, history: SymbolHistory) -> pl.DataFrame:
+def _lots(staged: Staged, history: SymbolHistory, **_: object) -> pl.DataFrame:
     return rolling_lists.lots(
         fo_lots.parse(staged.name, staged.path.read_bytes()), history, _origin(staged, fo_lots.SOURCE)
     )
@@ -95,5 +183,5 @@ def _history(staged: Staged) -> pl.DataFrame:
     return rolling_lists.index_history(parsed, _origin(staged, index_history.SOURCE))
 
 
-def _origin(staged: Staged, source: str) -> rolling_lists.ListOrigin:
-    return rolling_lists.ListOrigin(source, staged.sha256, staged.fetched_at)
+def _origin(staged: Staged, source: str) -> ListOrigin:
+    return ListOrigin(source, staged.sha256, staged.fetched_at)

@@ -31,16 +31,22 @@ class Archive(AbstractContextManager["Archive"]):
     """Fetches from one archive into one staging folder. Use it as a context manager: it may hold a connection."""
 
     def __init__(
-        self, base: str, staging: Path, *, patience: RetryPolicy | None = None, max_bytes: int = transport.MAX_BYTES
+        self,
+        base: str,
+        staging: Path,
+        *,
+        patience: RetryPolicy | None = None,
+        max_bytes: int = transport.MAX_BYTES,
+        setting: str = "CHAMPION_ARCHIVE",
     ) -> None:
-        """Check `base`, as given in settings, without a request.
+        """Check `base`, which `setting` gives, without a request.
 
         Raises:
             UsageError: `base` is neither an existing folder nor a supported URL, or staging holds files of another
                 archive.
         """
         self._transport = transport.connect(base, patience or RetryPolicy(), max_bytes)
-        self._staging = Staging(staging, self._transport.base)
+        self._staging = Staging(staging, self._transport.base, setting)
         self._root = staging
         self._staging.require_same_archive()
 

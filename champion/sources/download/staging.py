@@ -64,9 +64,11 @@ def set_aside(file: Staged, paths: Sequence[str]) -> None:
 class Staging:
     """The staging folder of one archive; several processes may share it. `base` is the archive's address."""
 
-    def __init__(self, root: Path, base: str) -> None:
+    def __init__(self, root: Path, base: str, setting: str = "CHAMPION_ARCHIVE") -> None:
+        """Keep the folder, the archive's address, and the name of the setting that has the address."""
         self._root = root
         self._base = base
+        self._setting = setting
         self._incoming = root / ".incoming"
         self._swept = False
 
@@ -101,7 +103,7 @@ class Staging:
         if strange:
             raise UsageError(
                 f"archive {self._base}: staging holds files of {', '.join(strange)}, and a workspace cannot mix two "
-                "archives. Set CHAMPION_HOME to another folder, or set CHAMPION_ARCHIVE back; if both are the same "
+                f"archives. Set CHAMPION_HOME to another folder, or set {self._setting} back; if both are the same "
                 f"archive (moved, or a mirror), run: champion archive add {self._base}"
             )
 

@@ -7,6 +7,7 @@ The file has no date: it is as of the day of download, or older. Around a demerg
 import csv
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
@@ -120,8 +121,12 @@ def _index_of(name: str) -> IndexName:
     for known in index_names():
         if known.file.lower() == file:
             return known
-    files = ", ".join(known.file for known in index_names())
-    raise FormatError(f"{name}: the list of no known index; known are {files}. Name the file as the exchange does")
+    files = [known.file for known in index_names()]
+    near = get_close_matches(file, files, n=2, cutoff=0)
+    raise FormatError(
+        f"{name}: the list of none of the {len(files)} known indices, the nearest names are {' and '.join(near)}; name "
+        "the file as the exchange does"
+    )
 
 
 def _row(line: list[str]) -> tuple[object, ...] | None:

@@ -7,6 +7,8 @@
    the change takes effect on the later list's date, and the interval says since when it is possible. So a member never
    appears before the evidence for it.
 4. A dated change that contradicts the members is not applied, and is reported.
+5. The bars say which instrument and symbol a member has, and when it stopped trading
+   (`champion.market.reference.indices.traded`).
 
 An index is covered from its first dated change (or list) to the last date on which a list was seen or the table of
 changes is complete. A date outside is refused, never filled.
@@ -16,20 +18,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
 import polars as pl
 
+from champion.base.nearest import known_names
 from champion.errors import UsageError
+from champion.market.reference.indices.identities import Identities, Identity
 from champion.market.reference.indices.index_identity import identify
 from champion.market.reference.indices.stale_lists import DatedList, Event, set_aside_stale
+from champion.market.reference.indices.traded import Traded
 
-VERSION = "1"  # raise it when the meaning of the output changes: stored members are then derived again
+VERSION = "2"  # raise it when the meaning of the output changes: stored members are then derived again
 LIST, REGISTER, PRESS_RELEASE, BETWEEN_LISTS, RENAMED = "list", "register", "press release", "between lists", "renamed"
-BASES = (LIST, REGISTER, PRESS_RELEASE, BETWEEN_LISTS, RENAMED)
+NO_BAR = "no bar"
+BASES = (LIST, REGISTER, PRESS_RELEASE, BETWEEN_LISTS, RENAMED, NO_BAR)
 LISTS_SCHEMA = {
     "index_name": pl.String(),
     "list_date": pl.Date(),
@@ -81,7 +87,6 @@ _REFUSED = {
     "basis": pl.String(),
     "reason": pl.String(),
 }
-_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +137,22 @@ class _Index:
     refused: list[tuple[Event, str]] = field(default_factory=list)
 
 
-def memberships(lists: pl.DataFrame, changes: pl.DataFrame, *, known: date | None = None) -> Membership:
+def memberships(
+    lists: pl.DataFrame, changes: pl.DataFrame, *, known: date | None = None, traded: Traded | None = None
+) -> Membership:
     """Return the members of every index with a list.
 
     `lists` has `LISTS_SCHEMA`: a line per security, index and list; `list_date` is an upper bound of the date that the
     list describes, `as_of_from` a lower bound (null if unknown), `seen_until` the last date on which the provider still
     served it. `changes` has `CHANGES_SCHEMA`; a row without `joins` says that its source is complete until its date.
-    `known` leaves out what became known after that date.
+    `known` leaves out what became known after that date. `traded` are the bars of company shares; without them, lists
+    and changes alone decide.
 
     In the result, symbol, ISIN and company are those of the list or change of `seen_on`. `member_from` is the first
     date as a member and `member_until` the first date after; null if the security is still a member. `from_basis` is
     the evidence: `list` (a member on the first covered date, and perhaps earlier), `register`, `press release`,
-    `between lists`, or `renamed` (a new symbol or ISIN of the same member).
+    `between lists`, `renamed` (a new instrument, symbol or ISIN of the same member), or for the end alone `no bar`: it
+    stopped trading after `until_after`, and was without a bar for `life.QUIET` sessions on `member_until`.
     `from_after` is null for an exact date; otherwise the change happened after this date and not after `member_from`.
     For changes between lists it is null too if nothing bounds the older list. `until_basis` and `until_after` are the
     same for the end.
@@ -151,14 +160,16 @@ def memberships(lists: pl.DataFrame, changes: pl.DataFrame, *, known: date | Non
     Raises:
         UsageError: nothing is known by `known`.
     """
+    bars = traded or Traded.nothing()
     if known is not None:
         lists = lists.filter(pl.col("known_on") <= known).with_columns(pl.min_horizontal("seen_until", pl.lit(known)))
-        changes = changes.filter(pl.col("known_on") <= known)
+        changes, bars = changes.filter(pl.col("known_on") <= known), bars.until(known)
     lists = lists.filter(~pl.col("is_dummy"))
     if lists.is_empty():
         raise UsageError(f"no index list is known{f' on {known}' if known else ''}: load lists with `champion lists`")
-    lists, changes = identify(lists, changes)
-    identities, everyone = _identities(lists, changes), frozenset(lists["member"].unique())
+    lists, changes = bars.name(lists), bars.name(changes)
+    lists, changes = identify(lists, changes, dict(bars.continued.select("instrument_id", "continued_as").iter_rows()))
+    identities, everyone = Identities.of(lists, changes, bars), frozenset(lists["member"].unique())
     rows: list[tuple[object, ...]] = []
     aside: list[tuple[object, ...]] = []
     refused: list[tuple[object, ...]] = []
@@ -170,7 +181,8 @@ def memberships(lists: pl.DataFrame, changes: pl.DataFrame, *, known: date | Non
             continue
         _derive(one)
         covered[index] = _covered(one)
-        rows += [(index, *row) for row in _periods(one, identities, covered[index][0])]
+        one.steps = _without_dead(one, identities)
+        rows += [(index, *row) for row in _periods(one, identities.by_member, covered[index][0])]
         refused += [(index, event.day, event.member, event.joins, event.basis, why) for event, why in one.refused]
     return Membership(
         pl.DataFrame(rows, MEMBERS_SCHEMA, orient="row").sort("index_name", "member_from", "symbol", "company"),
@@ -209,8 +221,7 @@ def require_covered(covered: Mapping[str, tuple[date, date]], index: str, first:
         UsageError: they are not; the message names the covered dates, or the known indices.
     """
     if index not in covered:
-        known = ", ".join(sorted(covered)[:_SHOWN]) + (", ..." if len(covered) > _SHOWN else "")
-        raise UsageError(f"no list of index {index!r}; there are lists of {known or 'no index: load them first'}")
+        raise UsageError(f"no list of index {index!r}: {known_names(index, covered, 'there are lists of')}")
     start, end = covered[index]
     if first < start or last > end:
         span = f"{first}" if first == last else f"{first} to {last}"
@@ -324,25 +335,33 @@ def _covered(one: _Index) -> tuple[date, date]:
     return one.first, max(ends)
 
 
-def _identities(lists: pl.DataFrame, changes: pl.DataFrame) -> dict[str, list[tuple[date, tuple[str | None, ...]]]]:
-    """Return, for each security, the dates from which it has a symbol, ISIN and name, in order."""
-    columns = ["member", "list_date", "instrument_id", "symbol", "isin", "company"]
-    found: dict[str, list[tuple[date, tuple[str | None, ...]]]] = {}
-    ordered = lists.select(columns).unique(["member", "list_date"], keep="first").sort("member", "list_date")
-    for member, day, instrument, symbol, isin, company in ordered.iter_rows():
-        known = found.setdefault(member, [])
-        if not known or known[-1][1][1:3] != (symbol, isin):
-            known.append((day, (instrument, symbol, isin, company)))
-    others = changes.filter(pl.col("joins").is_not_null()).sort(pl.col("symbol").is_null(), maintain_order=True)
-    columns = ["member", "effective", "instrument_id", "symbol", "company"]
-    for member, day, instrument, symbol, company in others.select(columns).iter_rows():
-        if member not in found:  # in no list: a change with a symbol says more than one with a name
-            found[member] = [(day, (instrument, symbol, None, company))]
-    return found
+def _without_dead(one: _Index, identities: Identities) -> list[_Step]:
+    """Return the steps with the exits of members that stopped trading, unless a later list of the index names them."""
+    exits = {}
+    for member, (last_bar, quiet) in identities.ended.items():
+        named = [each.day for each in one.lists if member in each.members][-1:]
+        day = max([quiet, *(day + timedelta(1) for day in named)])
+        if day > one.first:
+            exits[member] = _Step(day, member, joins=False, basis=NO_BAR, after=last_bar)
+    inside, steps = set(one.start), list[_Step]()
+    gone = set[str]()
+    for step in sorted([*one.steps, *exits.values()], key=_order):
+        if step.basis == NO_BAR and step.member not in inside:
+            continue
+        if step.member in gone and not step.joins:
+            continue  # a list shows its exit later
+        (inside.add if step.joins else inside.discard)(step.member)
+        (gone.add if step.basis == NO_BAR else gone.discard)(step.member)
+        steps.append(step)
+    return steps
+
+
+def _order(step: _Step) -> tuple[date, bool]:
+    return step.day, step.basis == NO_BAR
 
 
 def _periods(
-    one: _Index, identities: Mapping[str, Sequence[tuple[date, tuple[str | None, ...]]]], start: date
+    one: _Index, identities: Mapping[str, Sequence[tuple[date, Identity]]], start: date
 ) -> Iterator[tuple[object, ...]]:
     """Yield the periods of membership, split where the symbol or ISIN of a member changes."""
     begun = {member: _Step(start, member, joins=True, basis=LIST, after=None) for member in one.start}
@@ -355,9 +374,7 @@ def _periods(
         yield from _split(step, None, identities[step.member])
 
 
-def _split(
-    first: _Step, end: _Step | None, known: Sequence[tuple[date, tuple[str | None, ...]]]
-) -> Iterator[tuple[object, ...]]:
+def _split(first: _Step, end: _Step | None, known: Sequence[tuple[date, Identity]]) -> Iterator[tuple[object, ...]]:
     inside = [(day, identity) for day, identity in known[1:] if first.day < day and (end is None or day < end.day)]
     at_start = [each for each in known if each[0] <= first.day][-1:] or [known[0]]
     edges: list[tuple[date | None, str | None, date | None]] = [(first.day, first.basis, first.after)]

@@ -8,18 +8,23 @@ sector: its sector is `Unknown`, a separate group.
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 
 import polars as pl
 
+from champion.base.nearest import known_names
 from champion.errors import FormatError, UsageError
+from champion.market.reference.indices.identities import Identities, Identity
 from champion.market.reference.indices.index_identity import identify
 from champion.market.reference.indices.membership import CHANGES_SCHEMA, within
+from champion.market.reference.indices.traded import Traded, in_force
 
-VERSION = "1"  # raise it when the meaning of the output or the map changes: stored sectors are then derived again
+VERSION = "2"  # raise it when the meaning of the output or the map changes: stored sectors are then derived again
 UNKNOWN = "Unknown"
 SECTORS_SCHEMA = {
     "instrument_id": pl.String(),
@@ -69,17 +74,21 @@ def industry_periods(
     set_aside: pl.DataFrame | None = None,
     *,
     known: date | None = None,
+    traded: Traded | None = None,
 ) -> pl.DataFrame:
     """Return a row per company and period with one industry, symbol and ISIN; columns of `SECTORS_SCHEMA`.
 
     `lists` has the columns of `membership.LISTS_SCHEMA` and `industry`. A stale list of `set_aside` may have the old
     scheme: it counts from the day before its `content_before`, and not at all without this date. `known` leaves out
-    lists that became known later.
+    lists that became known later. `traded` are the bars of company shares: from its first bar on, a company has the
+    instrument and the symbol that trade.
 
     `sector_from` is the date of the first list with this industry, an upper bound of the true date. `sector_until` is
     the date of the first list with another one, null if there is none: an industry counts until a list changes it,
-    also after the company has left the indices. Nothing is filled backward.
+    also after the company has left the indices. Nothing is filled backward. An industry that an older list shows again
+    replaces nothing (`traded.in_force`).
     """
+    bars = (traded or Traded.nothing()) if known is None else (traded or Traded.nothing()).until(known)
     rows = lists.filter(~pl.col("is_dummy"))
     if set_aside is not None:
         rows = rows.join(set_aside, on=["index_name", "list_date"], how="left")
@@ -88,23 +97,46 @@ def industry_periods(
         rows = rows.with_columns(list_date=pl.min_horizontal("list_date", before))
     if known is not None:
         rows = rows.filter(pl.col("known_on") <= known)
-    rows, _ = identify(rows, pl.DataFrame(schema=CHANGES_SCHEMA))
+    nothing = pl.DataFrame(schema=CHANGES_SCHEMA)
+    chain = dict(bars.continued.select("instrument_id", "continued_as").iter_rows())
+    rows, nothing = identify(bars.name(rows), nothing, chain)
+    identities = Identities.of(rows, nothing, bars).by_member
+    periods = [row for member, states in _industries(rows).items() for row in _periods(member, states, identities)]
     scheme, sector = ({industry: both[place] for industry, both in sector_map().items()} for place in (0, 1))
+    columns = ["member", "sector_from", "sector_until", "industry", "instrument_id", "symbol", "isin", "company"]
+    found = pl.DataFrame(periods, {name: SECTORS_SCHEMA[name] for name in columns}, orient="row")
     industry = pl.col("industry")
-    ordered = rows.sort("member", "list_date", "index_name").unique(["member", "list_date"], maintain_order=True)
-    state = pl.struct("industry", "symbol", "isin")
-    changed = (state != state.shift(1)).fill_null(value=True) | (pl.col("member") != pl.col("member").shift(1))
-    first = ordered.filter(changed.fill_null(value=True))
     return (
-        first.with_columns(
+        found.with_columns(
             scheme=industry.replace_strict(scheme, default=None, return_dtype=pl.String),
             sector=industry.replace_strict(sector, default=None, return_dtype=pl.String).fill_null(UNKNOWN),
-            sector_from="list_date",
-            sector_until=pl.col("list_date").shift(-1).over("member"),
         )
         .select(list(SECTORS_SCHEMA))
         .sort("symbol", "sector_from")
     )
+
+
+def _industries(rows: pl.DataFrame) -> dict[str, list[tuple[date, str | None]]]:
+    """Return the industries of each member with the first list that has them, in order."""
+    spans = rows.group_by("member", "industry").agg(
+        first=pl.col("list_date").min(), last=pl.col("list_date").max()
+    )  # fmt: skip
+    found: dict[str, list[tuple[date, date, str | None]]] = {}
+    for member, industry, first, last in spans.sort("member", "first", "industry").iter_rows():
+        found.setdefault(member, []).append((first, last, industry))
+    return {member: in_force(states) for member, states in found.items()}
+
+
+def _periods(
+    member: str, states: Sequence[tuple[date, str | None]], identities: Mapping[str, Sequence[tuple[date, Identity]]]
+) -> Iterator[tuple[object, ...]]:
+    """Yield the periods of one member, split where its industry, instrument, symbol or ISIN changes."""
+    known = identities[member]
+    days = sorted({*(day for day, _ in states), *(day for day, _ in known if day > states[0][0])})
+    for day, until in zip(days, [*days[1:], None], strict=True):
+        industry = states[bisect_right(states, day, key=itemgetter(0)) - 1][1]
+        identity = known[max(0, bisect_right(known, day, key=itemgetter(0)) - 1)][1]
+        yield member, day, until, industry, *identity
 
 
 def require_sectors(wanted: Collection[str]) -> None:
@@ -114,8 +146,25 @@ def require_sectors(wanted: Collection[str]) -> None:
         UsageError: one is not; the message lists the sectors.
     """
     known = [*sectors(), UNKNOWN]
-    if wrong := sorted(set(wanted) - set(known)):
-        raise UsageError(f"no sector is called {', '.join(map(repr, wrong))}; there are {', '.join(known)}")
+    for wrong in sorted(set(wanted) - set(known)):
+        raise UsageError(f"no sector is called {wrong!r}: {known_names(wrong, known)}")
+
+
+def require_sectors_covered(covered: tuple[date, date], first: date, last: date) -> None:
+    """Do nothing if index lists cover the dates from `first` to `last`.
+
+    An industry counts until a list changes it, so a date after the last list is as unknown as one before the first.
+
+    Raises:
+        UsageError: they do not; the message names the covered dates.
+    """
+    start, end = covered
+    if first < start or last > end:
+        span = f"{first}" if first == last else f"{first} to {last}"
+        raise UsageError(
+            f"the sectors on {span} are not known: index lists cover {start} to {end}. "
+            "Load a list of that date, or ask for a covered one"
+        )
 
 
 def of_sectors(rows: pl.DataFrame, periods: pl.DataFrame, wanted: Collection[str]) -> pl.DataFrame:
