@@ -90,7 +90,7 @@ class Evidence:
         neutral_ic: trade_date and ic from `styles.neutral_ic`; None if it was not measured.
         independent: number of recorded trials without a series.
         judged_before: number of recorded trials at the time of the gate's last decision.
-        wider: the factor `multiplicity.widening` of the version, or NaN if its holdings are unknown.
+        wider: the factor `multiplicity.widening` of the version; NaN, unknown, is a refusal.
         champion: the champion's column in `returns`; None without a champion.
         champion_known: whether the champion has a series; a champion without one blocks.
         promoted_on: the date of the champion's promotion.
@@ -198,6 +198,9 @@ def _luck(evidence: Evidence, level: float) -> RuleResult:
     count = evidence.returns.width - 1 + evidence.independent
     if evidence.trial not in evidence.returns.columns:
         sentence = "Its trial has no series of daily net active returns: train it again, with the simulated portfolio."
+        return RuleResult("luck", _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
+    if math.isnan(evidence.wider):
+        sentence = "Whether a few instruments earned it is not known: its scores have no decision with known returns."
         return RuleResult("luck", _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
     # A refit of the champion's recipe is no new chance: its trial has passed before.
     refit = evidence.trial == evidence.champion

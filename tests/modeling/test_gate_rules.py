@@ -36,8 +36,9 @@ def ic(mean: float) -> pl.DataFrame:
 
 
 GOOD = Evidence(
-    "t1", returns(t1=0.25, t2=0.0, t3=-0.1, t4=0.05), horizon=5, own_horizon=5, checks=CHECKS, neutral_ic=ic(0.03)
-)
+    "t1", returns(t1=0.25, t2=0.0, t3=-0.1, t4=0.05), horizon=5, own_horizon=5, checks=CHECKS, neutral_ic=ic(0.03),
+    wider=1.0,
+)  # fmt: skip
 
 
 def by_name(evidence: Evidence, levels: Levels | None = None) -> dict[str, RuleResult]:
@@ -66,6 +67,7 @@ def test_skilled_version_passes_every_rule() -> None:
         ({"returns": returns(t1=0.25).with_columns(t1=0.0)}, "luck", "does not vary"),
         ({"returns": returns(t1=0.05)}, "luck", "without skill exceeds"),
         ({"independent": 10**9}, "luck", "best of 1,000,000,004 recorded trials"),
+        ({"wider": float("nan")}, "luck", "few instruments earned it is not known"),
         ({"wider": 3.0}, "luck", "without skill exceeds"),
         ({"champion": "t9"}, "champion", "no series"),
         ({"champion_known": False}, "champion", "no series"),
