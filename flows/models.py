@@ -55,11 +55,11 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
     returns: Returns = frames.RETURNS,
     model_parameters: dict[str, Any] | None = None,
     target: str = targets.DEFAULT,
-    horizons: tuple[int, ...] = (),
     seed: int = 7,
     force: bool = False,
 ) -> dict[str, Any]:
     """Train and register a challenger on the sessions between `start` and `end`, then submit it to the gate."""
+    targets.parse(target)  # refuses a wrong text before anything is built
     lake, columns = Lake(Settings().lake), model_columns(feature_set)
     universe_lists.require_known(lake, find(universe))
     for note in columns.notes:
@@ -75,8 +75,7 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
         "as_of": sessions[-1].isoformat(),
         "model": model,
         "model_parameters": model_parameters or {},
-        "target": targets.find(target),
-        "horizons": list(horizons),
+        "target": target,
         "horizon": horizon,
         "universe": universe,
         "feature_set": feature_set,
@@ -118,7 +117,7 @@ def build_extended(lake: Lake, start: date | None, end: date | None, feature_set
 def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, Any]:
     """Train a challenger for the champion's task on the last `years` years; the gate decides whether to promote it.
 
-    Estimator, target, horizons, universe, returns and features are the champion's. Without a champion they are the
+    Estimator, target, horizon, universe, returns and features are the champion's. Without a champion they are the
     defaults of `train_model`; another `model` gets its default parameters.
     """
     settings = Settings()
@@ -134,8 +133,7 @@ def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, An
         sessions[-1],
         model or recipe.get("model", "logistic"),
         model_parameters={} if model else recipe.get("parameters", {}),
-        target=recipe.get("target", targets.DEFAULT),
-        horizons=tuple(recipe.get("horizons", ())),
+        target=" ".join(map(str, (recipe.get("target", targets.DEFAULT), *recipe.get("horizons", ())))),
         horizon=int(tags.get(evaluate.HORIZON, 5)),
         universe=stored(tags.get(evaluate.UNIVERSE, "liquid")).text,
         feature_set=feature_set,

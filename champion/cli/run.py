@@ -150,7 +150,7 @@ def train(  # noqa: PLR0913 - its options
     seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same model.")] = 7,
     *,
     target: Annotated[
-        str, typer.Option(help="What the model learns: above_median, rank, excess or residual.")
+        str, typer.Option(help="What the model learns: above_median, rank, excess or residual, and shorter horizons.")
     ] = "above_median",
     returns: Annotated[Literal["price", "total"], typer.Option(help="Label's returns: total has dividends.")] = "total",
     force: Force = False,

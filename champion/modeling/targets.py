@@ -22,7 +22,7 @@ from champion.indicators import cross_section
 from champion.indicators.numeric.unknown import known
 from champion.modeling.styles import STYLES, neutralised
 
-__all__ = ["DEFAULT", "TARGET", "TARGETS", "add_target", "find", "uses_styles"]
+__all__ = ["DEFAULT", "TARGET", "TARGETS", "add_target", "find", "parse", "uses_styles"]
 __dir__ = __all__.copy
 
 DEFAULT = "above_median"
@@ -45,6 +45,24 @@ def find(name: str) -> str:
     if name not in TARGETS:
         raise UsageError(f"target {name!r} is not known; there are {', '.join(TARGETS)}")
     return name
+
+
+def parse(text: str) -> tuple[str, tuple[int, ...]]:
+    """Return the name of a target and the shorter horizons, in sessions, that are combined with the task's.
+
+    Raises:
+        UsageError: there is no such target, or a horizon is not a whole number above 0.
+
+    >>> parse("rank"), parse("residual 1 3")
+    (('rank', ()), ('residual', (1, 3)))
+    """
+    name, *shorter = text.split() or [""]
+    if wrong := [each for each in shorter if not (each.isascii() and each.isdigit() and int(each) > 0)]:
+        raise UsageError(
+            f"target {text!r}: {wrong[0]!r} is no horizon in sessions; name a target and shorter horizons as whole "
+            "numbers, such as 'rank 1 3'"
+        )
+    return find(name), tuple(map(int, shorter))
 
 
 def uses_styles(name: str) -> bool:

@@ -137,6 +137,10 @@ def test_residual_target_is_what_styles_and_sectors_do_not_explain() -> None:
 def test_unknown_target_names_the_known_ones() -> None:
     with pytest.raises(UsageError, match="'alpha' is not known; there are above_median, rank, excess, residual"):
         targets.add_target(panel(), "alpha")
+    with pytest.raises(UsageError, match="'rank 1 x': 'x' is no horizon in sessions"):
+        targets.parse("rank 1 x")
+    with pytest.raises(UsageError, match="'' is not known"):
+        targets.parse("")
     with pytest.raises(UsageError, match="target residual lacks style_beta"):
         targets.add_target(panel().drop("style_beta"), "residual")
 
