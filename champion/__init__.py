@@ -30,7 +30,8 @@ _FUNCTIONS = {
 }
 _PACKAGES = ("contracts", "features", "indicators", "pipeline", "plots", "portfolio", "workspace")
 _MODELING = (
-    "drift", "estimators", "labels", "leakage_checks", "metrics", "model_inputs", "splits", "training", "universe",
+    "drift", "estimators", "gate_rules", "labels", "leakage_checks", "metrics", "model_inputs", "multiplicity",
+    "splits", "styles", "targets", "training", "universe",
 )  # fmt: skip
 _MODULES = {
     "data_summary": "champion.market.data_summary",
