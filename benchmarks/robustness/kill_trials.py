@@ -42,7 +42,7 @@ def main() -> None:
     write(undisturbed, 0, given.looks)
     expected = content(undisturbed)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["champion.pipeline.models.looks"])
+    context.set_forkserver_preload(["__main__"])
     kept = given.work / "rounds.json"
     rounds: list[dict[str, int]] = json.loads(kept.read_text()) if kept.exists() else []
     while sum(one["kills"] for one in rounds) < given.kills:

@@ -186,7 +186,7 @@ def list_trials(context: typer.Context, *, as_json: AsJson = False) -> None:
             row["net_active_return"],
             row["sharpe"],
             row["source"] if row["count"] == 1 else f"{row['source']}, {row['count']} trials",
-            (row["run"] or "")[:_SHORT],
+            (row["run"] or "")[:_SHORT] or None,
         ]
         for row in found.rows(named=True)
     ]
