@@ -9,18 +9,22 @@ from typing import Any
 
 import polars as pl
 
-from champion.contracts.datasets import BARS, CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
+from champion.contracts.datasets import BARS, CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, REVISIONS, SECTORS
 from champion.errors import LakeError, UsageError
 from champion.lake import Lake
-from champion.market.reference.indices.index_lists import evidence
+from champion.market.equity_bars import EQUITY_SERIES
+from champion.market.identity.symbol_runs import listings
+from champion.market.reference.indices.index_lists import as_known, evidence
 from champion.market.reference.indices.membership import memberships, stored
-from champion.market.reference.indices.sectors import industry_periods, sectors_on
+from champion.market.reference.indices.sectors import industry_periods, require_sectors_covered, sectors_on
+from champion.market.reference.indices.traded import Traded
+from champion.market.reference.life import QUIET
 from champion.settings import Settings, read
 from champion.sources.lists.index_list import canonical_index
 
 __all__ = [
     "as_date", "has_warehouse", "lake", "last_session", "latest", "latest_list", "members", "query", "scan",
-    "sectors", "settings", "sql",
+    "sectors", "sectors_covered", "settings", "sql",
 ]  # fmt: skip
 __dir__ = __all__.copy
 
@@ -59,9 +63,12 @@ def scan(name: str, start: date | str | None = None, end: date | str | None = No
 def members(index: str, day: date | str, known: date | str | None = None) -> pl.DataFrame:
     """Return the members of an index on a date, by symbol, with the evidence for the start and end of each membership.
 
-    `known` answers as one could on that date: lists and changes that became known later are left out. `symbol` is the
-    one in the bars of the date, else in the nearest list. `from_after` is null for an exact start; otherwise the
+    `known` answers as one could on that date: lists, corrections, changes and bars that became known later are left
+    out, and the last list counts until that date. `symbol` is
+    the one in the bars of the date, else in the nearest list. `from_after` is null for an exact start; otherwise the
     security joined after this date and not after `member_from` (champion.market.reference.indices.membership).
+    `last_bar` is its last session with a bar until the date; null if the last 40 sessions have none. A member that
+    stops trading is one for 40 more sessions, until the end of its membership is certain (`until_basis`: no bar).
 
     Raises:
         UsageError: no list of the index covers the date; the message names the covered dates, or the known indices.
@@ -70,10 +77,12 @@ def members(index: str, day: date | str, known: date | str | None = None) -> pl.
     ('ACME', datetime.date(2024, 1, 15), 'list')
     """
     asked, until = as_date(day), as_date(known)
-    found = stored(latest_list(lake(), INDEX_MEMBERS)) if until is None else memberships(*_evidence(), known=until)
+    found = stored(latest_list(lake(), INDEX_MEMBERS))
+    if until is not None:
+        found = memberships(*_evidence(until), known=until, traded=_traded(until), covered_now=found.covered)
     rows = found.on(canonical_index(index), _required(asked))
     columns = ["index_name", "instrument_id", "symbol", "isin", "company", "member_from", "member_until"]
-    evidence_columns = ["from_basis", "from_after", "until_basis", "until_after"]
+    evidence_columns = ["from_basis", "from_after", "until_basis", "until_after", "last_bar"]
     return _with_symbols(rows, _required(asked)).select(*columns, *evidence_columns)
 
 
@@ -84,7 +93,7 @@ def sectors(day: date | str, known: date | str | None = None, *, fill_backward: 
     later list names first have its industry, with basis `later list`: only where knowing the future does no harm.
 
     Raises:
-        UsageError: there is no list.
+        UsageError: no list covers the date; the message names the covered dates.
 
     >>> sectors("2024-01-15").select("symbol", "industry", "sector").row(0)
     ('ACME', 'Fast Moving Consumer Goods', 'Consumer Goods')
@@ -93,10 +102,22 @@ def sectors(day: date | str, known: date | str | None = None, *, fill_backward: 
     if until is None:
         periods = latest_list(lake(), SECTORS).with_columns(member=pl.col("instrument_id"))
     else:
-        lists, changes = _evidence()
-        periods = industry_periods(lists, memberships(lists, changes, known=until).set_aside, known=until)
+        (lists, changes), bars = _evidence(until), _traded(until)
+        aside = memberships(lists, changes, known=until, traded=bars).set_aside
+        periods = industry_periods(lists, aside, known=until, traded=bars)
+    require_sectors_covered(sectors_covered(lake(), periods, until), asked, asked)
     columns = ["instrument_id", "symbol", "isin", "company", "industry", "scheme", "sector", "sector_from", "basis"]
     return _with_symbols(sectors_on(periods, asked, fill_backward=fill_backward), asked).select(columns)
+
+
+def sectors_covered(workspace_lake: Lake, periods: pl.DataFrame, known: date | None = None) -> tuple[date, date]:
+    """Return the first and last date on which sectors are known: from the first list until the last one was seen.
+
+    `periods` are sectors by period. With `known`, the last list known then counts until that date.
+    """
+    lists, _ = evidence(workspace_lake.scan(CONSTITUENTS).collect(), workspace_lake.scan(INDEX_CHANGES).collect())
+    last = lists.select(pl.col("seen_until").max()).item()
+    return periods.select(pl.col("sector_from").min()).item(), last if known is None else min(last, known)
 
 
 def latest_list(workspace_lake: Lake, name: str) -> pl.DataFrame:
@@ -108,23 +129,38 @@ def latest_list(workspace_lake: Lake, name: str) -> pl.DataFrame:
     >>> latest_list(lake(), "normalized_sectors")["sector"].to_list()
     ['Consumer Goods']
     """
-    if not (read := workspace_lake.sessions(name)):
+    read = next((day for day in reversed(workspace_lake.sessions(name)) if workspace_lake.rows(name, day, day)), None)
+    if read is None:  # a date whose only list was withdrawn has no rows
         raise UsageError(
             "the lake has no index list: put lists into the archive, or into the folder that CHAMPION_LISTS names, and "
             "run `champion lists refresh`"
         )
-    return workspace_lake.scan(name, read[-1]).collect()
+    return workspace_lake.scan(name, read, read).collect()
 
 
-def _evidence() -> tuple[pl.DataFrame, pl.DataFrame]:
-    return evidence(lake().scan(CONSTITUENTS).collect(), lake().scan(INDEX_CHANGES).collect())
+def _evidence(known: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+    lists = as_known(lake().scan(CONSTITUENTS).collect(), lake().scan(REVISIONS).collect(), known)
+    return evidence(lists, lake().scan(INDEX_CHANGES).collect())
+
+
+def _traded(until: date) -> Traded:
+    """Return what the bars until a date say about the securities of lists."""
+    sessions = lake().sessions(BARS, end=until)
+    if not sessions:
+        return Traded.nothing()
+    shares = lake().scan(BARS, end=until).filter(pl.col("series").is_in(EQUITY_SERIES))
+    runs = listings(shares.rename({"trade_date": "session"}))
+    names = shares.select("symbol", "instrument_id", first="trade_date").unique(["symbol", "first"])
+    few = names.join(runs.select("symbol", "first").unique().lazy(), on=["symbol", "first"], how="semi")
+    return Traded(runs.join(few.collect(), on=["symbol", "first"], how="left", maintain_order="left"), sessions)
 
 
 def _with_symbols(rows: pl.DataFrame, day: date) -> pl.DataFrame:
-    """Return the rows with the symbols in the bars of the last session until `day`, sorted by them."""
-    last = lake().sessions(BARS, end=day)[-1:] or [day]
-    bars = lake().scan(BARS, last[0], last[0]).select("instrument_id", pl.col("symbol").alias("traded"))
-    found = rows.join(bars.unique("instrument_id").collect(), on="instrument_id", how="left")
+    """Return the rows with `last_bar`, and with the symbols in the bars until `day`, sorted by them."""
+    near = lake().sessions(BARS, end=day)[-QUIET:] or [day]
+    bars = lake().scan(BARS, near[0], near[-1]).filter(pl.col("instrument_id").is_in(rows["instrument_id"].to_list()))
+    latest = bars.select("instrument_id", last_bar="trade_date", traded="symbol").collect().sort("last_bar")
+    found = rows.join(latest.unique("instrument_id", keep="last"), on="instrument_id", how="left")
     return found.with_columns(symbol=pl.coalesce("traded", "symbol")).drop("traded").sort("symbol", "company")
 
 

@@ -245,6 +245,14 @@ EVERY: dict[str, tuple[Callable[[pl.DataFrame], Figure], pl.DataFrame]] = {
         series(45).select("trade_date", net=1 + pl.col("ic"), gross=1.1, benchmark=1.0),
     ),
     "trading_costs": (plots.trading_costs, pl.DataFrame({"component": ["stt", "tax"], "basis_points": [80.0, 2.5]})),
+    "style_exposures": (
+        plots.style_exposures,
+        pl.DataFrame({"style": ["style_beta", "style_liquidity"], "correlation": [-0.7, 0.1], "held": [-0.3, 0.02]}),
+    ),
+    "gate_rules": (
+        plots.gate_rules,
+        pl.DataFrame({"rule": ["data", "luck"], "passed": [True, False], "sentence": ["Found nothing.", "Luck " * 60]}),
+    ),
     "profit_by_group": (plots.profit_by_group, pl.DataFrame({"group": ["IT", "Unknown"], "profit": [3e5, -1e5]})),
     "capacity_curve": (
         plots.capacity_curve,

@@ -27,8 +27,9 @@ from champion.market.reference.indices.index_lists import (
     normalize_changes,
     normalize_list,
 )
-from champion.market.reference.indices.membership import BETWEEN_LISTS, Membership, memberships
+from champion.market.reference.indices.membership import Membership, memberships
 from champion.market.reference.indices.sectors import UNKNOWN, industry_periods, sectors_on
+from champion.market.reference.indices.steps import BETWEEN_LISTS
 from champion.sources.actions import parse_symbol_changes
 from champion.sources.lists.index_changes import HEADER, parse_changes
 from champion.sources.lists.index_list import parse_index_list
@@ -54,8 +55,8 @@ def main() -> int:
     if not (asked.products.is_dir() and asked.archive.is_dir()):
         sys.stderr.write(f"no real lists at {asked.products}, or no archive at {asked.archive}\n")
         return 2
-    history = symbol_history(asked.archive)
-    lists, changes, refused = real_lists(asked.products, history)
+    history = read_history(asked.archive)
+    lists, changes, refused = read_evidence(asked.products, history)
     found = memberships(lists, changes)
     print(f"{lists.select('index_name', 'list_date').unique().height} lists; refused: {'; '.join(refused)}\n")
     print("set aside:", *(f"  {index} {day}: {why}" for index, day, why, _ in found.set_aside.rows()), sep="\n")
@@ -72,12 +73,12 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def symbol_history(archive: Path) -> SymbolHistory:
+def read_history(archive: Path) -> SymbolHistory:
     content = (archive / "content/equities/symbolchange.csv").read_bytes()
     return SymbolHistory.of(parse_symbol_changes("symbolchange.csv", content))
 
 
-def real_lists(products: Path, history: SymbolHistory) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
+def read_evidence(products: Path, history: SymbolHistory) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
     """Return all lists (also the stale ones), register and press releases, and the refused files."""
     rows, refused, seen = [], [], set[tuple[str, str]]()
     folders = (products / "content/indices/snapshots", products / "edge_cases/stale_snapshots")

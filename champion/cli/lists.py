@@ -1,5 +1,7 @@
 """Commands for lists of reference data: show what they cover, fetch them, read them again."""
 
+import getpass
+from collections import Counter
 from dataclasses import asdict
 from typing import Annotated
 
@@ -15,7 +17,11 @@ app = typer.Typer(help="Lists of reference data: covered dates, refresh.", no_ar
 
 @app.command("ls")
 def list_covered(*, as_json: AsJson = False) -> None:
-    """List the indices with the dates for which their members are known, and the lists that were set aside.
+    """List the indices with the dates for which their members are known, and what their lists leave open.
+
+    A hole is a time between two lists in which a review of the index was surely missed: its changes count from the
+    later list on. Lists that are not as of their date are set aside, and dated changes that contradict the members are
+    not applied.
 
     Example: champion lists ls
     """
@@ -24,19 +30,36 @@ def list_covered(*, as_json: AsJson = False) -> None:
 
     settings = console.settings()
     lake = Lake(settings.lake)
-    covered, aside = membership.coverage(lake), membership.set_aside(lake)
+    covered, left_open = membership.coverage(lake), membership.open_evidence(lake)
     refused = index_lists.refused_files(settings)
     if as_json:
         shown = {index: [str(first), str(last)] for index, (first, last) in covered.items()}
-        console.show({"covered": shown, "set_aside": aside.to_dicts(), "refused": refused}, as_json=True)
+        frames = {
+            name: getattr(left_open, name).to_dicts() for name in ("set_aside", "contradictions", "holes", "withdrawn")
+        }
+        console.show({"covered": shown, **frames, "refused": refused}, as_json=True)
         return
     if not covered:
         console.out.print("no index list in the lake: put lists into the archive, then run `champion lists refresh`")
         return
-    console.table("Indices", ["index", "first", "last"], [[index, *dates] for index, dates in covered.items()])
+    holes: dict[str, str] = {}
+    counts = Counter(left_open.holes["index_name"])
+    for index, after, until in left_open.holes.sort("days").select("index_name", "after", "until").iter_rows():
+        holes[index] = f"{counts[index]}, longest {after} to {until}"
+    rows = [[index, *dates, holes.get(index, "-")] for index, dates in covered.items()]
+    console.table("Indices", ["index", "first", "last", "holes"], rows)
+    aside = left_open.set_aside.select("index_name", "list_date", "reason")
+    not_applied = left_open.contradictions.select("index_name", "effective", "member", "reason")
     if aside.height:
-        rows = [list(row) for row in aside.select("index_name", "list_date", "reason").rows()]
-        console.table("Lists set aside", ["index", "list of", "reason"], rows)
+        console.table("Lists set aside", ["index", "list of", "reason"], [list(row) for row in aside.rows()])
+    if not_applied.height:
+        columns = ["index", "date", "member", "reason"]
+        console.table("Changes not applied", columns, [list(row) for row in not_applied.rows()])
+    if left_open.withdrawn.height:
+        columns = ["index", "list of", "withdrawn", "by", "reason"]
+        gone = left_open.withdrawn.select("index_name", "of_date", "known_at", "who", "reason").iter_rows()
+        rows = [[name, of, f"{known_at:%Y-%m-%d}", who, reason] for name, of, known_at, who, reason in gone]
+        console.table("Lists withdrawn", columns, rows)
     for path in refused:
         console.out.print(f"refused, `champion lists refresh` says why: {path}", soft_wrap=True, markup=False)
 
@@ -70,6 +93,36 @@ def refresh(*, as_json: AsJson = False) -> None:
     console.out.print(f"warehouse: {quantity(loaded, 'month')} of lists loaded")
     if failed := [name for name, one in results.items() if isinstance(one, str)]:
         raise ArchiveError(f"{' and '.join(failed)} could not be loaded; the reason is above")
+
+
+@app.command()
+def withdraw(
+    index: Annotated[str, typer.Argument(help="Index, such as NIFTY 50.")],
+    day: Annotated[str, typer.Argument(help="Date of the list, as `champion lists ls` shows it.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why the list is wrong.")],
+    who: Annotated[str, typer.Option(help="Who decides; your login by default.")] = "",
+    digest: Annotated[str, typer.Option(help="First characters of the SHA-256 of one of several files.")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Let a withdrawn list count again.")] = False,
+) -> None:
+    """Let a list count no longer, for example one that was kept under a wrong date; the decision stays on record.
+
+    Members and sectors are then those of a workspace that never read the list. The file may stay or be removed.
+
+    Example: champion lists withdraw "NIFTY 50" 2020-12-15 --reason "the list of 2025-03-30 in a wrong folder"
+    """
+    from champion.contracts.datasets import REFERENCE_LISTS  # noqa: PLC0415
+    from champion.pipeline.ingest import market_data_lock  # noqa: PLC0415
+    from champion.pipeline.maintenance.load_warehouse import load_lists  # noqa: PLC0415
+    from champion.pipeline.reference import index_lists  # noqa: PLC0415
+
+    settings = console.settings()
+    decide = index_lists.reinstate if undo else index_lists.withdraw
+    with market_data_lock.changing(settings, console.note):
+        done = decide(settings, index, console.day(day), reason, who or getpass.getuser(), digest=digest)
+        loaded = load_lists(settings, REFERENCE_LISTS)
+    console.out.print(done, soft_wrap=True, markup=False)
+    console.out.print(f"warehouse: {quantity(loaded, 'month')} of lists loaded")
 
 
 @app.command()

@@ -139,7 +139,7 @@ def train(  # noqa: PLR0913 - its options
     start: Annotated[str | None, typer.Option(help="First session; default: the first with features.")] = None,
     end: Annotated[str | None, typer.Option(help="Last session; default: the last with features.")] = None,
     model: Annotated[
-        str, typer.Option(help="logistic, random_forest, hist_gradient_boosting or an import path.")
+        str, typer.Option(help="logistic, random_forest, hist_gradient_boosting, ridge, pairwise, or an import path.")
     ] = "logistic",
     horizon: Annotated[int, typer.Option(min=1, help="Horizon of the label in sessions.")] = 5,
     universe: Annotated[str, typer.Option(help="all, liquid, main_board, large, or filters as JSON.")] = "liquid",
@@ -149,6 +149,9 @@ def train(  # noqa: PLR0913 - its options
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same model.")] = 7,
     *,
+    target: Annotated[
+        str, typer.Option(help="What the model learns: above_median, rank, excess or residual, and shorter horizons.")
+    ] = "above_median",
     returns: Annotated[Literal["price", "total"], typer.Option(help="Label's returns: total has dividends.")] = "total",
     force: Force = False,
     as_json: AsJson = False,
@@ -164,7 +167,9 @@ def train(  # noqa: PLR0913 - its options
     with console.flow_context(console.settings(), hidden=as_json):
         from flows.models import train_model  # noqa: PLC0415
 
-        chosen = partial(train_model, horizon=horizon, universe=universe, returns=returns, feature_set=features)
+        chosen = partial(
+            train_model, target=target, horizon=horizon, universe=universe, returns=returns, feature_set=features
+        )
         result = chosen(first, last, model, seed=seed, force=force)
     console.show(result, as_json=as_json)
 

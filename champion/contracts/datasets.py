@@ -35,7 +35,9 @@ MARKET_ACTIVITY, LOTS, INDEX_HISTORY = "normalized_market_activity", "normalized
 FINDINGS, ACCEPTANCES = "quality_findings", "quality_acceptances"
 CONSTITUENTS, INDEX_CHANGES = "normalized_index_constituents", "normalized_index_changes"
 INDEX_MEMBERS, SECTORS = "normalized_index_members", "normalized_sectors"
-PUBLISHED_LISTS = (ACTIONS, SYMBOLS, CHANGES, CONSTITUENTS, INDEX_CHANGES, LOTS, INDEX_HISTORY)
+REVISIONS, LIST_DECISIONS = "normalized_index_list_revisions", "normalized_index_list_decisions"
+CONTRADICTIONS = "normalized_index_contradictions"
+PUBLISHED_LISTS = (ACTIONS, SYMBOLS, CHANGES, CONSTITUENTS, REVISIONS, INDEX_CHANGES, LOTS, INDEX_HISTORY)
 
 REFERENCE_LISTS = (CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS, LOTS, INDEX_HISTORY)
 """The lists that `champion lists refresh` reads, and what is derived from them."""

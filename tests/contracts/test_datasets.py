@@ -52,7 +52,8 @@ def test_years_of_tables_follow_from_their_layers() -> None:
 
 def test_published_lists_are_lists_and_the_others_are_derived_from_them() -> None:
     lists = {name for name in contracts.names() if datasets.is_list(name)}
-    assert lists == {*datasets.PUBLISHED_LISTS, datasets.FACTORS, datasets.INDEX_MEMBERS, datasets.SECTORS}
+    derived = {datasets.FACTORS, datasets.INDEX_MEMBERS, datasets.SECTORS, datasets.CONTRADICTIONS}
+    assert lists == {*datasets.PUBLISHED_LISTS, *derived, datasets.LIST_DECISIONS}
 
 
 def test_publications_fill_datasets_with_contracts() -> None:

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import polars as pl
 from hypothesis import given, settings, strategies as st
 
+from champion.market.identity.continuation import CONTINUATIONS
 from champion.market.reference.life import QUIET, STATUSES, life
 
 FIRST = date(2023, 1, 2)
@@ -56,6 +57,15 @@ def test_the_list_says_nothing_of_what_it_never_has() -> None:
     newest = lists(("B", 150, None))
     for series, kind in (("SM", "equity"), ("EQ", "fund"), ("BE", "rights_entitlement"), ("EQ", "unknown")):
         assert status(life(instrument(50, series=series, kind=kind), SESSIONS, newest))[0] == "inactive"
+
+
+def test_a_share_that_goes_on_as_another_instrument_is_continued_at_once_and_not_delisted() -> None:
+    left, found = lists(("A", 10, date(2001, 1, 2)), ("B", 150, None)), (SESSIONS[50], "B", SESSIONS[51])
+    chain = pl.DataFrame([("A", *found)], CONTINUATIONS, orient="row")
+    for until in (52, 200):
+        gone = life(instrument(50), SESSIONS[:until], left, chain)
+        assert (*status(gone), gone["continued_as"].item()) == ("continued", SESSIONS[51], False, "B")
+    assert life(instrument(199, "B"), SESSIONS, left, chain)["continued_as"].to_list() == [None]
 
 
 @settings(max_examples=60)

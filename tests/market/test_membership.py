@@ -142,8 +142,10 @@ def test_dates_without_evidence_are_refused_with_the_covered_ones() -> None:
     for day in (days(9), days(21)):
         with pytest.raises(UsageError, match="lists and changes cover 2020-01-11 to 2020-01-21"):
             found.on(INDEX, day)
-    with pytest.raises(UsageError, match=r"no list of index 'NIFTY 9'; there are lists of NIFTY TEST"):
+    with pytest.raises(UsageError, match=r"no list of index 'NIFTY 9': there are lists of NIFTY TEST"):
         found.on("NIFTY 9", days(10))
+    with pytest.raises(UsageError, match=r"no list of index 'NIFTYTEST': did you mean 'NIFTY TEST'\?"):
+        found.on("NIFTYTEST", days(10))
     with pytest.raises(UsageError, match="no index list is known on 2020-01-05"):
         memberships(listed(days(10), ["A"]), NONE, known=days(4))
 
@@ -192,6 +194,22 @@ def test_list_without_the_last_dated_changes_is_set_aside_with_the_date_of_its_c
     assert found.set_aside.select("list_date", "content_before").row(0) == (days(9), days(5))
     assert symbols_on(found.on(INDEX, days(6))) == ["B", "C", "E"]
     assert found.covered[INDEX] == (days(5), days(30))
+
+
+@pytest.mark.parametrize("with_changes", [True, False])
+def test_list_that_is_newer_than_its_date_is_set_aside_and_changes_no_member(*, with_changes: bool) -> None:
+    changes = [
+        (days(10 * step), f"{letter}{step}", letter == "N")
+        for step in range(1, 9) for letter in ("O", "N")
+    ]  # fmt: skip
+    content = [[f"N{n}" if n <= step else f"O{n}" for n in range(1, 30)] for step in range(10)]
+    lists = [listed(days(10 * step + 5), content[step]) for step in range(2, 9)]
+    wrong = listed(days(2), content[8])  # a copy of day 85, kept under a date before all others
+    dates = dated(changes, complete=days(100)) if with_changes else NONE
+    true, found = memberships(pl.concat(lists), dates), memberships(pl.concat([wrong, *lists]), dates)
+    assert found.set_aside["list_date"].to_list() == [days(2)]
+    assert found.members.equals(true.members)
+    assert found.covered == true.covered
 
 
 def test_contradicted_change_ends_the_way_back() -> None:

@@ -128,7 +128,7 @@ def test_sector_filter_keeps_the_unknown_as_a_group_of_its_own() -> None:
     assert kept(UNKNOWN) == ["NSE:ODD", "NSE:NONE"]
     assert kept(UNKNOWN, "Construction and Realty") == ["NSE:ODD", "NSE:NONE", "NSE:NEWCO"]
     assert kept(*sectors.sectors(), UNKNOWN) == rows["instrument_id"].to_list()
-    with pytest.raises(UsageError, match="no sector is called 'Pharma'; there are Automobile"):
+    with pytest.raises(UsageError, match="no sector is called 'Pharma': there are Automobile"):
         kept("Pharma")
 
 

@@ -98,7 +98,7 @@ def test_price_bands_of_a_session_are_those_of_the_list_before(loaded: Settings)
     assert traded.join(bands, on="instrument_id", how="anti").height == 0
     assert bands.filter(band_kind="dynamic")["band_percent"].to_list() == [None]
     assert set(bands["band_percent"].drop_nulls()) <= {10, 20, 40}
-    with pytest.raises(UsageError, match="Lists cover the sessions 2024-05-07 to 2024-05-15"):
+    with pytest.raises(UsageError, match="Lists cover the sessions 2024-05-07 to 2024-05-16"):
         as_known.price_bands(lake, START)
     with pytest.raises(UsageError, match="No list of price bands applies"):
         as_known.price_bands(lake, date(2024, 5, 8), known_at=datetime(2024, 5, 7, tzinfo=UTC))
@@ -146,6 +146,23 @@ def test_an_account_trades_by_published_bands(loaded: Settings, tmp_path: Path) 
         assert found == expected, "a close at the band counts as locked, though the session traded below it"
 
 
+def test_session_without_bars_ends_the_list_before_it(loaded: Settings, tmp_path: Path) -> None:
+    """Bars of 2024-05-09 are missing, but its other lists are not: the bands of 05-10 are those of 05-09."""
+    whole, holed, missing = Lake(loaded.lake), Lake(tmp_path), date(2024, 5, 9)
+    for name in (BARS, PRICE_BANDS, CIRCUIT_HITS):
+        for day in whole.sessions(name):
+            if (name, day) != (BARS, missing):
+                holed.write(name, day, whole.scan(name, day, day).collect(), {"copy": name})
+    after = as_known.price_bands(holed, "2024-05-10")
+    assert after["list_date"].unique().to_list() == [missing]
+    assert after.sort("symbol").equals(as_known.price_bands(whole, "2024-05-10").sort("symbol"))
+    limits, all_limits = (as_known.band_prices(lake, "2024-05-08", "2024-05-15") for lake in (holed, whole))
+    assert limits.equals(all_limits.filter(pl.col("trade_date") != missing))
+    shutil.rmtree(holed.files(PRICE_BANDS, missing, missing)[0].parent)
+    with pytest.raises(UsageError, match="it would be dated 2024-05-09"):
+        as_known.price_bands(holed, "2024-05-10")
+
+
 def test_universe_of_bands_has_the_securities_whose_list_says_so(loaded: Settings) -> None:
     lake = Lake(loaded.lake)
     rows = lake.scan(BARS, lake.sessions(BARS)[1], END).select("instrument_id", "trade_date").collect()
@@ -159,11 +176,11 @@ def test_universe_of_bands_has_the_securities_whose_list_says_so(loaded: Setting
     assert universe_lists.keep(rows, lake, Universe()).equals(rows)
     first = lake.scan(BARS, START, START).select("instrument_id", "trade_date").collect()
     with pytest.raises(
-        UsageError, match=r"no list applies to 2024-05-06 .*cover the sessions 2024-05-07 to 2024-05-15"
+        UsageError, match=r"no list applies to 2024-05-06 .*cover the sessions 2024-05-07 to 2024-05-16"
     ):
         universe_lists.keep(first, lake, Universe(bands=("20",)))
     universe_lists.require_known(lake, Universe(bands=("20",)))
-    with pytest.raises(UsageError, match="no list of 'NIFTY 50'; it has lists of no index"):
+    with pytest.raises(UsageError, match="no list of 'NIFTY 50': it has lists of none"):
         universe_lists.require_known(lake, Universe(index="NIFTY 50"))
     with pytest.raises(UsageError, match="no sector is called 'Banks'; there are Automobile"):
         universe_lists.require_known(lake, Universe(sectors=("Banks",)))
@@ -263,6 +280,8 @@ def test_lots_and_histories(loaded: Settings) -> None:
     listed = lake.scan(LOTS).collect()
     assert listed.filter(kind="index")["instrument_id"].null_count() == listed.filter(kind="index").height
     assert lots.lot(listed, "NIFTY", date(2024, 8, 29), listed["list_date"][0]) == 50 if lots.covered(listed) else True
+    with pytest.raises(UsageError, match="no history of index 'NIFTY 50': did you mean 'NSE:NIFTY 50'"):
+        rolling_lists.index_values(lake, "NIFTY 50")
     history = rolling_lists.index_values(lake, "NSE:NIFTY 50")
     assert history.null_count().sum_horizontal().item() == 0
     published = benchmarks.published_total_return(history)

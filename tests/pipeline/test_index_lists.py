@@ -10,8 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from champion import warehouse, workspace
 from champion.base import clock
@@ -186,7 +185,11 @@ def test_members_and_sectors_are_answered_as_of_a_date(settings: Settings, monke
         assert workspace.sectors("2023-06-30", fill_backward=True).filter(basis="later list")["symbol"].to_list() == [
             "B12"
         ]
-        assert workspace.sectors("2024-06-30", known="2023-06-30").filter(symbol="B12").is_empty()
+        assert workspace.sectors("2023-01-10", known="2023-06-30").filter(symbol="B12").is_empty()
+        for day, known in (("2023-01-09", None), ("2024-01-11", None), ("2023-06-30", "2023-06-30")):
+            covered = "2023-01-10 to " + ("2023-01-10" if known else "2024-01-10")
+            with pytest.raises(UsageError, match=f"sectors on {day} are not known: index lists cover {covered}"):
+                workspace.sectors(day, known)
     finally:
         workspace.settings.cache_clear()
 
@@ -204,8 +207,9 @@ def test_universe_filters_by_index_and_sector(settings: Settings) -> None:
     unknown = membership.keep(rows, lake, "", ("Unknown",))
     assert unknown.filter(trade_date=days[1])["instrument_id"].to_list() == ["NSE:B13"]
     late = rows.with_columns(pl.col("trade_date") + timedelta(30))
-    with pytest.raises(UsageError, match="not known"):
-        membership.keep(late, lake, "NIFTY BANK", ())
+    for filters in (("NIFTY BANK", ()), ("", ("Unknown",))):
+        with pytest.raises(UsageError, match="not known"):
+            membership.keep(late, lake, *filters)
     assert membership.keep(rows, lake, "", ()).equals(rows)
 
 
@@ -228,6 +232,30 @@ def test_digest_of_a_universe_changes_with_its_members_only(settings: Settings) 
     shutil.rmtree(Path(settings.archive) / "content/indices/snapshots/2024-03-10")
     index_lists.refresh(settings)
     assert membership.digests(lake, "NIFTY BANK", (), date(2024, 12, 31)) == after  # staging keeps what was read
+
+
+def test_withdrawn_list_counts_no_longer_and_its_file_must_be_gone(settings: Settings) -> None:
+    index_lists.refresh(settings)
+    lake = Lake(settings.lake)
+    true = lake.scan(INDEX_MEMBERS).drop("ingest_time").collect()
+    assert membership.open_evidence(lake).holes.rows() == [("NIFTY BANK", date(2023, 1, 10), date(2024, 1, 10), 365)]
+    wrong = Path(settings.archive) / copy_of("2023-05-05")
+    put(Path(settings.archive), copy_of("2023-05-05"), listing([*NAMES[1:12], NAMES[13]]))
+    index_lists.refresh(settings)
+    assert "B13" in lake.scan(INDEX_MEMBERS).collect()["symbol"].to_list()
+    with pytest.raises(UsageError, match="still has content/indices/snapshots/2023-05-05"):
+        index_lists.withdraw(settings, "NIFTY BANK", date(2023, 5, 5))
+    wrong.unlink()
+    with pytest.raises(UsageError, match="its lists are of 2023-01-10, 2023-05-05, 2024-01-10"):
+        index_lists.withdraw(settings, "NIFTY BANK", date(2023, 5, 6))
+    for _ in range(2):  # once more after the first one was killed before it derived the members
+        index_lists.withdraw(settings, "Nifty Bank", date(2023, 5, 5))
+        index_lists.refresh(settings)
+        assert lake.scan(INDEX_MEMBERS).drop("ingest_time").collect().equals(true)
+        killed = lake.scan(CONSTITUENTS, date(2023, 1, 10), date(2023, 1, 10)).collect()
+        lake.write(
+            CONSTITUENTS, day := date(2023, 5, 5), killed.with_columns(list_date=pl.lit(day)), {"list": "killed"}
+        )
 
 
 def test_members_are_traced_to_their_files_and_back(settings: Settings) -> None:

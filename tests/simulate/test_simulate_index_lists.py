@@ -88,6 +88,7 @@ def test_stale_copy_of_each_index_is_set_aside_and_no_other(found: Membership) -
 
 def test_nifty_50_has_fifty_members_on_every_date_and_exact_changes(found: Membership) -> None:
     first, last = found.covered["NIFTY 50"]
+    assert first <= SESSIONS[0]
     for day in pl.date_range(first, last, eager=True):
         assert found.on("NIFTY 50", day).height == 50
     joined = found.members.filter(pl.col("index_name") == "NIFTY 50", pl.col("from_basis") == "press release")

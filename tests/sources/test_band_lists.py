@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 import zipfile
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from champion.errors import FormatError, WrongSession
-from champion.sources.lists import ban_list, fo_lots, index_history, market_activity, price_bands
+from champion.pipeline.ingest.datasets import dataset_spec
+from champion.pipeline.ingest.parse_file import parse_file
+from champion.sources.download.staging_records import Staged
+from champion.sources.lists import ban_list, daily, fo_lots, index_history, market_activity, price_bands
 
 SESSION = date(2024, 5, 6)
 BANDS = price_bands.HEADER
@@ -165,6 +168,7 @@ SPELLINGS = [
     (("Securities in Ban For Trade Date 06-MAY-2024:NIL,",), 0),
     (("Securities in Ban For Trade Date 6-May-2024: NIL",), 0),
     (("Securities in Ban For Trade Date 06-MAY-2024: 1,SAIL,2,IDEA.",), 2),
+    (("Securities in Ban For Trade Date 06-MAY-2024: 1,SAIL.",), 1),
 ]
 
 
@@ -175,6 +179,10 @@ def test_ban_list_spellings(rows: tuple[str, ...], count: int, end: str) -> None
     assert (found.rows.height, found.rejected.height) == (count, 0)
     assert found.rows["Serial"].to_list() == [str(place) for place in range(1, count + 1)]
     assert found.rows["Trade_Date"].to_list() == ["2024-05-06"] * count
+    # Each entry is a row of the lake: the import would refuse a list whose lines it cannot account for.
+    origin = Staged(Path(), SESSION, "0" * 64, datetime(2024, 5, 5, 13, tzinfo=UTC), "fo_secban_06052024.csv")
+    read = parse_file(lines(*rows, end=end), origin, dataset_spec(daily.BAN_LIST))
+    assert (read.normalized.height, read.quarantine.height) == (count, 0)
 
 
 def test_ban_list_with_the_month_in_full() -> None:

@@ -31,7 +31,8 @@ Change: TypeAlias = tuple[date, str, str]
 PRICE_BREAK = 0.25
 """A larger difference between last close and previous close is a price break; the widest daily price band is 20%."""
 FEW_SESSIONS = 5
-_EQUAL = 1e-3
+EQUAL = 1e-3
+"""Largest relative difference of two prices that are the same price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def same_price(held: float | None, published: float | None) -> bool:
     >>> same_price(101.5, 101.5), same_price(101.5, 20.3), same_price(None, 20.3)
     (True, False, False)
     """
-    return bool(held and published) and abs(published / held - 1) <= _EQUAL  # type: ignore[operator]
+    return bool(held and published) and abs(published / held - 1) <= EQUAL  # type: ignore[operator]
 
 
 def price_break(held: float | None, published: float | None) -> bool:

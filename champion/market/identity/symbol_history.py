@@ -65,6 +65,14 @@ class SymbolHistory:
         """
         return _value_at(self._names.get(symbol, ()), session) or symbol
 
+    def instrument(self, symbol: str, session: date) -> str:
+        """Return the id of the share with `symbol` on `session`: the exchange and its name.
+
+        >>> SymbolHistory().instrument("TCS", date(2024, 1, 15))
+        'NSE:TCS'
+        """
+        return f"NSE:{self.name(symbol, session)}"
+
     def names(self, symbols: Iterable[str], session: date) -> dict[str, str]:
         """Return the names on `session` of symbols whose instrument has another name."""
         found = {symbol: self.name(symbol, session) for symbol in self._names.keys() & set(symbols)}

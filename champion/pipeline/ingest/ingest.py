@@ -15,7 +15,7 @@ import polars as pl
 from champion.base.counting import quantity
 from champion.base.progress import Progress, silent
 from champion.contracts.datasets import RAW_BARS
-from champion.errors import ArchiveError, UsageError
+from champion.errors import ArchiveError, ContractError, FormatError, UsageError
 from champion.lake import Lake, inventory
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.pipeline.ingest.datasets import PUBLICATIONS, DatasetSpec, dataset_spec
@@ -172,7 +172,10 @@ def _ingest_one(
         return _counts(lake, fetched, spec, None)
     if isinstance(published := parsed.pop(fetched, None) or _read(fetched), ArchiveError):
         return published
-    parts = split_rows(published, file, spec, history)
+    try:
+        parts = split_rows(published, file, spec, history)
+    except ContractError as error:  # a defect of one parser stops neither the other lists nor the bars
+        return FormatError(str(error))
     made_from["names"] = parts.names  # those of a new file are known only now
     lake.write(spec.raw, file.session, parts.raw, raw_from, known_at=file.fetched_at)
     if parts.quarantine.height or lake.manifest(spec.quarantine, file.session):

@@ -92,6 +92,13 @@ def symbol_history(lake: Lake, new_rows: pl.DataFrame | None = None) -> SymbolHi
     return review_history(lake, new_rows)[0]
 
 
+def share_runs(lake: Lake, history: SymbolHistory) -> pl.DataFrame:
+    """Return the runs of all company shares, as `symbol_runs.listings` does, with instrument_id by the history."""
+    runs = _stored_runs(lake, lake.digest(RAW_BARS))
+    spans = runs.select("symbol", "first").rows()
+    return runs.with_columns(pl.Series("instrument_id", [history.instrument(*span) for span in spans], pl.String))
+
+
 def review_history(lake: Lake, new_rows: pl.DataFrame | None = None) -> tuple[SymbolHistory, tuple[Contradiction, ...]]:
     """Return the symbol history, and the evidence against it: wrong rows of the list, mistyped ISINs."""
     if new_rows is None:

@@ -10,6 +10,8 @@ from champion import workspace
 from champion.contracts.datasets import BARS, SECTORS, SYMBOLS
 from champion.lake import Lake
 from champion.market import symbol_master
+from champion.market.equity_bars import EQUITY_SERIES
+from champion.market.identity import continuation
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.market.reference import instrument_kind, life
 from champion.market.reference.indices.sectors import UNKNOWN, sectors_on
@@ -80,7 +82,18 @@ def register(lake: Lake, as_of: date | None = None) -> pl.DataFrame:
     of_companies = company_sectors(lake, as_of)
     named = classified.join(_latest(lists), on=_ID, how="left").join(of_companies, on=_ID, how="left")
     named = named.join(lifespans, on=_ID, how="left")
-    return life.life(named, sessions, lists).sort(_ID)
+    return life.life(named, sessions, lists, _continued(lake, spans, classified, as_of)).sort(_ID)
+
+
+def _continued(lake: Lake, spans: pl.DataFrame, classified: pl.DataFrame, as_of: date | None) -> pl.DataFrame:
+    """Return the shares that went on as another instrument by a date; see `continuation.continuations`."""
+    shares = classified.filter(pl.col(instrument_kind.COLUMN) == "equity").select(_ID)
+    runs = spans.filter(pl.col("series").is_in(EQUITY_SERIES)).join(shares, on=_ID, how="semi")
+    runs = runs.rename({"first_session": "first", "trade_date": "last"})
+    each = continuation.candidates(runs)
+    bars = lake.scan(BARS, end=as_of).filter(pl.col(_ID).is_in(each[_ID].unique().to_list()))
+    ends = bars.sort("trade_date").group_by(_ID).agg(pl.col("prev_close").first(), pl.col("close").last()).collect()
+    return continuation.continuations(runs.join(ends, on=_ID, how="left"))
 
 
 def instruments(as_of: date | str | None = None, *, kinds: Collection[str] | None = None) -> pl.DataFrame:

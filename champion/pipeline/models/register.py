@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import polars as pl
@@ -17,6 +17,7 @@ import polars as pl
 from champion import features
 from champion.contracts.datasets import ACTIONS, BARS
 from champion.lake import Lake
+from champion.modeling.estimators import Recipe
 from champion.modeling.labels import Returns
 from champion.modeling.metrics import SESSIONS_PER_YEAR, max_drawdown, sharpe_ratio
 from champion.modeling.universe import Universe, find
@@ -91,7 +92,7 @@ def register_challenger(
     tags = {
         KIND: result.recipe.model,
         DATA: json.dumps(dict(data or {}), sort_keys=True),
-        RECIPE: json.dumps(asdict(result.recipe)),
+        RECIPE: json.dumps(_stored(result.recipe)),
         HORIZON: str(task.horizon),
         LAG: str(task.lag),
         UNIVERSE: task.universe.text,
@@ -128,6 +129,13 @@ def register_challenger(
     runs.log(settings, run_id, tags={trials.TRIAL: trials.COUNTED, **counted})
     example, version = frame.select(result.inputs), task.feature_version
     return registry.register(settings, result.estimator, example, run_id=run_id, feature_version=version, tags=tags)
+
+
+def _stored(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe as JSON values; what releases before targets did not have is left out if it is the default."""
+    fields = asdict(recipe)
+    new = {name for name in ("target", "horizons") if fields[name] == getattr(Recipe(), name)}
+    return {name: value for name, value in fields.items() if name not in new}
 
 
 def _looked(

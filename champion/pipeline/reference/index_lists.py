@@ -12,10 +12,9 @@ A file that is malformed is set aside and named in the note; the others are load
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from hashlib import sha256
 from itertools import groupby
 from operator import attrgetter
@@ -26,8 +25,16 @@ import polars as pl
 from champion import contracts
 from champion.base import clock
 from champion.base.counting import quantity
-from champion.contracts.datasets import CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
-from champion.errors import FormatError
+from champion.contracts.datasets import (
+    BARS,
+    CONSTITUENTS,
+    CONTRADICTIONS,
+    INDEX_CHANGES,
+    INDEX_MEMBERS,
+    REVISIONS,
+    SECTORS,
+)
+from champion.errors import FormatError, UsageError
 from champion.lake import Lake
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.market.reference.indices.index_lists import (
@@ -39,27 +46,34 @@ from champion.market.reference.indices.index_lists import (
     confirmations,
     evidence,
     normalize_changes,
+    normalize_contradictions,
     normalize_list,
     normalize_members,
+    normalize_revision,
     normalize_sectors,
 )
 from champion.market.reference.indices.membership import VERSION as MEMBERS_VERSION, memberships
 from champion.market.reference.indices.sectors import VERSION as SECTORS_VERSION, industry_periods
+from champion.market.reference.indices.traded import Traded
 from champion.pipeline.ingest.reference_lists import RefreshResult, kept_lists, lists_archive, refusal, staging_folders
-from champion.pipeline.ingest.symbol_changes import symbol_history
+from champion.pipeline.ingest.symbol_changes import share_runs, symbol_history
+from champion.pipeline.reference import list_files, withdrawals
+from champion.pipeline.reference.list_files import FOLDER, Version
 from champion.settings import Settings
 from champion.sources.download.archive import Staged, set_aside
 from champion.sources.lists.index_changes import parse_changes
-from champion.sources.lists.index_list import index_names, parse_index_list
+from champion.sources.lists.index_list import canonical_index, index_names, parse_index_list
 from champion.sources.lists.index_register import parse_register
 
-FOLDER = "content/indices"
 LISTS, COPIES = f"{FOLDER}/ind_*list.csv", f"{FOLDER}/snapshots/*/ind_*list.csv"
 REGISTER, RELEASES = f"{FOLDER}/IndexInclExcl.xlsx", f"{FOLDER}/index_changes.csv"
 _CHANGE_FILES: Mapping[str, tuple[str, Callable[[str, bytes], pl.DataFrame]]] = {
     REGISTER: (REGISTER_SOURCE, parse_register),
     RELEASES: (RELEASES_SOURCE, parse_changes),
 }
+_DERIVED = {INDEX_MEMBERS: MEMBERS_VERSION, SECTORS: SECTORS_VERSION, CONTRADICTIONS: MEMBERS_VERSION}
+"""What is derived from lists and changes, with the version of its rules."""
+_SHOWN = 3
 _ASKED_LATELY = timedelta(hours=6)
 _Read: TypeAlias = Callable[[Staged], pl.DataFrame]
 
@@ -74,6 +88,14 @@ class _Refresh:
     refused: list[str] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Fetched:
+    """The lists that the exchange, not a folder, served, and the paths of all files in a folder; None for a URL."""
+
+    served: dict[str, Staged]
+    listed: Collection[str] | None
+
+
 def refresh(settings: Settings) -> RefreshResult:
     """Load all index lists, register and changes of the archive into the lake, and derive members and sectors.
 
@@ -86,17 +108,80 @@ def refresh(settings: Settings) -> RefreshResult:
     """
     where, lake = settings.lists or settings.archive, Lake(settings.lake)
     one = _Refresh(lake, symbol_history(lake))
-    served = _fetch(one, settings)
-    folders = staging_folders(settings)
-    copies = [*kept_lists(folders, LISTS), *kept_lists(folders, COPIES)]
+    fetched, folders = _fetch(one, settings), staging_folders(settings)
+    copies = _copies(settings)
     _commit_lists(one, copies)
-    _commit_changes(one, [staged for path in _CHANGE_FILES for staged in kept_lists(folders, path)], served)
+    changes = [staged for path in _CHANGE_FILES for staged in kept_lists(folders, path)]
+    _commit_changes(one, changes, fetched.served)
     derive(lake)
-    refused = f"; {quantity(len(one.refused), 'file')} refused" if one.refused else ""
+    parts = [f"{quantity(len(one.refused), 'file')} refused"] if one.refused else []
+    parts += _vanished(lake, copies, fetched.listed)
     if not copies:
-        return RefreshResult("absent", 0, f"{where} has no {LISTS}: the lake is unchanged{refused}", (*one.refused,))
-    note = f"{quantity(len(served), 'index list')} served, {quantity(len(copies), 'version')} in the lake{refused}"
+        note = "; ".join([f"{where} has no {LISTS}: the lake is unchanged", *parts])
+        return RefreshResult("absent", 0, note, (*one.refused,))
+    served = quantity(len(fetched.served), "index list")
+    note = "; ".join([f"{served} served, {quantity(len(copies), 'version')} in staging", *parts])
     return RefreshResult("written" if one.written else "already", one.written, note, (*one.refused,))
+
+
+def withdraw(settings: Settings, index: str, day: date, reason: str, who: str, *, digest: str = "") -> str:
+    """Record that a list of an index counts no longer, derive the members without it, and return what was done.
+
+    Members and sectors are then those of a lake that never had the list, for every `known`. Its file stays in staging,
+    and a refresh does not load it again. After a crash, the next call or refresh completes what is missing.
+
+    Raises:
+        UsageError: there is no such list, several files match, or the reason or the name is empty.
+    """
+    return _decide(settings, index, day, withdrawals.WITHDRAW, (reason, who, digest))
+
+
+def reinstate(settings: Settings, index: str, day: date, reason: str, who: str, *, digest: str = "") -> str:
+    """Record that a withdrawn list counts again, derive the members with it, and return what was done.
+
+    Raises:
+        UsageError: there is no such withdrawn list, or staging has lost its file.
+    """
+    done = _decide(settings, index, day, withdrawals.REINSTATE, (reason, who, digest))
+    lists = (Lake(settings.lake).scan(name, day, day).select("index_name") for name in (CONSTITUENTS, REVISIONS))
+    if pl.concat(lists).filter(index_name=canonical_index(index)).collect().is_empty():
+        raise UsageError(f"{done}, but staging has no file of it: put the file into {list_files.COPIES}/{day}/ again")
+    return done
+
+
+def _decide(settings: Settings, index: str, day: date, decision: str, why: tuple[str, str, str]) -> str:
+    lake = Lake(settings.lake)
+    done = withdrawals.decide(lake, canonical_index(index), day, decision, *why)
+    _commit_lists(_Refresh(lake, symbol_history(lake)), _copies(settings))
+    derive(lake)
+    return done
+
+
+def _copies(settings: Settings) -> list[Staged]:
+    """Return every version of every list in staging."""
+    return [staged for pattern in (LISTS, COPIES) for staged in kept_lists(staging_folders(settings), pattern)]
+
+
+def _vanished(lake: Lake, copies: Sequence[Staged], listed: Collection[str] | None) -> list[str]:
+    """Return a sentence about the lists that count although their files are no longer in the folder; none for a URL."""
+    if listed is None:
+        return []
+    counted = [
+        each
+        for of_day in list_files.versions(copies, withdrawals.withdrawn(lake)).values()
+        for each in of_day
+        if each.replaced_at is None and not list_files.is_served(each.staged)
+    ]
+    gone = [each for each in counted if list_files.path_of(each.staged) not in listed]
+    if not gone:
+        return []
+    names = [f"{list_files.index_of(each.staged)} {each.list_date}" for each in gone]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    note = (
+        f"{quantity(len(gone), 'list')} no longer in the folder, but still used: {', '.join(names[:_SHOWN])}{more}; "
+        "put the files back, or run `champion lists withdraw INDEX DATE --reason TEXT`"
+    )
+    return [note]
 
 
 def refused_files(settings: Settings) -> list[str]:
@@ -111,40 +196,64 @@ def refused_files(settings: Settings) -> list[str]:
 
 
 def derive(lake: Lake) -> None:
-    """Commit members and sectors from all lists and changes in the lake, unless they are up to date."""
-    if not (read := lake.sessions(CONSTITUENTS)):
-        return
-    last = read[-1]
-    inputs = {"lists": lake.digest(CONSTITUENTS), "changes": lake.digest(INDEX_CHANGES)}
-    versions = {INDEX_MEMBERS: MEMBERS_VERSION, SECTORS: SECTORS_VERSION}
-    if all(lake.is_current(name, last, inputs | {"rules": version}) for name, version in versions.items()):
-        return
+    """Commit members, sectors and contradictions from all lists and changes in the lake, unless they are up to date."""
     lists, changes = evidence(lake.scan(CONSTITUENTS).collect(), lake.scan(INDEX_CHANGES).collect())
-    found, read_at = memberships(lists, changes), clock.now()
+    last = lists.select(pl.col("list_date").max()).item()
+    _empty_after(lake, last)
+    if last is None:
+        return
+    bars = traded(lake)
+    inputs = {"lists": lake.digest(CONSTITUENTS), "changes": lake.digest(INDEX_CHANGES), "traded": bars.digest(lists)}
+    if all(lake.is_current(name, last, inputs | {"rules": version}) for name, version in _DERIVED.items()):
+        return
+    found, read_at = memberships(lists, changes, traded=bars), clock.now()
     frames = {
         INDEX_MEMBERS: normalize_members(found, last, read_at),
-        SECTORS: normalize_sectors(industry_periods(lists, found.set_aside), last, read_at),
+        SECTORS: normalize_sectors(industry_periods(lists, found.set_aside, traded=bars), last, read_at),
+        CONTRADICTIONS: normalize_contradictions(found, last, read_at),
     }
     for name, frame in frames.items():
-        lake.write(name, last, frame, inputs | {"rules": versions[name]})
+        lake.write(name, last, frame, inputs | {"rules": _DERIVED[name]})
 
 
-def _fetch(one: _Refresh, settings: Settings) -> dict[str, Staged]:
-    """Fetch all files into staging; return the current lists that the exchange, not a folder, served, by path."""
-    served = {}
+def _empty_after(lake: Lake, last: date | None) -> None:
+    """Empty what was derived under dates after the last list, because that list was withdrawn or had a wrong date."""
+    for name in _DERIVED:
+        later = [day for day in lake.sessions(name) if last is None or day > last]
+        for day in [day for day in later if lake.rows(name, day, day)]:
+            lake.write(name, day, pl.DataFrame(schema=contracts.load(name).polars_schema), {"lists": "none"})
+
+
+def traded(lake: Lake) -> Traded:
+    """Return what the bars in the lake say about the securities of lists."""
+    sessions = lake.sessions(BARS)
+    return Traded(share_runs(lake, symbol_history(lake)), sessions) if sessions else Traded.nothing()
+
+
+def _fetch(one: _Refresh, settings: Settings) -> _Fetched:
+    """Fetch all files into staging; a list in a folder without a date that can be right is refused."""
+    found = _Fetched({}, None)
     with lists_archive(settings) as archive:
         patterns = (LISTS, COPIES, *_CHANGE_FILES)
         listed = [path for pattern in patterns for path in archive.names(pattern)]
+        if not archive.is_remote:
+            found.listed = frozenset(listed)
         # An archive behind a URL cannot be listed: ask for the lists that it is known to have.
-        for path in listed or _due(one.lake):
+        for path in _due(one.lake) if archive.is_remote else listed:
+            if not archive.is_remote and path not in _CHANGE_FILES:
+                try:
+                    list_files.copy_date(path, clock.today())
+                except ValueError as error:
+                    one.refused.append(refusal(path, error))
+                    continue
             try:
                 staged = archive.fetch_list(path)
             except FormatError as error:
                 one.refused.append(refusal(path, error))
                 continue
-            if staged and _is_served(staged) and path.count("/") == FOLDER.count("/") + 1 and path not in _CHANGE_FILES:
-                served[path] = staged
-    return served
+            if staged and list_files.is_served(staged):
+                found.served[path] = staged
+    return found
 
 
 def _due(lake: Lake) -> list[str]:
@@ -161,43 +270,63 @@ def _due(lake: Lake) -> list[str]:
     return [f"{FOLDER}/{known.file}" for known in index_names() if known.index_name not in served]
 
 
-def _file(staged: Staged) -> ListFile:
-    folder = staged.origin.rsplit("/", 2)[-2]
-    dated = None
-    with suppress(ValueError):  # the folder of a current list is no date
-        dated = date.fromisoformat(folder)
-    return ListFile(staged.name, staged.sha256, staged.fetched_at, dated, dated is None and _is_served(staged))
-
-
-def _is_served(staged: Staged) -> bool:
-    return staged.origin.startswith(("http://", "https://"))
-
-
-def _path(staged: Staged) -> str:
-    """Return the path of a list in the archive."""
-    return staged.origin[staged.origin.index(FOLDER) :]
-
-
 def _commit_lists(one: _Refresh, copies: Sequence[Staged]) -> None:
-    dated = sorted(((_file(staged).list_date, staged.name, staged.fetched_at, staged) for staged in copies), key=_order)
-    for day, group in groupby(dated, key=lambda each: each[0]):
-        latest = {name: staged for _, name, _, staged in group}  # a list replaces an earlier one of the same date
+    """Commit the lists of each date and what they replaced; after a malformed file, the one before it counts."""
+    withdrawn = withdrawals.withdrawn(one.lake)
+    while True:
+        bad = list[Staged]()
+        for day, found in list_files.versions(copies, withdrawn).items():
+            for name in (REVISIONS, CONSTITUENTS):  # the present version last: until then, the earlier one counts
+                bad += _commit_versions(
+                    one, name, day, [each for each in found if (each.replaced_at is None) == (name == CONSTITUENTS)]
+                )
+        if not bad:
+            break
+        copies = [staged for staged in copies if staged not in bad]
 
-        def read(staged: Staged) -> pl.DataFrame:
-            rows = parse_index_list(staged.name, staged.path.read_bytes())
-            return normalize_list(rows, one.history, _file(staged))
+    for index, day, digest in withdrawn:
+        for name in (REVISIONS, CONSTITUENTS):  # of a file that staging has lost
+            rows = one.lake.scan(name, day, day).collect()
+            kept = rows.filter((pl.col("index_name") != index) | (pl.col("source_sha256") != digest))
+            if kept.height < rows.height:
+                made_from = {"list": " ".join(kept["source_sha256"].unique().sort()), "without": digest}
+                one.lake.write(name, day, kept, made_from)
 
-        inputs = {"lineage": one.history.digest, "rules": VERSION}
-        _commit(one, CONSTITUENTS, day, list(latest.values()), inputs, read)
+
+def _commit_versions(one: _Refresh, name: str, day: date, found: Sequence[Version]) -> list[Staged]:
+    """Commit files of a date as a partition; return the malformed ones, for which nothing is committed."""
+    contract = contracts.load(name)
+    made_from = {"list": " ".join(each.staged.sha256 for each in found), "lineage": one.history.digest}
+    made_from["rules"] = VERSION
+    if any(each.is_correction or each.replaced_at for each in found):
+        made_from["versions"] = sha256(repr([each.label for each in found]).encode()).hexdigest()
+    if one.lake.is_current(name, day, made_from) or not (found or one.lake.rows(name, day, day)):
+        return []
+    frames, bad = list[pl.DataFrame](), list[Staged]()
+    for each in found:
+        try:
+            frames.append(_lines(one.history, each))
+        except FormatError as error:
+            set_aside(each.staged, [list_files.path_of(each.staged)])
+            one.refused.append(refusal(list_files.path_of(each.staged), error))
+            bad.append(each.staged)
+    if not bad:
+        rows = pl.concat([pl.DataFrame(schema=contract.polars_schema), *map(contract.conform, frames)])
+        one.lake.write(name, day, rows.unique(list(contract.key), keep="last", maintain_order=True), made_from)
+        one.written += max(1, rows.height)
+    return bad
 
 
-def _order(each: tuple[date, str, datetime, Staged]) -> tuple[date, str, datetime]:
-    return each[:3]
+def _lines(history: SymbolHistory, version: Version) -> pl.DataFrame:
+    rows = parse_index_list(version.staged.name, version.staged.path.read_bytes())
+    if version.replaced_at is None:
+        return normalize_list(rows, history, version.file)
+    return normalize_revision(rows, history, version.file, version.replaced_at)
 
 
 def _commit(
     one: _Refresh, name: str, day: date, files: Iterable[Staged], inputs: Mapping[str, str], read: _Read,
-    kept: pl.DataFrame | None = None,
+    kept: pl.DataFrame,
 ) -> None:  # fmt: skip
     """Commit the rows of files, and `kept`, as the partition of a date; set malformed files aside."""
     whole = list(files)
@@ -205,32 +334,32 @@ def _commit(
         made_from = {"list": " ".join(staged.sha256 for staged in whole), **inputs}
         if one.lake.is_current(name, day, made_from):
             return
-        frames, bad = [] if kept is None else [kept], []
+        frames, bad = [kept], []
         for staged in whole:
             try:
                 frames.append(read(staged))
             except FormatError as error:
-                set_aside(staged, [_path(staged)])
-                one.refused.append(refusal(_path(staged), error))
+                set_aside(staged, [list_files.path_of(staged)])
+                one.refused.append(refusal(list_files.path_of(staged), error))
                 bad.append(staged)
         if not bad:
             break
         whole = [staged for staged in whole if staged not in bad]
-    if not whole and (kept is None or kept.is_empty()) and not one.lake.sessions(name, day, day):
+    if not whole and kept.is_empty() and not one.lake.sessions(name, day, day):
         return  # every file of the date was refused, and nothing was there before
     contract = contracts.load(name)
-    rows = pl.concat(frames).unique(list(contract.key), keep="last", maintain_order=True) if frames else None
-    if rows is not None:
-        one.lake.write(name, day, contract.conform(rows), made_from)
-        one.written += rows.height
+    rows = pl.concat(frames).unique(list(contract.key), keep="last", maintain_order=True)
+    one.lake.write(name, day, contract.conform(rows), made_from)
+    one.written += rows.height
 
 
 def _commit_changes(one: _Refresh, files: Sequence[Staged], served: Mapping[str, Staged]) -> None:
     """Commit the changes of each file under the date of its first reading, and today's confirmations."""
 
     def read(staged: Staged) -> pl.DataFrame:
-        source, parse = _CHANGE_FILES[_path(staged)]
-        return normalize_changes(parse(staged.name, staged.path.read_bytes()), one.history, source, _file(staged))
+        source, parse = _CHANGE_FILES[list_files.path_of(staged)]
+        file = ListFile(staged.name, staged.sha256, staged.fetched_at)
+        return normalize_changes(parse(staged.name, staged.path.read_bytes()), one.history, source, file)
 
     latest = {staged.name: staged for staged in sorted(files, key=attrgetter("fetched_at"))}  # the last one holds all
     by_day = {day: list(of_day) for day, of_day in groupby(

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 
 import polars as pl
 
 from champion import workspace
-from champion.contracts.datasets import CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
+from champion.contracts.datasets import CONSTITUENTS, CONTRADICTIONS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
 from champion.lake import Lake
+from champion.market.reference.indices import sectors as sectors_of
+from champion.market.reference.indices.change_checks import REFUSED_SCHEMA
 from champion.market.reference.indices.index_lists import evidence
-from champion.market.reference.indices.membership import SET_ASIDE_SCHEMA, memberships, require_covered, stored, within
-from champion.market.reference.indices.sectors import UNKNOWN, of_sectors
+from champion.market.reference.indices.membership import SET_ASIDE_SCHEMA, require_covered, stored, within
+from champion.market.reference.indices.sectors import of_sectors, require_sectors_covered
+from champion.market.reference.indices.steps import LIST
+from champion.pipeline.reference import withdrawals
 from champion.sources.lists.index_list import canonical_index
+
+HOLE = 200
+"""Days between two lists after which a review of the index, twice a year, has surely been in between."""
+_HOLES = {"index_name": pl.String(), "after": pl.Date(), "until": pl.Date(), "days": pl.Int64()}
 
 
 def coverage(lake: Lake) -> Mapping[str, tuple[date, date]]:
@@ -22,10 +31,48 @@ def coverage(lake: Lake) -> Mapping[str, tuple[date, date]]:
     return stored(workspace.latest_list(lake, INDEX_MEMBERS)).covered if lake.sessions(INDEX_MEMBERS) else {}
 
 
-def set_aside(lake: Lake) -> pl.DataFrame:
-    """Return the stale lists: index_name, list_date, reason, content_before; empty without lists."""
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the lists of the lake leave open.
+
+    `set_aside` has the lists that are not as of their date (index_name, list_date, reason, content_before),
+    `contradictions` the dated changes that were not applied (index_name, effective, member, joins, basis, reason), and
+    `holes` the dates between two lists of an index (index_name, after, until, days): a change in between counts from
+    `until` on, up to `days` too late. Only holes of more than `HOLE` days are named; an index is reviewed twice a year.
+    `withdrawn` are the lists that a user withdrew (`withdrawals.latest`).
+    """
+
+    set_aside: pl.DataFrame
+    contradictions: pl.DataFrame
+    holes: pl.DataFrame
+    withdrawn: pl.DataFrame
+
+
+def open_evidence(lake: Lake) -> Evidence:
+    """Return what the lists in the lake leave open; empty frames without lists."""
     lists, changes = evidence(lake.scan(CONSTITUENTS).collect(), lake.scan(INDEX_CHANGES).collect())
-    return pl.DataFrame(schema=SET_ASIDE_SCHEMA) if lists.is_empty() else memberships(lists, changes).set_aside
+    gone = withdrawals.latest(lake).filter(decision=withdrawals.WITHDRAW)
+    read = [day for day in lake.sessions(CONTRADICTIONS) if day == lists.select(pl.col("list_date").max()).item()]
+    rows = (
+        lake.scan(CONTRADICTIONS, read[0], read[0]).collect() if read else lake.scan(CONTRADICTIONS).collect().clear()
+    )
+    aside = rows.filter(kind=LIST).select("index_name", "reason", "content_before", list_date="dated")
+    not_applied = rows.filter(pl.col("kind") != LIST).select(
+        "index_name", "basis", "reason", effective="dated", member="subject", joins=pl.col("kind") == "in"
+    )
+    aside, not_applied = aside.select(list(SET_ASIDE_SCHEMA)), not_applied.select(list(REFUSED_SCHEMA))
+    return Evidence(aside, not_applied, _holes(lists, changes, aside), gone)
+
+
+def _holes(lists: pl.DataFrame, changes: pl.DataFrame, aside: pl.DataFrame) -> pl.DataFrame:
+    dated = lists.select("index_name", "list_date", "seen_until").unique()
+    kept = dated.join(aside, on=["index_name", "list_date"], how="anti").sort("index_name", "list_date")
+    complete = changes.group_by("index_name").agg(complete=pl.col("effective").max())
+    before = pl.max_horizontal(pl.col("seen_until").shift(1).over("index_name"), "complete")
+    bounded = kept.join(complete, on="index_name", how="left", maintain_order="left").with_columns(after=before)
+    is_first = pl.col("list_date") == pl.col("list_date").min().over("index_name")
+    spans = bounded.with_columns(days=(pl.col("list_date") - pl.col("after")).dt.total_days(), until="list_date")
+    return spans.filter(~is_first & (pl.col("days") > HOLE)).select(list(_HOLES))
 
 
 def keep(rows: pl.DataFrame, lake: Lake, index: str, sectors: Collection[str]) -> pl.DataFrame:
@@ -38,30 +85,27 @@ def keep(rows: pl.DataFrame, lake: Lake, index: str, sectors: Collection[str]) -
     """
     if rows.is_empty():
         return rows
+    dates = rows.select(first=pl.col("trade_date").min(), last=pl.col("trade_date").max()).row(0)
     if index:
         found, name = stored(workspace.latest_list(lake, INDEX_MEMBERS)), canonical_index(index)
-        dates = rows.select(first=pl.col("trade_date").min(), last=pl.col("trade_date").max()).row(0)
         require_covered(found.covered, name, *dates)
         rows = within(rows, found.members.filter(index_name=name), "member_from", "member_until")
-    return of_sectors(rows, workspace.latest_list(lake, SECTORS), sectors) if sectors else rows
+    if sectors:
+        periods = workspace.latest_list(lake, SECTORS)
+        require_sectors_covered(workspace.sectors_covered(lake, periods), *dates)
+        rows = of_sectors(rows, periods, sectors)
+    return rows
 
 
 def with_sectors(rows: pl.DataFrame, lake: Lake) -> pl.DataFrame:
-    """Return the rows (instrument_id, trade_date) with `sector`, that of their date; null where none was listed.
+    """Return the rows (instrument_id, trade_date) with their `sector` as of the date, `Unknown` where none was listed.
 
-    All sectors are null in a lake without lists.
+    The sector is null on dates that no list covers, and everywhere in a lake without lists.
     """
     if not lake.sessions(SECTORS):
         return rows.with_columns(sector=pl.lit(None, pl.String))
-    periods = workspace.latest_list(lake, SECTORS).filter(pl.col("sector") != UNKNOWN).drop_nulls("instrument_id")
-    known = periods.select("instrument_id", "sector", "sector_from", "sector_until").sort("sector_from")
-    ordered = rows.with_row_index("_order").sort("trade_date")
-    joined = ordered.join_asof(
-        known, left_on="trade_date", right_on="sector_from", by="instrument_id", check_sortedness=False
-    )
-    ended = pl.col("trade_date") >= pl.col("sector_until")
-    sector = pl.when(ended.fill_null(value=False)).then(None).otherwise("sector")
-    return joined.sort("_order").select(*rows.columns, sector=sector)
+    periods = workspace.latest_list(lake, SECTORS)
+    return sectors_of.with_sectors(rows, periods, workspace.sectors_covered(lake, periods))
 
 
 def digests(lake: Lake, index: str, sectors: Collection[str], end: date) -> dict[str, str]:

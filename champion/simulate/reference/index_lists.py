@@ -1,9 +1,9 @@
-"""Write the constituents of the simulated indices, as dated copies and as served now, and their dated changes.
+"""Write the constituents of the simulated indices as dated copies, their press releases and the register.
 
 1. An index starts with the largest EQ instruments by turnover. At the end of March and of September the three smallest
    give way to three others; the largest instrument outside replaces a delisted member.
-2. Each quarter a copy of the list is kept, up to three weeks old, under the day of keeping. One copy is stale:
-   it is from before the last review. One copy has a line for shares in a demerger.
+2. Copies are kept on the first and on the last session, and each quarter one that is up to three weeks old, under the
+   day of keeping. One copy is stale: it is from before the last review. One has a line for shares in a demerger.
 3. Industries are in the old scheme until 2022-03 and in the new one later, as in the real lists.
 4. Press releases name the changes of the Nifty 50 alone. The register has those of all indices until the middle of the
    archive; later ones of the other indices lie between lists.
@@ -47,7 +47,7 @@ RELEASES = "NIFTY 50"
 def index_lists(
     universe: tuple[Instrument, ...], events: Events, sessions: tuple[date, ...], seed: int
 ) -> dict[str, bytes]:
-    """Return the files by path: copies, current lists, table of changes, register; none with too few instruments."""
+    """Return the files by path: copies of lists, table of changes, register; none with too few instruments."""
     rng = np.random.default_rng((seed, 9))
     files: dict[str, bytes] = {}
     members: dict[str, Sequence[frozenset[int]]] = {}
@@ -61,7 +61,9 @@ def index_lists(
         for place, (kept_on, as_of) in enumerate(_copies(sessions, rng)):
             content = _text(universe, events, held[as_of], sessions[as_of], has_dummy=place == DUMMY)
             files[f"{FOLDER}/snapshots/{kept_on}/{known.file}"] = content
-        files[f"{FOLDER}/{known.file}"] = _text(universe, events, held[-1], sessions[-1])
+        for number in (0, -1):  # so that the lists cover all bars
+            path = f"{FOLDER}/snapshots/{sessions[number]}/{known.file}"
+            files[path] = _text(universe, events, held[number], sessions[number])
         if known.index_name == RELEASES:
             files[f"{FOLDER}/index_changes.csv"] = _releases(universe, events, held, sessions)
     return {**files, PATH: register(universe, members, sessions)} if members else files

@@ -84,6 +84,11 @@ class Archive(AbstractContextManager["Archive"]):
             absent.remember(session, paths, asked_at)
         raise self._not_published(session, publication, "no session, or not published yet")
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether the archive is behind a URL, so that its files cannot be listed."""
+        return self._transport.remote
+
     def names(self, pattern: str) -> list[str]:
         """Return the paths in the archive that match, in order; none for a URL, which cannot be listed."""
         return self._transport.names(pattern)

@@ -7,6 +7,8 @@ not mean that nothing is banned. Only the spellings are known, from public test 
 - in 2015 a title that ends in `:,`;
 - `28-JUL-2026: NIL`, `:NIL`, `:NIL,`, and the month in full, `28-July-2026`;
 - in April 2026 all on one line: `27-APR-2026: 1,SAIL,2,IDEA.`
+
+Entries on one line are read as if each had a line of its own, so that rows and quarantine account for each of them.
 """
 
 import re
@@ -48,7 +50,9 @@ def read(name: str, content: bytes, session: date) -> Published:
             raise FormatError(f"{name}: the title says NIL, but lines follow: {numbered[:3]}")
         entries = []
     elif rest:
-        entries = _in_one_line(name, rest, numbered)
+        split = _one_line(name, rest, numbered)
+        lines = pl.Series([lines[0], *split, ""])
+        entries = _in_lines(name, list(enumerate(split, start=2)), lines.len())
     else:
         entries = _in_lines(name, numbered, lines.len())
     rows = pl.DataFrame(entries, schema=_COLUMNS, orient="row").with_columns(Trade_Date=pl.lit(session.isoformat()))
@@ -63,11 +67,12 @@ def _date(name: str, match: re.Match[str]) -> date:
         raise FormatError(f"{name}: {match[1]!r} is not a date") from error
 
 
-def _in_one_line(name: str, rest: str, more: list[tuple[int, str]]) -> list[tuple[int, str, str]]:
+def _one_line(name: str, rest: str, more: list[tuple[int, str]]) -> list[str]:
+    """Return the entries of a list on one line as lines of their own."""
     fields = rest.removesuffix(".").split(",")
     if more or not rest.endswith(".") or len(fields) % 2:
         raise FormatError(f"{name}: expected '1,SYMBOL,2,SYMBOL.' after the date, found {rest[:80]!r}; it was cut off")
-    return _numbered(name, [(1, *pair) for pair in zip(fields[::2], fields[1::2], strict=True)])
+    return [f"{serial},{symbol}" for serial, symbol in zip(fields[::2], fields[1::2], strict=True)]
 
 
 def _in_lines(name: str, numbered: list[tuple[int, str]], lines: int) -> list[tuple[int, str, str]]:

@@ -1,7 +1,8 @@
 """Identify the securities of index lists, and find them under the names and symbols of changes.
 
 1. Lines of lists with one ISIN, or of one instrument, are one security: a split changes the ISIN, and an instrument
-   keeps its id across renames. An instrument that would join two lines of one list is not used.
+   keeps its id across renames. So does an instrument that continues another one
+   (`champion.market.identity.continuation`). An instrument that would join two lines of one list is not used.
 2. A change with a symbol is of the security that is its instrument in a list.
 3. A change with a company's name only (the register) is of the security with this name in the list nearest in time.
    `company_names.csv` leads from former names to present ones. A name that no list has stays a separate security,
@@ -47,13 +48,19 @@ def present_names() -> dict[str, str]:
         return {plain_name(row["former"]): plain_name(row["present"]) for row in csv.DictReader(stream)}
 
 
-def identify(lists: pl.DataFrame, changes: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def identify(
+    lists: pl.DataFrame, changes: pl.DataFrame, continued: Mapping[str, str] | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return both frames with a column `member`: equal for lines and changes of one security.
 
     `lists` needs index_name, list_date, instrument_id, isin and company, `changes` index_name, effective, joins,
-    instrument_id, symbol and company.
+    instrument_id, symbol and company. `continued` are the instruments that go on as another one, by its id.
     """
-    links = [(f"isin {isin}", f"instrument {name}") for isin, name in lists.select("isin", "instrument_id").rows()]
+    names = {one: f"instrument {_last(one, continued or {})}" for one in lists["instrument_id"].unique()}
+    names |= {
+        one: f"instrument {_last(one, continued or {})}" for one in changes["instrument_id"].drop_nulls().unique()
+    }
+    links = [(f"isin {isin}", names[name]) for isin, name in lists.select("isin", "instrument_id").rows()]
     groups = _Groups(links)
     found = [groups.of(isin) for isin, _ in links]
     together = Counter(zip(*(lists[column].to_list() for column in ("index_name", "list_date")), found, strict=True))
@@ -65,11 +72,18 @@ def identify(lists: pl.DataFrame, changes: pl.DataFrame) -> tuple[pl.DataFrame, 
     for day, company, member in zip(lists["list_date"], lists["company"], found, strict=True):
         by_name[plain_name(company)].append((day, member))
     named = [
-        groups.of(f"instrument {name}") if name else _nearest(by_name, present, company, day)
+        groups.of(names[name]) if name else _nearest(by_name, present, company, day)
         for day, name, company in changes.select("effective", "instrument_id", "company").rows()
     ]
     identified = changes.with_columns(pl.Series("member", named, pl.String))
     return lists.with_columns(pl.Series("member", found, pl.String)), _linked(identified)
+
+
+def _last(name: str, continued: Mapping[str, str]) -> str:
+    """Return the instrument as which another one goes on at last."""
+    while name in continued:
+        name = continued[name]
+    return name
 
 
 def _linked(changes: pl.DataFrame) -> pl.DataFrame:

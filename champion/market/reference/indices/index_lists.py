@@ -14,12 +14,13 @@ import polars as pl
 
 from champion import contracts
 from champion.base.clock import INDIA
-from champion.contracts.datasets import CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
+from champion.contracts.datasets import CONSTITUENTS, CONTRADICTIONS, INDEX_CHANGES, INDEX_MEMBERS, REVISIONS, SECTORS
 from champion.market import validation
 from champion.market.envelope import stamp_list
 from champion.market.identity.symbol_history import SymbolHistory
-from champion.market.reference.indices.membership import LIST, PRESS_RELEASE, REGISTER, Membership
+from champion.market.reference.indices.membership import Membership
 from champion.market.reference.indices.sectors import UNKNOWN, require_known_industries, sector_map
+from champion.market.reference.indices.steps import LIST, PRESS_RELEASE, REGISTER
 
 VERSION = "1"  # raise it when the meaning of the output changes: committed lists are then rebuilt
 REGISTER_SOURCE, RELEASES_SOURCE, LIST_SOURCE = "nse_index_register", "index_press_releases", "nse_index_list"
@@ -34,6 +35,7 @@ class ListFile:
 
     `dated` is null for a file under the address of the current list: its date is that of the first reading. `is_served`
     says that the exchange served it then, so that it is as of that date; a file in a folder may be older.
+    `is_correction` says that it replaces an earlier file of the same date: nobody knew it before it was read.
     """
 
     name: str
@@ -41,6 +43,7 @@ class ListFile:
     fetched_at: datetime
     dated: date | None = None
     is_served: bool = False
+    is_correction: bool = False
 
     @property
     def list_date(self) -> date:
@@ -51,15 +54,35 @@ class ListFile:
 def normalize_list(rows: pl.DataFrame, history: SymbolHistory, file: ListFile) -> pl.DataFrame:
     """Return the lines of one index list, as `sources.lists.index_list` parses it; contract `CONSTITUENTS`.
 
+    A list is known since the end of its date, a correction and a list without a date since they were read.
+
     Raises:
         FormatError: an industry is in neither scheme.
         ContractError: a line breaks the contract.
     """
+    return _stamp(_lines(rows, history, file), CONSTITUENTS, LIST_SOURCE, file.fetched_at, "isin")
+
+
+def normalize_revision(
+    rows: pl.DataFrame, history: SymbolHistory, file: ListFile, replaced_at: datetime
+) -> pl.DataFrame:
+    """Return the lines of a list that was corrected at `replaced_at`; contract `REVISIONS`.
+
+    Raises:
+        FormatError: an industry is in neither scheme.
+        ContractError: a line breaks the contract.
+    """
+    lines = _lines(rows, history, file).with_columns(replaced_at=_moment(replaced_at))
+    return _stamp(lines, REVISIONS, LIST_SOURCE, file.fetched_at, "isin")
+
+
+def _lines(rows: pl.DataFrame, history: SymbolHistory, file: ListFile) -> pl.DataFrame:
     require_known_industries(file.name, rows["industry"])
     sector = {industry: sector for industry, (_, sector) in sector_map().items()}
     day = file.list_date
-    known_at = min(file.fetched_at, _end_of(day)) if file.dated else file.fetched_at
-    named = rows.with_columns(
+    is_known_since = file.dated and not file.is_correction
+    known_at = min(file.fetched_at, _end_of(day)) if is_known_since else file.fetched_at
+    return rows.with_columns(
         list_date=pl.lit(day),
         as_of_from=pl.lit(day if file.is_served else None, pl.Date),
         instrument_id=_instruments(pl.col("symbol"), history.names(rows["symbol"], day)),
@@ -67,7 +90,6 @@ def normalize_list(rows: pl.DataFrame, history: SymbolHistory, file: ListFile) -
         known_at=_moment(known_at),
         source_sha256=pl.lit(file.sha256),
     )
-    return _stamp(named, CONSTITUENTS, LIST_SOURCE, file.fetched_at, "isin")
 
 
 def normalize_changes(rows: pl.DataFrame, history: SymbolHistory, source: str, file: ListFile) -> pl.DataFrame:
@@ -114,6 +136,20 @@ def confirmations(lists: Mapping[str, str], read_at: datetime) -> pl.DataFrame:
         known_at=_moment(read_at),
     )
     return _stamp(named, INDEX_CHANGES, LIST_SOURCE, read_at, "index_name")
+
+
+def as_known(constituents: pl.DataFrame, revisions: pl.DataFrame, known: date) -> pl.DataFrame:
+    """Return the lines of the files that counted at the end of a date in India; columns of `constituents`.
+
+    Of a list that was corrected later, it is the version before; of a list that was not read yet, none.
+    """
+    replaced = pl.lit(None, pl.Datetime("ms", "UTC")).alias("replaced_at")
+    columns = constituents.columns
+    # A crash between two commits may leave a version in both: its revision says when it was replaced.
+    lines = pl.concat([revisions.select(*columns, "replaced_at"), constituents.with_columns(replaced)])
+    once = lines.unique(["list_date", "index_name", "source_sha256", "symbol"], keep="first", maintain_order=True)
+    counted = (_day(pl.col("known_at")) <= known) & ~(_day(pl.col("replaced_at")) <= known).fill_null(value=False)
+    return once.filter(counted).select(columns)
 
 
 def evidence(constituents: pl.DataFrame, changes: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -163,6 +199,35 @@ def normalize_sectors(periods: pl.DataFrame, list_date: date, read_at: datetime)
         ContractError: a row breaks the contract.
     """
     return _derived(periods, SECTORS, list_date, read_at, "instrument_id")
+
+
+def normalize_contradictions(found: Membership, list_date: date, read_at: datetime) -> pl.DataFrame:
+    """Return the lists and changes that are not used, each with its reason; contract `CONTRADICTIONS`.
+
+    Raises:
+        ContractError: a row breaks the contract.
+    """
+    lists = found.set_aside.select(
+        "index_name",
+        "content_before",
+        "reason",
+        kind=pl.lit(LIST),
+        dated="list_date",
+        subject=pl.lit(""),
+        basis=pl.lit(LIST),
+    )
+    changes = found.contradictions.select(
+        "index_name",
+        "reason",
+        "basis",
+        content_before=pl.lit(None, pl.Date),
+        kind=pl.when("joins").then(pl.lit("in")).otherwise(pl.lit("out")),
+        dated="effective",
+        subject=pl.col("member").str.replace(r"^(instrument NSE:|isin |company )", ""),
+    )
+    rows = pl.concat([lists, changes.select(lists.columns)])
+    once = rows.unique(["index_name", "kind", "dated", "subject", "basis"], keep="first", maintain_order=True)
+    return _derived(once, CONTRADICTIONS, list_date, read_at, "index_name")
 
 
 def _instruments(symbols: pl.Expr, names: Mapping[str, str]) -> pl.Expr:

@@ -6,7 +6,11 @@
 3. Later dates follow by applying the dated changes. What then differs from the next list changed between both lists:
    the change takes effect on the later list's date, and the interval says since when it is possible. So a member never
    appears before the evidence for it.
-4. A dated change that contradicts the members is not applied, and is reported.
+4. A dated change that contradicts the members is not applied, and is reported. So is a change of an index or symbol
+   that nothing else knows (`champion.market.reference.indices.change_checks`): from its date on, the members are not
+   known to be complete until a list shows them, and dates before it do not follow from later ones.
+5. The bars say which instrument and symbol a member has, and when it stopped trading
+   (`champion.market.reference.indices.traded`).
 
 An index is covered from its first dated change (or list) to the last date on which a list was seen or the table of
 changes is complete. A date outside is refused, never filled.
@@ -14,22 +18,34 @@ changes is complete. A date outside is refused, never filled.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple
 
 import polars as pl
 
+from champion.base.nearest import known_names
 from champion.errors import UsageError
+from champion.market.reference.indices.change_checks import REFUSED_SCHEMA, checked
+from champion.market.reference.indices.identities import Identities
 from champion.market.reference.indices.index_identity import identify
 from champion.market.reference.indices.stale_lists import DatedList, Event, set_aside_stale
+from champion.market.reference.indices.steps import (
+    BETWEEN_LISTS,
+    LIST,
+    NO_BAR,
+    PRESS_RELEASE,
+    REGISTER,
+    RENAMED,
+    Step,
+    periods,
+)
+from champion.market.reference.indices.traded import Traded
 
-VERSION = "1"  # raise it when the meaning of the output changes: stored members are then derived again
-LIST, REGISTER, PRESS_RELEASE, BETWEEN_LISTS, RENAMED = "list", "register", "press release", "between lists", "renamed"
-BASES = (LIST, REGISTER, PRESS_RELEASE, BETWEEN_LISTS, RENAMED)
+VERSION = "3"  # raise it when the meaning of the output changes: stored members are then derived again
+BASES = (LIST, REGISTER, PRESS_RELEASE, BETWEEN_LISTS, RENAMED, NO_BAR)
 LISTS_SCHEMA = {
     "index_name": pl.String(),
     "list_date": pl.Date(),
@@ -73,15 +89,6 @@ SET_ASIDE_SCHEMA = {
     "reason": pl.String(),
     "content_before": pl.Date(),
 }
-_REFUSED = {
-    "index_name": pl.String(),
-    "effective": pl.Date(),
-    "member": pl.String(),
-    "joins": pl.Boolean(),
-    "basis": pl.String(),
-    "reason": pl.String(),
-}
-_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +116,6 @@ class Membership:
         return self.members.filter((pl.col("index_name") == index) & is_member).sort("symbol", "company")
 
 
-class _Step(NamedTuple):
-    """One applied change: the date from which it counts; the true date is later than `after` if that is given."""
-
-    day: date
-    member: str
-    joins: bool
-    basis: str
-    after: date | None
-
-
 @dataclass(slots=True)
 class _Index:
     """The evidence for one index, and what follows from it."""
@@ -126,24 +123,43 @@ class _Index:
     lists: list[DatedList]
     events: list[Event]
     complete: dict[str, date]
+    holes: Collection[date] = ()
     first: date = date.max
     start: set[str] = field(default_factory=set)
-    steps: list[_Step] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     refused: list[tuple[Event, str]] = field(default_factory=list)
 
+    def leave_open(self, holes: Collection[date]) -> None:
+        """Note the dates of refused changes: after one that no list follows, no source is complete."""
+        self.holes = holes
+        for hole in holes:
+            if all(each.day < hole for each in self.lists):
+                before = hole - timedelta(1)
+                self.complete = {basis: min(end, before) for basis, end in self.complete.items()}
 
-def memberships(lists: pl.DataFrame, changes: pl.DataFrame, *, known: date | None = None) -> Membership:
+
+def memberships(
+    lists: pl.DataFrame,
+    changes: pl.DataFrame,
+    *,
+    known: date | None = None,
+    traded: Traded | None = None,
+    covered_now: Mapping[str, tuple[date, date]] | None = None,
+) -> Membership:
     """Return the members of every index with a list.
 
     `lists` has `LISTS_SCHEMA`: a line per security, index and list; `list_date` is an upper bound of the date that the
     list describes, `as_of_from` a lower bound (null if unknown), `seen_until` the last date on which the provider still
     served it. `changes` has `CHANGES_SCHEMA`; a row without `joins` says that its source is complete until its date.
-    `known` leaves out what became known after that date.
+    `known` leaves out what became known after that date. `traded` are the bars of company shares; without them, lists
+    and changes alone decide. `covered_now` is the coverage by all evidence: with it, the last list of an index counts
+    until `known`, as for a person on that day, if later evidence covers that day.
 
     In the result, symbol, ISIN and company are those of the list or change of `seen_on`. `member_from` is the first
     date as a member and `member_until` the first date after; null if the security is still a member. `from_basis` is
     the evidence: `list` (a member on the first covered date, and perhaps earlier), `register`, `press release`,
-    `between lists`, or `renamed` (a new symbol or ISIN of the same member).
+    `between lists`, `renamed` (a new instrument, symbol or ISIN of the same member), or for the end alone `no bar`: it
+    stopped trading after `until_after`, and was without a bar for `life.QUIET` sessions on `member_until`.
     `from_after` is null for an exact date; otherwise the change happened after this date and not after `member_from`.
     For changes between lists it is null too if nothing bounds the older list. `until_basis` and `until_after` are the
     same for the end.
@@ -151,39 +167,53 @@ def memberships(lists: pl.DataFrame, changes: pl.DataFrame, *, known: date | Non
     Raises:
         UsageError: nothing is known by `known`.
     """
+    bars = traded or Traded.nothing()
     if known is not None:
         lists = lists.filter(pl.col("known_on") <= known).with_columns(pl.min_horizontal("seen_until", pl.lit(known)))
-        changes = changes.filter(pl.col("known_on") <= known)
+        changes, bars = changes.filter(pl.col("known_on") <= known), bars.until(known)
     lists = lists.filter(~pl.col("is_dummy"))
     if lists.is_empty():
         raise UsageError(f"no index list is known{f' on {known}' if known else ''}: load lists with `champion lists`")
-    lists, changes = identify(lists, changes)
-    identities, everyone = _identities(lists, changes), frozenset(lists["member"].unique())
-    rows: list[tuple[object, ...]] = []
+    checks = checked(lists, changes, bars)
+    lists, changes = bars.name(lists), bars.name(checks.usable)
+    lists, changes = identify(lists, changes, dict(bars.continued.select("instrument_id", "continued_as").iter_rows()))
+    everyone = frozenset(lists["member"].unique())
     aside: list[tuple[object, ...]] = []
-    refused: list[tuple[object, ...]] = []
-    covered = {}
-    for index, one in _evidence(lists, changes):
+    evidence = dict(_evidence(lists, changes))
+    for index, one in evidence.items():
+        one.leave_open(checks.holes.get(index, ()))
         one.lists, stale = set_aside_stale(one.lists, one.events, one.complete, everyone)
         aside += [(index, day, each.reason, each.content_before) for day, each in stale.items()]
+    set_aside = pl.DataFrame(aside, SET_ASIDE_SCHEMA, orient="row")
+    kept = lists.join(set_aside, on=["index_name", "list_date"], how="anti")
+    unnamed = lists.join(kept, on="member", how="anti")  # a name that only a list which was set aside has
+    identities = Identities.of(pl.concat([kept, unnamed]), changes, bars)
+    rows: list[tuple[object, ...]] = []
+    refused = checks.refused.rows()
+    covered = {}
+    for index, one in evidence.items():
         if not one.lists:
             continue
         _derive(one)
         covered[index] = _covered(one)
-        rows += [(index, *row) for row in _periods(one, identities, covered[index][0])]
+        if known is not None and covered_now and index in covered_now:
+            until = min(known, covered_now[index][1])
+            covered[index] = covered[index][0], max(covered[index][1], until)
+        one.steps = _without_dead(one, identities)
+        rows += [(index, *row) for row in periods(one.start, one.steps, identities.by_member, covered[index][0])]
         refused += [(index, event.day, event.member, event.joins, event.basis, why) for event, why in one.refused]
     return Membership(
         pl.DataFrame(rows, MEMBERS_SCHEMA, orient="row").sort("index_name", "member_from", "symbol", "company"),
         covered,
-        pl.DataFrame(aside, SET_ASIDE_SCHEMA, orient="row"),
-        pl.DataFrame(refused, _REFUSED, orient="row"),
+        set_aside,
+        pl.DataFrame(refused, REFUSED_SCHEMA, orient="row"),
     )
 
 
 def stored(rows: pl.DataFrame) -> Membership:
     """Return the members that the lake holds (contract normalized_index_members), without what was set aside."""
     spans = rows.select("index_name", "covered_from", "covered_until").unique().sort("index_name").rows()
-    nothing = pl.DataFrame(schema=SET_ASIDE_SCHEMA), pl.DataFrame(schema=_REFUSED)
+    nothing = pl.DataFrame(schema=SET_ASIDE_SCHEMA), pl.DataFrame(schema=REFUSED_SCHEMA)
     return Membership(rows, {index: (first, last) for index, first, last in spans}, *nothing)
 
 
@@ -209,8 +239,7 @@ def require_covered(covered: Mapping[str, tuple[date, date]], index: str, first:
         UsageError: they are not; the message names the covered dates, or the known indices.
     """
     if index not in covered:
-        known = ", ".join(sorted(covered)[:_SHOWN]) + (", ..." if len(covered) > _SHOWN else "")
-        raise UsageError(f"no list of index {index!r}; there are lists of {known or 'no index: load them first'}")
+        raise UsageError(f"no list of index {index!r}: {known_names(index, covered, 'there are lists of')}")
     start, end = covered[index]
     if first < start or last > end:
         span = f"{first}" if first == last else f"{first} to {last}"
@@ -252,17 +281,20 @@ def _derive(one: _Index) -> None:
         _apply(one, current, before.day, after.day)
         since = _lower_bound(one, before, after)
         one.steps += [
-            _Step(after.day, member, member in after.members, BETWEEN_LISTS, since)
+            Step(after.day, member, member in after.members, BETWEEN_LISTS, since)
             for member in sorted(current ^ after.members)
         ]
         current, before = set(after.members), after
     _apply(one, current, before.day, date.max)
 
 
-def _before(one: _Index, anchor: DatedList) -> tuple[set[str], list[_Step], date]:
+def _before(one: _Index, anchor: DatedList) -> tuple[set[str], list[Step], date]:
     """Return the members on the first date to which the changes lead back, the steps to the anchor, and this date."""
-    current, steps, first = set(anchor.members), list[_Step](), anchor.day
+    current, steps, first = set(anchor.members), list[Step](), anchor.day
+    hole = max((each for each in one.holes if each <= anchor.day), default=date.min)
     for day, of_day in groupby(reversed(_usable(one, anchor.day)), key=attrgetter("day")):
+        if day <= hole:
+            return current, steps[::-1], hole
         first, events = day, list(of_day)
         wrong = [event for event in events if (event.member in current) != event.joins]
         if wrong:
@@ -272,7 +304,7 @@ def _before(one: _Index, anchor: DatedList) -> tuple[set[str], list[_Step], date
             break
         for event in events:
             (current.discard if event.joins else current.add)(event.member)
-            steps.append(_Step(*_fields(event), None))
+            steps.append(Step(*_fields(event), None))
     return current, steps[::-1], first
 
 
@@ -296,7 +328,7 @@ def _apply(one: _Index, current: set[str], after: date, until: date) -> None:
             one.refused.append((event, f"it is {'already' if event.joins else 'not'} in the index"))
             continue
         (current.add if event.joins else current.discard)(event.member)
-        one.steps.append(_Step(*_fields(event), None))
+        one.steps.append(Step(*_fields(event), None))
 
 
 def _fields(event: Event) -> tuple[date, str, bool, str]:
@@ -324,47 +356,22 @@ def _covered(one: _Index) -> tuple[date, date]:
     return one.first, max(ends)
 
 
-def _identities(lists: pl.DataFrame, changes: pl.DataFrame) -> dict[str, list[tuple[date, tuple[str | None, ...]]]]:
-    """Return, for each security, the dates from which it has a symbol, ISIN and name, in order."""
-    columns = ["member", "list_date", "instrument_id", "symbol", "isin", "company"]
-    found: dict[str, list[tuple[date, tuple[str | None, ...]]]] = {}
-    ordered = lists.select(columns).unique(["member", "list_date"], keep="first").sort("member", "list_date")
-    for member, day, instrument, symbol, isin, company in ordered.iter_rows():
-        known = found.setdefault(member, [])
-        if not known or known[-1][1][1:3] != (symbol, isin):
-            known.append((day, (instrument, symbol, isin, company)))
-    others = changes.filter(pl.col("joins").is_not_null()).sort(pl.col("symbol").is_null(), maintain_order=True)
-    columns = ["member", "effective", "instrument_id", "symbol", "company"]
-    for member, day, instrument, symbol, company in others.select(columns).iter_rows():
-        if member not in found:  # in no list: a change with a symbol says more than one with a name
-            found[member] = [(day, (instrument, symbol, None, company))]
-    return found
-
-
-def _periods(
-    one: _Index, identities: Mapping[str, Sequence[tuple[date, tuple[str | None, ...]]]], start: date
-) -> Iterator[tuple[object, ...]]:
-    """Yield the periods of membership, split where the symbol or ISIN of a member changes."""
-    begun = {member: _Step(start, member, joins=True, basis=LIST, after=None) for member in one.start}
-    for step in one.steps:
-        if step.joins:
-            begun[step.member] = step
-        else:
-            yield from _split(begun.pop(step.member), step, identities[step.member])
-    for step in begun.values():
-        yield from _split(step, None, identities[step.member])
-
-
-def _split(
-    first: _Step, end: _Step | None, known: Sequence[tuple[date, tuple[str | None, ...]]]
-) -> Iterator[tuple[object, ...]]:
-    inside = [(day, identity) for day, identity in known[1:] if first.day < day and (end is None or day < end.day)]
-    at_start = [each for each in known if each[0] <= first.day][-1:] or [known[0]]
-    edges: list[tuple[date | None, str | None, date | None]] = [(first.day, first.basis, first.after)]
-    edges += [(day, RENAMED, None) for day, _ in inside]
-    edges.append((end.day, end.basis, end.after) if end else (None, None, None))
-    for place, (seen_on, identity) in enumerate([*at_start, *inside]):
-        since, until = edges[place], edges[place + 1]
-        if since[0] == until[0]:
-            continue  # it left on the first covered date
-        yield *identity, seen_on, since[0], until[0], since[1], since[2], until[1], until[2], first.member
+def _without_dead(one: _Index, identities: Identities) -> list[Step]:
+    """Return the steps with the exits of members that stopped trading, unless a later list of the index names them."""
+    exits = {}
+    for member, (last_bar, quiet) in identities.ended.items():
+        named = [each.day for each in one.lists if member in each.members][-1:]
+        day = max([quiet, *(day + timedelta(1) for day in named)])
+        if day > one.first:
+            exits[member] = Step(day, member, joins=False, basis=NO_BAR, after=last_bar)
+    inside, steps = set(one.start), list[Step]()
+    gone = set[str]()
+    for step in sorted([*one.steps, *exits.values()], key=lambda step: (step.day, step.basis == NO_BAR)):
+        if step.basis == NO_BAR and step.member not in inside:
+            continue
+        if step.member in gone and not step.joins:
+            continue  # a list shows its exit later
+        (inside.add if step.joins else inside.discard)(step.member)
+        (gone.add if step.basis == NO_BAR else gone.discard)(step.member)
+        steps.append(step)
+    return steps

@@ -1,0 +1,113 @@
+"""The instrument, symbol, ISIN and company of the members of indices over time, and which of them stopped trading."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from operator import itemgetter
+from typing import NamedTuple
+
+import polars as pl
+
+from champion.market.reference.indices.traded import Traded, in_force
+
+
+class Identity(NamedTuple):
+    """What a member is called from a date on."""
+
+    instrument: str | None
+    symbol: str | None
+    isin: str | None
+    company: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """The identities of each member with their first dates, in order, and the members that stopped trading.
+
+    `ended` has the last bar of a member, and the session on which `life.QUIET` sessions without a bar are over.
+    """
+
+    by_member: Mapping[str, Sequence[tuple[date, Identity]]]
+    ended: Mapping[str, tuple[date, date]]
+
+    @classmethod
+    def of(cls, lists: pl.DataFrame, changes: pl.DataFrame, traded: Traded) -> Identities:
+        """Return the identities of the members that `index_identity.identify` found.
+
+        From the first bar on, instrument and symbol are those of the bars; before it, and without bars, those of the
+        lists. A member that is in no list has those of its first change. The ISIN is that of the lists, unless the
+        instrument never had it.
+        """
+        listed = {member: in_force(states) for member, states in _listed(lists).items()}
+        for member, day, identity in _changed(changes):
+            listed.setdefault(member, [(day, identity)])
+        chain = dict(traded.continued.select("instrument_id", "continued_as").iter_rows())
+        found, ended = {}, {}
+        for member, names in _instruments(lists, changes).items():
+            all_names = _with_continued(names, chain)
+            found[member] = _merged(listed[member], traded, all_names)
+            if end := traded.ended(*all_names):
+                ended[member] = end
+        without = {member: states for member, states in listed.items() if member not in found}
+        return cls(found | without, ended)
+
+
+def _listed(lists: pl.DataFrame) -> dict[str, list[tuple[date, date, Identity]]]:
+    """Return, for each member, the first and last list of each symbol and ISIN."""
+    key = ["member", "symbol", "isin"]
+    spans = lists.sort("list_date", "index_name").group_by(key, maintain_order=True).agg(
+        pl.col("instrument_id", "company").first(), first=pl.col("list_date").min(), last=pl.col("list_date").max()
+    )  # fmt: skip
+    columns = ["member", "first", "last", "instrument_id", "symbol", "isin", "company"]
+    found = defaultdict[str, list[tuple[date, date, Identity]]](list)
+    for member, first, last, *identity in spans.select(columns).iter_rows():
+        found[member].append((first, last, Identity(*identity)))
+    return found
+
+
+def _changed(changes: pl.DataFrame) -> Iterable[tuple[str, date, Identity]]:
+    others = changes.filter(pl.col("joins").is_not_null()).sort(pl.col("symbol").is_null(), maintain_order=True)
+    for member, day, name, symbol, company in others.select(
+        "member", "effective", "instrument_id", "symbol", "company"
+    ).iter_rows():  # a change with a symbol says more than one with a name
+        yield member, day, Identity(name, symbol, None, company)
+
+
+def _instruments(lists: pl.DataFrame, changes: pl.DataFrame) -> dict[str, list[str]]:
+    """Return the instruments of each member; an instrument of two members is not used."""
+    pairs = pl.concat([frame.select("member", "instrument_id").drop_nulls() for frame in (lists, changes)]).unique()
+    single = pairs.filter(pl.len().over("instrument_id") == 1).sort("member", "instrument_id")
+    return dict(single.group_by("member", maintain_order=True).agg("instrument_id").iter_rows())
+
+
+def _with_continued(names: Iterable[str], chain: Mapping[str, str]) -> list[str]:
+    found = list(names)
+    for name in found:
+        if (later := chain.get(name)) and later not in found:
+            found.append(later)
+    return found
+
+
+def _merged(
+    listed: Sequence[tuple[date, Identity]], traded: Traded, names: Sequence[str]
+) -> Sequence[tuple[date, Identity]]:
+    """Return the identities from lists until the first bar, and from then on those of the bars."""
+    bars = sorted((day, name, symbol) for name in names for day, symbol in traded.symbols.get(name, ()))
+    if not bars:
+        return listed
+    found: list[tuple[date, Identity]] = []
+    for day in sorted({day for day, _ in listed} | {day for day, _, _ in bars}):
+        of_list = listed[max(0, bisect_right(listed, day, key=itemgetter(0)) - 1)][1]
+        identity, place = of_list, bisect_right(bars, day, key=itemgetter(0))
+        if place:
+            _, name, symbol = bars[place - 1]
+            isins = traded.isins.get(name, ())
+            isin = of_list.isin if of_list.isin in isins or not isins else isins[0]
+            identity = Identity(name, symbol, isin, of_list.company)
+        if not found or found[-1][1][:3] != identity[:3]:
+            found.append((day, identity))
+    return found
