@@ -99,7 +99,7 @@ def begin(
 
     Args:
         settings: the workspace.
-        recipe: what is looked at: see `recipes`.
+        recipe: what is examined: see `recipes`.
         window: first and last session of the frame.
         data: digests of the datasets, by name: see `register.digests`.
         source: what looks, such as `training`.
