@@ -126,7 +126,7 @@ def test_broken_lists_are_named_and_fail_no_flow(empty: Settings, session: date)
 def test_refused_sessions_are_counted_and_named_once() -> None:
     """The exchange's 2022-08-08: one file serves as bhavcopy and as delivery file, and both refuse it."""
     text = "2022-08-08: products/content/sec_bhavdata_full_08082022.csv: expected CSV text, found an Excel workbook"
-    with pytest.raises(ArchiveError, match="^1 session was refused, all others are done: 2022-08-08: [^;]*$"):
+    with pytest.raises(ArchiveError, match=r"^1 session was refused, all others are done: 2022-08-08: [^;]*$"):
         Arrival(refused=[text, text]).require_complete()
     others = [f"2022-08-0{day}: refused" for day in range(1, 6)]
     with pytest.raises(ArchiveError, match=r"^6 sessions were refused, .*; and 3 more files$"):
