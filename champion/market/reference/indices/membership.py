@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from champion.base.nearest import known_names
+from champion.base.counting import known_names
 from champion.errors import UsageError
 from champion.market.reference.indices.identities import Identities, Identity
 from champion.market.reference.indices.index_identity import identify
