@@ -24,6 +24,7 @@ from champion.errors import UsageError
 from champion.lake import Lake
 from champion.market.identity.isin import check_digit
 from champion.market.reference.indices.index_lists import as_known
+from champion.pipeline.ingest.reference_lists import lists_archive
 from champion.pipeline.reference import index_lists, membership
 from champion.settings import Settings
 
@@ -126,7 +127,7 @@ def test_list_that_an_earlier_version_took_under_a_wrong_date_leaves_the_lake(se
     future = date(2090, 1, 1)
     path = f"content/indices/snapshots/{future}/{FILE}"
     put(Path(settings.archive), {path: of(9)})
-    with index_lists.lists_archive(settings) as archive:  # as earlier versions did
+    with lists_archive(settings) as archive:  # as earlier versions did
         archive.fetch_list(path)
     for name in (CONSTITUENTS, INDEX_MEMBERS, SECTORS):
         day = lake.sessions(name)[-1]
