@@ -55,8 +55,8 @@ def main() -> int:
     if not (asked.products.is_dir() and asked.archive.is_dir()):
         sys.stderr.write(f"no real lists at {asked.products}, or no archive at {asked.archive}\n")
         return 2
-    history = _history(asked.archive)
-    lists, changes, refused = _evidence(asked.products, history)
+    history = read_history(asked.archive)
+    lists, changes, refused = read_evidence(asked.products, history)
     found = memberships(lists, changes)
     print(f"{lists.select('index_name', 'list_date').unique().height} lists; refused: {'; '.join(refused)}\n")
     print("set aside:", *(f"  {index} {day}: {why}" for index, day, why, _ in found.set_aside.rows()), sep="\n")
@@ -73,12 +73,12 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _history(archive: Path) -> SymbolHistory:
+def read_history(archive: Path) -> SymbolHistory:
     content = (archive / "content/equities/symbolchange.csv").read_bytes()
     return SymbolHistory.of(parse_symbol_changes("symbolchange.csv", content))
 
 
-def _evidence(products: Path, history: SymbolHistory) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
+def read_evidence(products: Path, history: SymbolHistory) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
     """Return all lists (also the stale ones), register and press releases, and the refused files."""
     rows, refused, seen = [], [], set[tuple[str, str]]()
     folders = (products / "content/indices/snapshots", products / "edge_cases/stale_snapshots")

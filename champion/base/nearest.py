@@ -7,16 +7,16 @@ _SHOWN = 12
 
 
 def known_names(name: str, known: Iterable[str], what: str = "there are") -> str:
-    """Return the nearest known name as a question, if one is near, and the known names; at most twelve of them.
+    """Return the nearest known name as a question, if one is near, and the known names in order, at most twelve.
 
     >>> known_names("NIFTY 5O", ["NIFTY 50", "NIFTY BANK"])
     "did you mean 'NIFTY 50'? There are NIFTY 50, NIFTY BANK"
     >>> known_names("x", map(str, range(20)))
-    'there are 0, 1, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19 and 8 more'
+    'there are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 8 more'
     >>> known_names("x", [])
     'there are none'
     """
-    names = sorted(set(known))
+    names = list(dict.fromkeys(known))
     capitals = {each.upper(): each for each in names}
     near = get_close_matches(name.upper(), capitals, n=1, cutoff=0.8)
     shown = ", ".join(names[:_SHOWN]) or "none"

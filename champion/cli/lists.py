@@ -1,6 +1,7 @@
 """Commands for lists of reference data: show what they cover, fetch them, read them again."""
 
 import getpass
+from collections import Counter
 from dataclasses import asdict
 from typing import Annotated
 
@@ -41,10 +42,11 @@ def list_covered(*, as_json: AsJson = False) -> None:
     if not covered:
         console.out.print("no index list in the lake: put lists into the archive, then run `champion lists refresh`")
         return
-    holes: dict[str, list[str]] = {}
-    for index, after, until in left_open.holes.select("index_name", "after", "until").iter_rows():
-        holes.setdefault(index, []).append(f"{after} to {until}")
-    rows = [[index, *dates, "; ".join(holes.get(index, ())) or "-"] for index, dates in covered.items()]
+    holes: dict[str, str] = {}
+    counts = Counter(left_open.holes["index_name"])
+    for index, after, until in left_open.holes.sort("days").select("index_name", "after", "until").iter_rows():
+        holes[index] = f"{counts[index]}, longest {after} to {until}"
+    rows = [[index, *dates, holes.get(index, "-")] for index, dates in covered.items()]
     console.table("Indices", ["index", "first", "last", "holes"], rows)
     aside = left_open.set_aside.select("index_name", "list_date", "reason")
     not_applied = left_open.contradictions.select("index_name", "effective", "member", "reason")

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from champion.base.nearest import known_names
 from champion.base.strict_json import parse_json
 from champion.contracts.instrument_kinds import EQUITY, KINDS
 from champion.errors import UsageError
@@ -67,12 +68,10 @@ class Universe:
 
     def __post_init__(self) -> None:
         """Require finite bounds and existing kinds."""
-        if wrong := sorted(set(self.kinds) - set(KINDS)):
-            raise ValueError(
-                f"no kind of instrument is called {', '.join(map(repr, wrong))}; there are {', '.join(KINDS)}"
-            )
-        if wrong := sorted(set(self.bands) - set(BANDS)):
-            raise ValueError(f"no price band is {', '.join(wrong)} percent; there are {', '.join(BANDS)}")
+        for wrong in sorted(set(self.kinds) - set(KINDS)):
+            raise ValueError(f"no kind of instrument is called {wrong!r}: {known_names(wrong, KINDS)}")
+        if bands := sorted(set(self.bands) - set(BANDS)):
+            raise ValueError(f"no price band is {', '.join(bands)} percent; there are {', '.join(BANDS)}")
         if not (math.isfinite(self.min_turnover) and math.isfinite(self.min_close)):
             raise ValueError("min_turnover and min_close must be finite numbers")
 
@@ -125,17 +124,16 @@ def find(universe: str | Mapping[str, Any] | Universe) -> Universe:
     try:
         filters = json.loads(universe) if isinstance(universe, str) else dict(universe)
     except (ValueError, RecursionError) as error:
-        raise UsageError(
-            f"universe {universe!r} is neither a name ({', '.join(UNIVERSES)}) nor filters as JSON ({error})"
-        ) from error
+        named = known_names(str(universe), UNIVERSES, "the names are")
+        raise UsageError(f"universe {universe!r} is neither a name nor filters as JSON ({error}): {named}") from error
     if not isinstance(filters, dict):
         raise UsageError(f"universe {universe!r}: filters are a JSON object such as {UNIVERSES['liquid'].text}")
     if doubled := [f"{one} and {both}" for one, both in _OTHER_NAMES.items() if {one, both} <= set(filters)]:
         raise UsageError(f"universe filters {', '.join(doubled)} are the same filter; give one of them")
     filters = {_OTHER_NAMES.get(name, name): value for name, value in filters.items()}
     known = [field.name for field in fields(Universe)]
-    if unknown := sorted(set(filters) - set(known)):
-        raise UsageError(f"universe filters {', '.join(unknown)} are not known; there are {', '.join(known)}")
+    for unknown in sorted(set(filters) - set(known)):
+        raise UsageError(f"universe filter {unknown!r} is not known: {known_names(unknown, known)}")
     if isinstance(bands := filters.get("bands"), int | float | list | tuple):
         filters["bands"] = [str(one) for one in (bands if isinstance(bands, list | tuple) else [bands])]
     filters |= {name: [filters[name]] for name in _LISTS if isinstance(filters.get(name), str)}

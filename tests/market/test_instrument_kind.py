@@ -197,7 +197,7 @@ def test_bars_that_decide_for_themselves_need_no_other_evidence() -> None:
 
 
 def test_unknown_kinds_are_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"no kind of instrument is called 'etf', 'share'; there are equity, dvr, "):
+    with pytest.raises(UsageError, match=r"no kind of instrument is called 'etf': there are equity, dvr, "):
         instrument_kind.require_kinds(["share", "etf", "fund"])
 
 

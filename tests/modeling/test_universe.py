@@ -103,13 +103,13 @@ def test_universe_is_found_by_name_filters_or_text() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ("liquidity", "neither a name .all, liquid, main_board, large"),
+        ("liquidity", "neither a name .*did you mean .liquid.. The names are all, liquid, main_board, large"),
         ("[1]", "filters are a JSON object"),
         (
             '{"min_volume": 3}',
-            "min_volume are not known; there are min_turnover, series, min_age, min_close, index, sectors, kinds",
+            "'min_volume' is not known: there are min_turnover, series, min_age, min_close, index, sectors, kinds",
         ),
-        ('{"kinds": ["share", "fund"]}', "no kind of instrument is called 'share'; there are equity, dvr, partly_paid"),
+        ('{"kinds": ["share", "fund"]}', "no kind of instrument is called 'share': there are equity, dvr, partly_paid"),
     ],
 )
 def test_unknown_universes_are_refused_with_the_known_ones(wrong: str, message: str) -> None:

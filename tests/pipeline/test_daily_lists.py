@@ -131,7 +131,7 @@ def test_universe_of_bands_has_the_securities_whose_list_says_so(loaded: Setting
     ):
         universe_lists.keep(first, lake, Universe(bands=("20",)))
     universe_lists.require_known(lake, Universe(bands=("20",)))
-    with pytest.raises(UsageError, match="no list of 'NIFTY 50'; it has lists of no index"):
+    with pytest.raises(UsageError, match="no list of 'NIFTY 50': it has lists of none"):
         universe_lists.require_known(lake, Universe(index="NIFTY 50"))
     with pytest.raises(UsageError, match="no sector is called 'Banks'; there are Automobile"):
         universe_lists.require_known(lake, Universe(sectors=("Banks",)))
@@ -231,6 +231,8 @@ def test_lots_and_histories(loaded: Settings) -> None:
     listed = lake.scan(LOTS).collect()
     assert listed.filter(kind="index")["instrument_id"].null_count() == listed.filter(kind="index").height
     assert lots.lot(listed, "NIFTY", date(2024, 8, 29), listed["list_date"][0]) == 50 if lots.covered(listed) else True
+    with pytest.raises(UsageError, match="no history of index 'NIFTY 50': did you mean 'NSE:NIFTY 50'"):
+        rolling_lists.index_values(lake, "NIFTY 50")
     history = rolling_lists.index_values(lake, "NSE:NIFTY 50")
     assert history.null_count().sum_horizontal().item() == 0
     published = benchmarks.published_total_return(history)

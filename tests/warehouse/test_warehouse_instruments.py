@@ -24,6 +24,11 @@ TRADED: dict[str, tuple[str, str | None, int, int]] = {  # symbol: series, ISIN,
     "QUIET": ("EQ", "INE117A01022", 0, 59 - QUIET + 1),
     "GONE": ("BE", "INE237A01028", 0, 59 - QUIET),
     "HELD": ("BZ", "INE047A01021", 0, 5),
+    "OLDNAME": ("EQ", "INE602A01023", 0, 9),
+    "NEWNAME": ("BE", "INE602A01031", 12, 59),
+    "FORMER": ("EQ", "INE111Q01013", 0, 5),
+    "LATTER": ("EQ", "INE111Q01021", 10, 19),
+    "THIRD": ("EQ", "INE111Q01039", 12, 59),
     "SMALL": ("SM", "INE0D0U01013", 0, 5),
     "FUND": ("EQ", "INF204KB14I2", 3, 59),
     "ENDED": ("EQ", "INF846K01X63", 0, 5),
@@ -119,9 +124,11 @@ def test_kinds_and_lives_are_those_of_python(market: Settings) -> None:
     assert got.select(shared).rows() == wanted.select(shared).rows()
     assert dict(wanted.select("symbol", "status").rows()) | {} == {
         **dict.fromkeys((*TRADED, "BOTH", "LATER"), "active"),
-        "GONE": "delisted", "HELD": "suspended", "SMALL": "inactive", "ENDED": "inactive",
+        "GONE": "delisted", "HELD": "suspended", "OLDNAME": "continued", "FORMER": "delisted", "LATTER": "delisted",
+        "SMALL": "inactive", "ENDED": "inactive",
         "ACME-RE": "inactive", "BLANK-RE1": "inactive",
     }  # fmt: skip
+    assert wanted.drop_nulls("continued_as").select("symbol", "continued_as").rows() == [("OLDNAME", "NSE:NEWNAME")]
     kinds = dict(wanted.select("symbol", "instrument_kind").rows())
     unknown = {symbol for symbol, kind in kinds.items() if kind == "unknown"}
     assert unknown == {"NEVER", "BOTH", "ODD"}

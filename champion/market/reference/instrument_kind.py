@@ -19,6 +19,7 @@ from typing import TypeAlias
 
 import polars as pl
 
+from champion.base.nearest import known_names
 from champion.contracts.instrument_kinds import KINDS, UNKNOWN
 from champion.errors import UsageError
 from champion.market.reference.kind_rules import NO_ISIN, RULES, Rule
@@ -156,8 +157,8 @@ def require_kinds(kinds: Collection[str]) -> tuple[str, ...]:
     >>> require_kinds(["fund", "equity"])
     ('equity', 'fund')
     """
-    if wrong := sorted(set(kinds) - set(KINDS)):
-        raise UsageError(f"no kind of instrument is called {', '.join(map(repr, wrong))}; there are {', '.join(KINDS)}")
+    for wrong in sorted(set(kinds) - set(KINDS)):
+        raise UsageError(f"no kind of instrument is called {wrong!r}: {known_names(wrong, KINDS)}")
     return tuple(one for one in KINDS if one in kinds)
 
 

@@ -12,6 +12,7 @@ import polars as pl
 from champion import workspace
 from champion.contracts.datasets import CONSTITUENTS, CONTRADICTIONS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
 from champion.lake import Lake
+from champion.market.reference.indices import sectors as by_sector
 from champion.market.reference.indices.change_checks import REFUSED_SCHEMA
 from champion.market.reference.indices.index_lists import evidence
 from champion.market.reference.indices.membership import SET_ASIDE_SCHEMA, require_covered, stored, within
@@ -94,6 +95,18 @@ def keep(rows: pl.DataFrame, lake: Lake, index: str, sectors: Collection[str]) -
         require_sectors_covered(workspace.sectors_covered(lake, periods), *dates)
         rows = of_sectors(rows, periods, sectors)
     return rows
+
+
+def with_sectors(lake: Lake, rows: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+    """Return the rows (instrument_id, trade_date, turnover) with their sector as of the date, and what is unknown.
+
+    Without lists, and on dates that none covers, the sector is null.
+    """
+    if not lake.sessions(SECTORS):
+        return rows.with_columns(sector=pl.lit(None, pl.String)), "no index list, so no sectors"
+    periods = workspace.latest_list(lake, SECTORS)
+    named = by_sector.with_sectors(rows, periods, workspace.sectors_covered(lake, periods))
+    return named, by_sector.unknown_share(named)
 
 
 def digests(lake: Lake, index: str, sectors: Collection[str], end: date) -> dict[str, str]:

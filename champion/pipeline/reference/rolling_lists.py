@@ -15,8 +15,9 @@ from operator import attrgetter
 import polars as pl
 
 from champion.base.counting import quantity
+from champion.base.nearest import known_names
 from champion.contracts.datasets import INDEX_HISTORY, LOTS
-from champion.errors import FormatError
+from champion.errors import FormatError, UsageError
 from champion.lake import Lake
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.market.reference import lots, rolling_lists
@@ -153,8 +154,16 @@ def refresh_histories(settings: Settings) -> RefreshResult:
 
 
 def index_values(lake: Lake, index: str) -> pl.DataFrame:
-    """Return the history of an index by its id, as NSE:NIFTY 500, from all files in the lake; empty without files."""
-    return rolling_lists.merged_history(lake.scan(INDEX_HISTORY).collect(), index)
+    """Return the history of an index by its id, as NSE:NIFTY 500, from all files in the lake; empty without files.
+
+    Raises:
+        UsageError: the files are of other indices; the message names them.
+    """
+    rows = lake.scan(INDEX_HISTORY).collect()
+    known = rows["index_id"].unique().sort().to_list()
+    if known and index not in known:
+        raise UsageError(f"no history of index {index!r}: {known_names(index, known, 'there are histories of')}")
+    return rolling_lists.merged_history(rows, index)
 
 
 def covered(lake: Lake) -> dict[str, tuple[str, int, date | None, date | None]]:

@@ -7,16 +7,22 @@ from datetime import date
 
 import polars as pl
 
-from champion.contracts.datasets import BARS, PRICE_BANDS
+from champion import workspace
+from champion.base.counting import quantity
+from champion.base.nearest import known_names
+from champion.contracts.datasets import BARS, INDEX_MEMBERS, PRICE_BANDS
 from champion.errors import UsageError
 from champion.lake import Lake
+from champion.market.equity_bars import EQUITY_SERIES
 from champion.market.reference import price_bands
 from champion.market.reference.covered import ranges
+from champion.market.reference.indices.membership import stored
 from champion.market.reference.indices.sectors import require_sectors
 from champion.modeling.universe import NO_BAND, Universe
 from champion.pipeline.reference import membership
 from champion.sources.lists.index_list import canonical_index
 
+_SHOWN = 6
 _KEY = ["instrument_id", "trade_date"]
 
 
@@ -36,6 +42,42 @@ def digests(lake: Lake, universe: Universe, end: date) -> dict[str, str]:
     return {**found, PRICE_BANDS: lake.digest(PRICE_BANDS, end=end)} if universe.bands else found
 
 
+def notes(lake: Lake, universe: Universe, rows: pl.DataFrame) -> list[str]:
+    """Return what the lists of a universe know about its rows (instrument_id, trade_date), as sentences.
+
+    For an index: the members of the last session, those that do not trade, and the holes between its lists. For
+    sectors: how many of the shares that trade on the last session have an unknown one, and their part of the turnover.
+    Empty without such filters.
+    """
+    found: list[str] = []
+    if rows.is_empty():
+        return found
+    days = rows.select(first=pl.col("trade_date").min(), last=pl.col("trade_date").max()).row(0)
+    if universe.index:
+        name = canonical_index(universe.index)
+        found += [_members_note(lake, name, days[1])]
+        holes = membership.open_evidence(lake).holes.filter(
+            pl.col("index_name") == name, pl.col("until") > days[0], pl.col("after") < days[1]
+        )
+        spans = [f"{after} and {until}" for after, until in holes.select("after", "until").iter_rows()]
+        if spans:
+            found.append(f"{name}: no list between {', '.join(spans)}; a change in between counts from the later one")
+    if universe.sectors:
+        shares = lake.scan(BARS, days[1], days[1]).filter(pl.col("series").is_in(EQUITY_SERIES))
+        _, text = membership.with_sectors(lake, shares.select(*_KEY, "turnover").collect())
+        found.append(f"shares traded on {days[1]}: {text}")
+    return found
+
+
+def _members_note(lake: Lake, name: str, day: date) -> str:
+    members = stored(workspace.latest_list(lake, INDEX_MEMBERS)).on(name, day)
+    bars = lake.scan(BARS, day, day).select("instrument_id").collect()
+    without = members.join(bars, on="instrument_id", how="anti")
+    symbols = ", ".join(pl.select(pl.coalesce(without["symbol"], without["company"])).to_series().sort()[:_SHOWN])
+    named = f": {symbols}{', ...' if without.height > _SHOWN else ''}" if without.height else ""
+    return f"{name} on {day}: {quantity(members.height, 'member')}, {without.height} of them without a bar{named}"
+
+
 def require_known(lake: Lake, universe: Universe) -> None:
     """Do nothing if there are lists of the universe's index, sectors and bands.
 
@@ -43,9 +85,8 @@ def require_known(lake: Lake, universe: Universe) -> None:
         UsageError: there is no such index or sector, or no list; the message has the known names.
     """
     require_sectors(universe.sectors)
-    if universe.index and canonical_index(universe.index) not in (known := membership.coverage(lake)):
-        have = ", ".join(sorted(known)) or "of no index"
-        raise UsageError(f"the lake has no list of {universe.index!r}; it has lists {have}")
+    if universe.index and (name := canonical_index(universe.index)) not in (known := membership.coverage(lake)):
+        raise UsageError(f"the lake has no list of {universe.index!r}: {known_names(name, known, 'it has lists of')}")
     if universe.bands and not lake.sessions(PRICE_BANDS):
         raise UsageError("the lake has no list of price bands: run `champion lists fetch START END`")
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
+from champion.base.counting import quantity
 from champion.base.nearest import known_names
 from champion.errors import FormatError, UsageError
 from champion.market.reference.indices.identities import Identities, Identity
@@ -183,6 +184,53 @@ def of_sectors(rows: pl.DataFrame, periods: pl.DataFrame, wanted: Collection[str
     key = ["instrument_id", "trade_date"]
     unknown = rows.join(within(rows, named, "sector_from", "sector_until"), on=key, how="anti")
     return rows.join(pl.concat([chosen, unknown]), on=key, how="semi", maintain_order="left")
+
+
+def with_sectors(rows: pl.DataFrame, periods: pl.DataFrame, covered: tuple[date, date]) -> pl.DataFrame:
+    """Return the rows (instrument_id, trade_date) in order with `sector` on their date, and `Unknown` without one.
+
+    The sector is null on dates outside of `covered`: there, not even the unknown is known.
+
+    >>> day = date(2024, 1, 15)
+    >>> rows = pl.DataFrame({"instrument_id": ["A", "B"], "trade_date": [day, day]})
+    >>> periods = pl.DataFrame({"instrument_id": ["A"], "sector": ["Energy"], "sector_from": [day]})
+    >>> named = with_sectors(rows, periods.with_columns(sector_until=pl.lit(None, pl.Date)), (day, day))
+    >>> named["sector"].to_list()
+    ['Energy', 'Unknown']
+    """
+    known = periods.select("instrument_id", "sector", "sector_from", "sector_until")
+    until = pl.col("sector_until").fill_null(date.max)
+    key = ["instrument_id", "trade_date"]
+    pairs = rows.select(key).unique().join(known, on="instrument_id")
+    inside = pairs.filter(pl.col("trade_date") >= pl.col("sector_from"), pl.col("trade_date") < until)
+    found = inside.select(*key, "sector").unique(key, keep="first", maintain_order=True)
+    named = rows.join(found, on=key, how="left", maintain_order="left")
+    return named.with_columns(
+        pl.when(pl.col("trade_date").is_between(*covered)).then(pl.col("sector").fill_null(UNKNOWN)).alias("sector")
+    )
+
+
+def unknown_share(rows: pl.DataFrame) -> str:
+    """Return how many of the rows, and how much of their turnover, have no known sector, as a sentence.
+
+    `rows` need trade_date, turnover and the sector of `with_sectors`.
+
+    >>> day, sectors = [date(2024, 1, 15)] * 4, ["Energy", "Unknown", "Energy", None]
+    >>> unknown_share(pl.DataFrame({"trade_date": day, "turnover": [6.0, 1.0, 2.0, 1.0], "sector": sectors}))
+    'sector unknown for 25.0% of 4 rows and 10.0% of turnover; no list covers 25.0% of rows and 10.0% of turnover'
+    """
+    if rows.is_empty():
+        return "sectors: no rows"
+    turnover = pl.col("turnover").sum()
+    total, texts = float(rows.select(turnover).item()) or 1.0, list[str]()
+    missing = {"sector unknown for": pl.col("sector") == UNKNOWN, "no list covers": pl.col("sector").is_null()}
+    for what, is_missing in missing.items():
+        part = rows.filter(is_missing)
+        of_rows = f" of {quantity(rows.height, 'row')}" if not texts else " of rows"
+        traded = float(part.select(turnover).item()) / total
+        if part.height or not texts:
+            texts.append(f"{what} {part.height / rows.height:.1%}{of_rows} and {traded:.1%} of turnover")
+    return "; ".join(texts)
 
 
 def sectors_on(periods: pl.DataFrame, day: date, *, fill_backward: bool = False) -> pl.DataFrame:
