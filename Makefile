@@ -23,8 +23,9 @@ demo: $(READY)  ## Simulate an archive and run everything on it, in data/demo
 ROOMY := $(shell df --output=avail,iavail -k /dev/shm 2>/dev/null | awk 'END {print ($$1 > 6000000 && $$2 > 1500000)}')
 FAST_TMP := $(if $(filter 1,$(ROOMY)),/dev/shm)
 
+# Three processes on two cores: tests wait for servers and kernels a fifth of their time.
 test: $(READY)  ## Run the tests
-	TMPDIR=$${TMPDIR:-$(FAST_TMP)} $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	TMPDIR=$${TMPDIR:-$(FAST_TMP)} $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 20
 
 lint: $(READY)  ## Check style, types, layering and released contracts
 	$(BIN)/ruff check

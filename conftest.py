@@ -1,7 +1,11 @@
-"""What examples in docstrings ask of a workspace: `ch.scan`, `ch.sql` and their like find a small, invented one."""
+"""What all tests share: rare garbage collection while they are collected, and a workspace for examples in docstrings.
+
+`ch.scan`, `ch.sql` and their like find a small, invented workspace.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -9,10 +13,13 @@ import pytest
 from warehouse_rows import FRAMES, JANUARY, NORMALIZED, SESSIONS
 
 from champion import contracts, warehouse, workspace
-from champion.contracts.datasets import INDEX_BARS, INDEX_MEMBERS, SECTORS
+from champion.contracts.datasets import BAN_LIST, INDEX_BARS, INDEX_MEMBERS, LOTS, PRICE_BANDS, SECTORS
 from champion.lake import Lake
 from champion.settings import Settings
 from champion.warehouse import adjustment_cache
+
+_EVERY = gc.get_threshold()
+gc.set_threshold(50_000, 10, 10)  # to import all modules creates 700,000 objects, which stay
 
 ASKING = frozenset(
     f"champion.{name}"
@@ -20,11 +27,21 @@ ASKING = frozenset(
         "workspace",
         "pipeline.ingest.adjusted_bars",
         "pipeline.ingest.symbol_master",
+        "pipeline.models.index_comparison",
         "pipeline.models.portfolio",
+        "pipeline.models.portfolio_report",
+        "pipeline.reference.as_known",
         "pipeline.reference.benchmarks",
     )
 )
 """The modules whose examples read the workspace; all others make what they need."""
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage as usual from here on, without the objects that stay: to look at these takes half a second."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_EVERY)
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +51,7 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     bars = FRAMES[NORMALIZED]()
     for session in SESSIONS:
         Lake(made.lake).write(NORMALIZED, session, bars.filter(trade_date=session), {"file": str(session)})
-    for name in (INDEX_BARS, INDEX_MEMBERS, SECTORS):
+    for name in (INDEX_BARS, INDEX_MEMBERS, SECTORS, PRICE_BANDS, BAN_LIST, LOTS):
         Lake(made.lake).write(name, SESSIONS[0], FRAMES[name](), {"sample": name})
     with warehouse.writer(made) as client:
         warehouse.migrate(client)

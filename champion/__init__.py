@@ -1,8 +1,9 @@
 """Champion: a notebook-centric research workbench for quants on daily equities.
 
 `import champion as ch` gives a notebook `ch.scan`, `ch.scan_adjusted`, `ch.share_moves`, `ch.instruments`,
-`ch.members`, `ch.sectors`, `ch.benchmark`, `ch.sql`, `ch.query` and `ch.publish`, and the modules `ch.features`,
-`ch.labels`, `ch.metrics`, `ch.pipeline`, `ch.plots`, `ch.portfolio`, `ch.training`, `ch.workspace` and the rest.
+`ch.members`, `ch.sectors`, `ch.benchmark`, `ch.sql`, `ch.query`, `ch.trials` and `ch.publish`, and the modules
+`ch.features`, `ch.labels`, `ch.lists`, `ch.metrics`, `ch.pipeline`, `ch.plots`, `ch.portfolio`, `ch.training`,
+`ch.workspace` and the rest.
 Each is imported when first used, so that importing Champion costs nothing. `%load_ext champion` gives it `%%sql`.
 """
 
@@ -25,13 +26,16 @@ _FUNCTIONS = {
     "sectors": "champion.workspace",
     "share_moves": "champion.pipeline.ingest.share_moves",
     "sql": "champion.workspace",
+    "trials": "champion.pipeline.models.trials",
 }
 _PACKAGES = ("contracts", "features", "indicators", "pipeline", "plots", "portfolio", "workspace")
 _MODELING = (
-    "drift", "estimators", "labels", "leakage_checks", "metrics", "model_inputs", "splits", "training", "universe",
+    "drift", "estimators", "gate_rules", "labels", "leakage_checks", "metrics", "model_inputs", "multiplicity",
+    "splits", "styles", "targets", "training", "universe",
 )  # fmt: skip
 _MODULES = {
     "data_summary": "champion.market.data_summary",
+    "lists": "champion.pipeline.reference.as_known",
     **{name: f"champion.{name}" for name in _PACKAGES},
     **{name: f"champion.modeling.{name}" for name in _MODELING},
 }

@@ -16,13 +16,16 @@ from PIL import Image
 
 from champion import features, plots, workspace
 from champion.indicators import bollinger_lower, bollinger_upper, rsi, sma
-from champion.modeling import drift, labels, metrics
+from champion.modeling import drift, gate_rules, labels, metrics, styles
 from champion.pipeline.ingest import quality
 from champion.pipeline.ingest.adjusted_bars import scan_adjusted
-from champion.pipeline.models import portfolio
+from champion.pipeline.models import portfolio, styled
 from champion.pipeline.operations.status import last_runs
 from champion.pipeline.provenance.upstream import back
-from champion.portfolio.construction import Rule
+from champion.pipeline.reference.membership import with_sectors
+from champion.portfolio import attribution
+from champion.portfolio.construction import Rule, target_weights
+from champion.portfolio.simulator import Simulation
 from champion.tracking import promotion, runs
 
 HERE = Path(__file__).resolve().parent
@@ -133,6 +136,18 @@ def later(score: pl.DataFrame, history: pl.DataFrame, lag: int) -> pl.DataFrame:
     return metrics.rank_ic(score.join(labels.forward_return(history, 5, lag), on=["instrument_id", "trade_date"]))
 
 
+def of_an_account(scores: pl.DataFrame, account: Simulation) -> Iterator[tuple[str, Figure]]:
+    """Yield the figures of an account's profit, exposures and capacity."""
+    lake, rule = workspace.lake(), Rule(top=20)
+    market = portfolio.market(lake, scores, after=rule.every)
+    known = attribution.characteristics(market)
+    sectors = with_sectors(account.positions.select("trade_date", "instrument_id"), lake).rename({"sector": "group"})
+    groups = attribution.quantile_groups(known, "volatility")
+    yield "profit_by_group", plots.profit_by_group(attribution.by_group(account, groups))
+    yield "holdings_exposure", plots.holdings_exposure(attribution.exposures(account, known, sectors))
+    yield "capacity_curve", plots.capacity_curve(attribution.capacity(market, target_weights(scores, rule), impacts=()))
+
+
 def of_a_model(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
     """Yield the figures of a model out of sample, from the tables of its training run, compared with a plain RSI."""
     (run,) = runs.find_runs(workspace.settings(), tags={"mlflow.runName": "training"}, limit=1)
@@ -147,9 +162,22 @@ def of_a_model(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
     account = portfolio.simulate(scores, Rule(top=20))
     yield "account_equity", plots.account_equity(account.growth)
     yield "trading_costs", plots.trading_costs(account.costs)
+    yield from of_an_account(scores, account.account)
+    yield from of_the_gate(scores, account.growth, pl.read_parquet(tables / "canaries.parquet"))
     rsi_14 = features.build(history, "v1").select("instrument_id", "trade_date", score=-pl.col("rsi_14"))
     rival = later(rsi_14, history, 1).rename({"ic": "champion"})
     yield "against", plots.against(ic.rename({"ic": "challenger"}).join(rival, on="trade_date"))
+
+
+def of_the_gate(scores: pl.DataFrame, growth: pl.DataFrame, checks: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
+    """Yield the figures of a model's bets on styles, and of the gate's rules about it as the only trial."""
+    styled_scores = styled.with_styles(workspace.lake(), scores)
+    yield "style_exposures", plots.style_exposures(styles.exposures(styled_scores))
+    active = growth.select("trade_date", t1=pl.col("net").pct_change() - pl.col("benchmark").pct_change()).drop_nulls()
+    evidence = gate_rules.Evidence(
+        "t1", active, horizon=5, own_horizon=5, checks=checks, neutral_ic=styles.neutral_ic(styled_scores)
+    )
+    yield "gate_rules", plots.gate_rules(gate_rules.table(gate_rules.rules(evidence)))
 
 
 def of_ledgers() -> Iterator[tuple[str, Figure]]:

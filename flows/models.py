@@ -14,6 +14,8 @@ from champion import features
 from champion.contracts.datasets import BARS, PREDICTIONS
 from champion.errors import ModelError
 from champion.lake import Lake
+from champion.modeling import targets
+from champion.modeling.labels import Returns
 from champion.modeling.universe import find, stored
 from champion.pipeline.feature_store.build import build_features
 from champion.pipeline.feature_store.contracts import ensure_contracts
@@ -50,11 +52,14 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
     universe: str = "liquid",
     feature_set: str = "v1",
     cost_bps: float = 10.0,
+    returns: Returns = frames.RETURNS,
     model_parameters: dict[str, Any] | None = None,
+    target: str = targets.DEFAULT,
     seed: int = 7,
     force: bool = False,
 ) -> dict[str, Any]:
     """Train and register a challenger on the sessions between `start` and `end`, then submit it to the gate."""
+    targets.parse(target)  # refuses a wrong text before anything is built
     lake, columns = Lake(Settings().lake), model_columns(feature_set)
     universe_lists.require_known(lake, find(universe))
     for note in columns.notes:
@@ -70,10 +75,12 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
         "as_of": sessions[-1].isoformat(),
         "model": model,
         "model_parameters": model_parameters or {},
+        "target": target,
         "horizon": horizon,
         "universe": universe,
         "feature_set": feature_set,
         "cost_bps": cost_bps,
+        "returns": returns,
         "seed": seed,
     }
     with record_flow("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
@@ -110,8 +117,8 @@ def build_extended(lake: Lake, start: date | None, end: date | None, feature_set
 def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, Any]:
     """Train a challenger for the champion's task on the last `years` years; the gate decides whether to promote it.
 
-    Estimator, horizon, universe and features are the champion's. Without a champion they are the defaults of
-    `train_model`; another `model` gets its default parameters.
+    Estimator, target, horizon, universe, returns and features are the champion's. Without a champion they are the
+    defaults of `train_model`; another `model` gets its default parameters.
     """
     settings = Settings()
     lake, number = Lake(settings.lake), promotion.in_force(settings)
@@ -126,9 +133,11 @@ def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, An
         sessions[-1],
         model or recipe.get("model", "logistic"),
         model_parameters={} if model else recipe.get("parameters", {}),
+        target=" ".join(map(str, (recipe.get("target", targets.DEFAULT), *recipe.get("horizons", ())))),
         horizon=int(tags.get(evaluate.HORIZON, 5)),
         universe=stored(tags.get(evaluate.UNIVERSE, "liquid")).text,
         feature_set=feature_set,
+        returns=frames.RETURNS if number is None else evaluate.returns_of(registry.find(settings, number)),
     )
     return result
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 import hypothesis
 import pytest
 from chromium import browser, page  # noqa: F401 - fixtures
+from filelock import FileLock
 from models import trained
 from warehouse_rows import FRAMES, JANUARY
 
@@ -32,8 +35,13 @@ from champion.warehouse import adjustment_cache, migrations
 hypothesis.settings.register_profile("suite", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("suite")  # the same examples each time: what one change broke, it broke
 
+T = TypeVar("T")
 START, END = date(2023, 11, 1), date(2024, 8, 30)
-LONGEST = "demo serve browser file_modes outcomes explorers warehouse_routes seal retain promotion models".split()
+LONGEST = (
+    "demo serve browser flows explorers file_modes warehouse_routes coverage kill own_features postgresql "
+    "recovery_drills current_directory roundtrip warehouse_client warehouse_access seal models lake_s3 own_training "
+    "retain promotion order outcomes standing docs"
+).split()
 FIRST_FEATURES, LEARNT_TO, SCORED_FROM = date(2024, 2, 1), date(2024, 7, 31), date(2024, 8, 8)
 
 
@@ -78,48 +86,86 @@ def nse_products() -> Path:
     return folder
 
 
+Once = Callable[[str, Callable[[Path], T]], T]
+
+
 @pytest.fixture(scope="session")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> SimulatedArchive:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once[T]:
+    """Return a function that builds what the processes of a run share: the first to need it builds, the others wait.
+
+    It takes a name and a function of an empty folder, and returns what this function returned.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def built(name: str, build: Callable[[Path], T]) -> T:
+        folder, result = shared / name, shared / f"{name}.pickle"
+        with FileLock(shared / f"{name}.lock"):
+            if not result.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a process that failed at it
+                folder.mkdir()
+                result.write_bytes(pickle.dumps(build(folder)))
+        found: T = pickle.loads(result.read_bytes())
+        return found
+
+    return built
+
+
+def _copied(made: Settings, folder: Path) -> Settings:
+    """Return a copy of a workspace: also who only reads opens databases and takes locks in it."""
+    home = shutil.copytree(made.home, folder / "home")
+    return made.model_copy(update={"home": home})
+
+
+@pytest.fixture(scope="session")
+def archive(once: Once[SimulatedArchive]) -> SimulatedArchive:
     """A simulated archive that crosses from legacy to UDiFF, and from one UDiFF header to the other."""
-    return publish(tmp_path_factory.mktemp("archive"), instruments=20, start=START, end=END, signal=1.0)
+    return once("archive", lambda folder: publish(folder, instruments=20, start=START, end=END, signal=1.0))
 
 
 @pytest.fixture(scope="session")
-def ingested(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def ingested(archive: SimulatedArchive, once: Once[Settings], tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A workspace with the whole simulated archive in its lake; tests only read it."""
-    settings = Settings(home=tmp_path_factory.mktemp("home"), archive=str(archive.root))
-    fetch(settings, START, END)
-    symbol_changes.refresh(settings)
-    ingest(Lake(settings.lake), staged(settings, START, END)).require_complete()
-    rename_instruments(settings).require_complete()
-    return settings
+
+    def build(folder: Path) -> Settings:
+        settings = Settings(home=folder / "home", archive=str(archive.root))
+        fetch(settings, START, END)
+        symbol_changes.refresh(settings)
+        ingest(Lake(settings.lake), staged(settings, START, END)).require_complete()
+        rename_instruments(settings).require_complete()
+        return settings
+
+    return _copied(once("ingested", build), tmp_path_factory.mktemp("ingested"))
 
 
 @pytest.fixture(scope="session")
 def known(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The ingested workspace with its corporate actions; tests only read it."""
-    made = ingested.model_copy(update={"home": tmp_path_factory.mktemp("known") / "home"})
-    shutil.copytree(ingested.home, made.home)
+    made = _copied(ingested, tmp_path_factory.mktemp("known"))
     assert corporate_actions.refresh(made).outcome == "written"
     return made
 
 
 @pytest.fixture(scope="session")
-def modelled(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def modelled(known: Settings, once: Once[Settings], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """The known workspace with features, two versions of the model, a champion and its scores; tests only read it.
 
     At the end of the session it must hold what it held at first: tests of other files that ran before or after in the
     same process would otherwise see what one test added.
     """
-    made = known.model_copy(update={"home": tmp_path_factory.mktemp("modelled") / "home"})
-    shutil.copytree(known.home, made.home)
-    lake = Lake(made.lake)
-    build_features(lake, FIRST_FEATURES, END)
-    for model in ("logistic", "sklearn.naive_bayes.GaussianNB"):
-        trained(made, model, FIRST_FEATURES, LEARNT_TO)
-    promotion.promote(made, 1, promotion.Decision(promote=False, reasons=("a test",)), reason="a test", force=True)
-    for session in lake.sessions("features_equity_indicators", SCORED_FROM, END):
-        assert score_session(made, session).written
+
+    def build(folder: Path) -> Settings:
+        made = _copied(known, folder)
+        lake = Lake(made.lake)
+        build_features(lake, FIRST_FEATURES, END)
+        for model in ("logistic", "sklearn.naive_bayes.GaussianNB"):
+            trained(made, model, FIRST_FEATURES, LEARNT_TO)
+        promotion.promote(made, 1, promotion.Decision(promote=False, reasons=("a test",)), reason="a test", force=True)
+        for session in lake.sessions("features_equity_indicators", SCORED_FROM, END):
+            assert score_session(made, session).written
+        return made
+
+    made = _copied(once("modelled", build), tmp_path_factory.mktemp("modelled"))
     before = _content(made)
     yield made
     assert _content(made) == before, "a test changed the shared workspace; it must copy it first"
@@ -132,7 +178,7 @@ def _content(made: Settings) -> dict[str, object]:
         "lake": {name: lake.digest(name) for name in contracts.names() if lake.sessions(name)},
         "versions": [(version.number, version.run_id, version.tags) for version in registry.versions(made)],
         "champion": registry.alias_of(made, registry.CHAMPION),
-        "promotions": (made.home / "promotions.jsonl").read_bytes(),
+        "ledgers": [(made.home / name).read_bytes() for name in ("promotions.jsonl", "trials.jsonl")],
         "runs": sorted(str(path.relative_to(made.home)) for path in made.home.glob("mlflow/artifacts/*/*")),
     }
 
@@ -156,11 +202,25 @@ def settings(archive: SimulatedArchive, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def migrated(once: Once[Settings]) -> Settings:
+    """A workspace with an empty warehouse, which no test opens: a copy is made in no time."""
+
+    def build(folder: Path) -> Settings:
+        made = Settings(home=folder / "ws")
+        with warehouse.writer(made) as client:
+            assert len(warehouse.migrate(client)) == len(migrations.shipped())
+        warehouse.close()
+        return made
+
+    return once("migrated", build)
+
+
+@pytest.fixture(scope="session")
+def loaded(migrated: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A workspace with a warehouse: migrated, January 2024 in every table; tests only read it."""
-    made = Settings(home=tmp_path_factory.mktemp("it's a {home}, 100%") / "ws")
+    folder = tmp_path_factory.mktemp("it's a {home}, 100%") / "ws"
+    made = Settings(home=shutil.copytree(migrated.home, folder, symlinks=True))
     with warehouse.writer(made) as client:
-        assert len(warehouse.migrate(client)) == len(migrations.shipped())
         for name, frame in FRAMES.items():
             result = warehouse.load_month(client, contracts.load(name), JANUARY, frame(), f"{name} 1")
             assert result == warehouse.LoadResult(name, "202401", frame().height, skipped=False, route="arrow")
@@ -169,11 +229,9 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Settings]:
+def fresh(migrated: Settings, tmp_path: Path) -> Iterator[Settings]:
     """An empty warehouse of one test's own, migrated."""
-    made = Settings(home=tmp_path / "ws")
-    with warehouse.writer(made) as client:
-        warehouse.migrate(client)
+    made = Settings(home=shutil.copytree(migrated.home, tmp_path / "ws", symlinks=True))
     yield made
     warehouse.close()
     assert not [path for path in (made.home / "snapshots").iterdir() if path.name != "guard"], "snapshots were left"

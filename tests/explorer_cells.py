@@ -19,6 +19,8 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
+from champion.base.gc_tuning import relax_gc
+
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 
 
@@ -57,6 +59,7 @@ def shown(value: Any) -> None:
 
 
 if __name__ == "__main__":
+    relax_gc()  # as in a kernel
     mpl.use("Agg")
     warnings.simplefilter("error", UserWarning)
     sys.stdout.write(json.dumps({name: found for name in sys.argv[1:] if (found := run(name))}, indent=1))

@@ -184,6 +184,25 @@ def footer(figure: Figure) -> str:
     return figure.get_supxlabel()
 
 
+EXPOSURES = (
+    series(45)
+    .select(
+        "trade_date",
+        beta=1 + pl.col("ic"),
+        volatility=pl.lit(0.02),
+        traded_value=pl.lit(3e7),
+        IT=pl.lit(0.6),
+        Unknown=pl.lit(0.3),
+    )
+    .unpivot(index="trade_date", variable_name="name")
+    .select(
+        "trade_date",
+        "value",
+        exposure=pl.when(pl.col("name").is_in(["IT", "Unknown"])).then(pl.lit("sector")).otherwise("name"),
+        name=pl.when(pl.col("name").is_in(["IT", "Unknown"])).then("name").otherwise(pl.lit("")),
+    )
+)
+
 # Every plot, with a small frame it can draw.
 EVERY: dict[str, tuple[Callable[[pl.DataFrame], Figure], pl.DataFrame]] = {
     "sessions_and_rows": (plots.sessions_and_rows, account(5)),
@@ -226,6 +245,20 @@ EVERY: dict[str, tuple[Callable[[pl.DataFrame], Figure], pl.DataFrame]] = {
         series(45).select("trade_date", net=1 + pl.col("ic"), gross=1.1, benchmark=1.0),
     ),
     "trading_costs": (plots.trading_costs, pl.DataFrame({"component": ["stt", "tax"], "basis_points": [80.0, 2.5]})),
+    "style_exposures": (
+        plots.style_exposures,
+        pl.DataFrame({"style": ["style_beta", "style_liquidity"], "correlation": [-0.7, 0.1], "held": [-0.3, 0.02]}),
+    ),
+    "gate_rules": (
+        plots.gate_rules,
+        pl.DataFrame({"rule": ["data", "luck"], "passed": [True, False], "sentence": ["Found nothing.", "Luck " * 60]}),
+    ),
+    "profit_by_group": (plots.profit_by_group, pl.DataFrame({"group": ["IT", "Unknown"], "profit": [3e5, -1e5]})),
+    "capacity_curve": (
+        plots.capacity_curve,
+        pl.DataFrame({"capital": [1e6, 1e9], "net_return": [0.04, -0.09], "gross_return": [0.08, 0.03]}),
+    ),
+    "holdings_exposure": (plots.holdings_exposure, EXPOSURES),
     "runs": (plots.runs, RUNS),
     "champions": (plots.champions, DECISIONS),
 }

@@ -27,12 +27,18 @@ def trained(settings: Settings, model: str, start: date, end: date, *, canary: b
     result = training.fit(frame, Recipe(model), frames.inputs(), PurgedWalkForward(2, HORIZON, HORIZON, lag=frames.LAG))
     ic = metrics.rank_ic(result.out_of_sample)
     equity = metrics.long_short_return(result.out_of_sample, horizon=HORIZON, cost_bps=10.0)
-    measured = {**result.metrics, **trials.deflated(trials.known(settings, ic), equity["net_return"])}
+    measured = {**result.metrics, **trials.deflated(trials.known(settings), equity["net_return"])}
     run_id = runs.open_run(
         settings, trials.EXPERIMENT, "training", parameters={"model": model}, tags={"champion.notebook": "training"}
     )
     version = register_challenger(
-        settings, result, frame, task, run_id=run_id, data=digests(lake, end, frames.FEATURE_SET)
+        settings,
+        result,
+        frame,
+        task,
+        run_id=run_id,
+        data=digests(lake, end, frames.FEATURE_SET),
+        measured=finite({trials.PERIOD_SHARPE: measured.get(trials.PERIOD_SHARPE, float("nan"))}),
     )
     with TemporaryDirectory() as folder:
         tables = Path(folder) / "tables"

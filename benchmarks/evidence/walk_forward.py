@@ -5,12 +5,14 @@
 own, for its peak memory; no model is registered. `--results` keeps each case, so that a stopped run continues.
 """
 
+import argparse
 import json
 import math
 import os
 import resource
 import sys
 import time
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks import meter
+from benchmarks.evidence import walk_forward_portfolio
 from champion.lake import Lake
 from champion.modeling import estimators, leakage_checks, metrics, training
 from champion.modeling.estimators import Recipe
@@ -41,8 +44,8 @@ _KEY = ["instrument_id", "trade_date"]
 DELISTING = -0.30  # Shumway, The Delisting Bias in CRSP Data, Journal of Finance 52 (1997): failures, NYSE and AMEX
 
 
-def case(model: str, universe: str, start: date, end: date) -> dict[str, Any]:
-    """Return the results of one training run, and its seconds by stage."""
+def case(model: str, universe: str, start: date, end: date, scores: Path | None) -> dict[str, Any]:
+    """Return the results of one training run, and its seconds by stage; write its out-of-sample scores."""
     lake, took, began, load = Lake(Settings().lake), {}, time.perf_counter(), os.getloadavg()[0]
 
     def lap(stage: str) -> None:
@@ -55,6 +58,8 @@ def case(model: str, universe: str, start: date, end: date) -> dict[str, Any]:
     frame = frames.training_frame(lake, start, end, horizon=HORIZON, universe=chosen)
     lap("frame")
     result = training.fit(frame, recipe, inputs, splitter)
+    if scores:
+        result.out_of_sample.write_parquet(scores)
     lap("walk-forward and final fit")
     shuffled = leakage_checks.shuffled_label_check(frame, recipe, inputs, splitter)
     odd = leakage_checks.implausible_inputs(frame, inputs, HORIZON)
@@ -168,7 +173,9 @@ uses every fifth session only.
 """
     table = "\n".join(_line(one) for one in found)
     details = "\n".join(line for one in found for line in _details(one))
-    return f"{intro}{table}\n\n{details}".rstrip() + "\n"
+    earned = [(one["model"], one["universe"], one["earned"]) for one in found if "earned" in one]
+    net = walk_forward_portfolio.section(earned) if earned else ""
+    return f"{intro}{table}\n\n{details}{net}".rstrip() + "\n"
 
 
 def _line(one: dict[str, Any]) -> str:
@@ -238,23 +245,40 @@ def _why_weak(one: dict[str, Any]) -> str:
     )
 
 
+def _completed(
+    number: int, known: dict[str, Any] | None, scores: Path | None, given: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
+    """Yield the results of a case after each stage that was not done before: the models, and what they earned."""
+    as_a_kernel = Settings(home=Settings().home.absolute()).environment() | {"OMP_WAIT_POLICY": "passive"}
+    kept_scores = ["--scores", scores] if scores else []
+    if known is None:
+        dates = ["--start", given.start, "--end", given.end]
+        known = meter.json_of([sys.executable, __file__, "--one", number, *dates, *kept_scores], as_a_kernel)
+        print(_line(known), f"{known['seconds']:.0f} s", f"{known['peak_mib']:.0f} MiB", flush=True)
+        if math.isnan(known["metrics"]["rank_ic"]):
+            raise SystemExit("no session has a rank IC: choose a longer range or a larger universe")
+        yield known
+    if scores and scores.exists() and "earned" not in known:
+        earned = meter.json_of([sys.executable, __file__, "--earned", number, *kept_scores], as_a_kernel)
+        yield known | {"earned": earned}
+
+
 def main() -> None:
     start, end, numbers = date(2019, 1, 1), date(2024, 12, 31), list(range(len(CASES)))
-    given = meter.arguments(__doc__, start=start, end=end, cases=numbers, write=Path, results=Path, one=int)
+    paths: dict[str, Any] = dict.fromkeys(("write", "results", "scores"), Path)
+    given = meter.arguments(__doc__, None, start=start, end=end, cases=numbers, one=int, earned=int, **paths)
     if given.one is not None:
-        print(json.dumps(case(*CASES[given.one], given.start, given.end)))
+        print(json.dumps(case(*CASES[given.one], given.start, given.end, given.scores)))
+        return
+    if given.earned is not None:
+        print(json.dumps(walk_forward_portfolio.earned(Lake(Settings().lake), pl.read_parquet(given.scores))))
         return
     kept = {(one["model"], one["universe"]): one for one in meter.read_lines(given.results)}
     for number in given.cases:
-        if CASES[number] in kept:
-            continue
-        command = [sys.executable, __file__, "--one", number, "--start", given.start, "--end", given.end]
-        as_a_kernel = Settings(home=Settings().home.absolute()).environment() | {"OMP_WAIT_POLICY": "passive"}
-        one = kept[CASES[number]] = meter.json_of(command, as_a_kernel)
-        print(_line(one), f"{one['seconds']:.0f} s", f"{one['peak_mib']:.0f} MiB", flush=True)
-        if math.isnan(one["metrics"]["rank_ic"]):
-            raise SystemExit("no session has a rank IC: choose a longer range or a larger universe")
-        meter.append_line(given.results, one)
+        scores = given.scores / f"{number}.parquet" if given.scores else None
+        for one in _completed(number, kept.get(CASES[number]), scores, given):
+            kept[CASES[number]] = one
+            meter.append_line(given.results, one)
     found = [kept[each] for each in CASES if each in kept]
     if given.write:
         given.write.write_text(page(found, given.start, given.end))

@@ -53,6 +53,7 @@ for _group in (
     "warehouse",
 ):
     app.add_typer(import_module(f"champion.cli.{_group}").app, name=_group)
+app.add_typer(models.trials_app, name="trials")
 
 
 def main() -> None:

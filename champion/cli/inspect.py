@@ -92,6 +92,8 @@ def report(
     known = found.rank_ic.sort("trade_date").tail(1)
     live = f", rank IC of {known['trade_date'].item()} {known['ic'].item():+.3f}" if known.height else ""
     console.out.print(Text.assemble(verdict, f"; champion {found.champion}{live}"))
+    if found.paper is not None:
+        console.out.print(f"paper account: {found.paper.text}", soft_wrap=True)
     console.out.print(f"corporate actions: {found.reach}", soft_wrap=True)
     if found.waiting.height:
         console.out.print(f"{found.waiting.height:,} wait for a decision: `champion actions list`", soft_wrap=True)

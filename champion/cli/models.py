@@ -1,16 +1,18 @@
-"""Commands for models: list, promote, compare, rollback, repair, begin, history."""
+"""Commands for models (list, promote, compare, rollback, repair, begin, history) and trials (show, declare, begin)."""
 
 from typing import Annotated
 
 import typer
 
 from champion.base import clock
+from champion.base.counting import quantity
 from champion.cli.terminal import console
 from champion.cli.terminal.console import AsJson
 from champion.errors import UsageError
 from champion.tracking import promotion, recovery, registry
 
 app = typer.Typer(help="Model versions, the champion, and promotion.", no_args_is_help=True)
+trials_app = typer.Typer(help="Recipes whose forward returns were looked at.", invoke_without_command=True)
 _SHORT = 8  # characters of a run id; `champion notebook show` accepts them
 Reason = Annotated[str, typer.Option(help="Reason, stored in the ledger.")]
 
@@ -159,8 +161,97 @@ def history(
     console.table("Decisions", ["at (IST)", "kind", "state", "version", "previous", "why"], rows)
 
 
+@trials_app.callback()
+def list_trials(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """List the recipes whose forward returns were looked at, with the figures of their portfolios.
+
+    Example: champion trials
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from champion.pipeline.models import trials  # noqa: PLC0415
+
+    chosen = console.settings()
+    found, counted = trials.frame(chosen), trials.count(chosen)
+    summary = {"total": counted.total, "with_series": counted.with_series, "independent": counted.independent}
+    if as_json:
+        console.show({**summary, "trials": found.rows(named=True)}, as_json=True)
+        return
+    rows = [
+        [
+            row["recorded"],
+            row["id"],
+            row["recipe"],
+            row["sessions"] or None,
+            row["net_active_return"],
+            row["sharpe"],
+            row["source"] if row["count"] == 1 else f"{row['source']}, {row['count']} trials",
+            (row["run"] or "")[:_SHORT] or None,
+        ]
+        for row in found.rows(named=True)
+    ]
+    columns = ["date", "id", "recipe", "sessions", "net active", "Sharpe", "source", "run"]
+    console.table(f"Trials: {quantity(counted.total, 'trial')}, {counted.independent} without a series", columns, rows)
+
+
+@trials_app.command("show")
+def show_trial(
+    trial: Annotated[str, typer.Argument(help="Id of the trial, or its beginning.")], *, as_json: AsJson = False
+) -> None:
+    """Show a trial: its recipe, and each look with its sessions, data, run and result.
+
+    Example: champion trials show 3f2a
+    """
+    from champion.pipeline.models import trials  # noqa: PLC0415
+    from champion.tracking.trials.entry import content  # noqa: PLC0415
+
+    known = trials.recorded(console.settings())
+    found = [one for one in known if one.id == trial] or [one for one in known if one.id.startswith(trial)]
+    if len(found) != 1:
+        which = "is the beginning of " + ", ".join(one.id for one in found) if found else "is the id of no trial"
+        raise UsageError(f"{trial!r} {which}: `champion trials` lists them")
+    (one,) = found
+    looks = [{"look": content(look), "result": content(result) if (result := one.results.get(look.id)) else None}
+             for look in one.looks]  # fmt: skip
+    console.show({"id": one.id, "count": one.count, "recipe": dict(one.recipe), "looks": looks}, as_json=as_json)
+
+
+@trials_app.command("declare")
+def declare_trials(
+    number: Annotated[int, typer.Argument(help="Number of trials.")],
+    note: Annotated[str, typer.Option(help="What was tried, and how.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Count trials that Champion cannot see, such as forward returns computed by own code.
+
+    Example: champion trials declare 12 --note "momentum windows in a spreadsheet"
+    """
+    from champion.pipeline.models import trials  # noqa: PLC0415
+
+    chosen = console.settings()
+    entry = trials.declare(chosen, number, note)
+    console.show({"declared": entry.count, "note": entry.note, "total": trials.count(chosen).total}, as_json=as_json)
+
+
+@trials_app.command("begin")
+def begin_trials(reason: Reason, *, as_json: AsJson = False) -> None:
+    """Start a new trial ledger if the old one is damaged or lost lines; the trials in lost lines are declared.
+
+    The old ledger is kept beside it.
+
+    Example: champion trials begin --reason "the disk failed, backup of 2024-12-01"
+    """
+    from champion.tracking.trials import ledger  # noqa: PLC0415
+
+    entry = ledger.begin(console.settings(), reason=reason)
+    console.show({"declared": entry.count if entry.kind == "declare" else 0, "note": entry.note}, as_json=as_json)
+
+
 def portfolio(
-    version: Annotated[str, typer.Argument(help="Model version, by number or alias, as 3 or champion.")] = "champion",
+    which: Annotated[
+        str, typer.Argument(help="Model version, as 3 or champion, or the id of a training run.")
+    ] = "champion",
     top: Annotated[int, typer.Option(min=1, help="Instruments to hold.")] = 50,
     every: Annotated[int, typer.Option(min=1, help="Sessions between two decisions.")] = 5,
     capital: Annotated[float, typer.Option(help="Capital in rupees.")] = 1e7,
@@ -170,32 +261,39 @@ def portfolio(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Simulate a long-only account that follows a version's out-of-sample scores, after all costs.
+    """Simulate a long-only account that follows the out-of-sample scores of a version or training, after all costs.
+
+    Another rule, capital or plan than that of training is a trial of its own: see `champion trials`.
 
     Example: champion portfolio champion --top 20 --capital 1000000
     """
     from champion.lake import Lake  # noqa: PLC0415
-    from champion.pipeline.models.evaluate import out_of_sample  # noqa: PLC0415
+    from champion.pipeline.models import looks  # noqa: PLC0415
+    from champion.pipeline.models.evaluate import scores  # noqa: PLC0415
+    from champion.pipeline.models.index_comparison import compare  # noqa: PLC0415
     from champion.pipeline.models.portfolio import simulate  # noqa: PLC0415
     from champion.portfolio.construction import Rule  # noqa: PLC0415
     from champion.portfolio.simulator import MarketRules  # noqa: PLC0415
-    from champion.tracking import registry  # noqa: PLC0415
 
     chosen = console.settings()
-    found = registry.find(chosen, int(version) if version.isdigit() else version)
+    name, scored = scores(chosen, which)
     rules = MarketRules(capital=capital, plan=plan, participation=participation, impact=impact)
     rule = Rule(top=top, every=every, cap=max(0.1, 1 / top))
-    result = simulate(out_of_sample(chosen, found), rule, rules, lake=Lake(chosen.lake))
+    result = simulate(scored, rule, rules, lake=Lake(chosen.lake))
+    trial = looks.record_rule(chosen, scored, result.active, rule, rules, source="portfolio")
     account, cuts = result.account.account, result.account.cuts
+    compared = compare(result, Lake(chosen.lake))
     shown = {
-        "version": found.number,
+        "scores": name,
         "from": account["trade_date"][0],
         "to": account["trade_date"][-1],
         "capital": capital,
         "equity": round(account["equity"][-1], 2),
         "benchmark_equity": round(result.benchmark.account["equity"][-1], 2),
-        **{name: round(value, 4) for name, value in result.summary.items()},
+        **{name: round(value, 4) for name, value in (result.summary | compared.metrics).items()},
+        "benchmarks": compared.texts,
         "fills": result.account.trades.height,
+        "trial": trial,
         "cuts": dict(cuts["reason"].value_counts(sort=True).iter_rows()),
     }
     console.show(shown, as_json=as_json)

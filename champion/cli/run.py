@@ -1,7 +1,8 @@
 """Commands that run the pipeline: demo, simulate, daily, backfill, features, train, score."""
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -9,6 +10,7 @@ from champion.base.file_modes import user_umask
 from champion.cli.terminal import console
 from champion.cli.terminal.console import AsJson, End, Force, Start
 
+Martingale = Literal["log", "price"]
 Session = Annotated[str | None, typer.Argument(help="Session, such as 2024-12-31; default: today in India.")]
 
 
@@ -35,6 +37,9 @@ def simulate(
     instruments: Annotated[int, typer.Option(min=1, help="Number of instruments.")] = 100,
     seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same archive.")] = 7,
     signal: Annotated[float, typer.Option(help="Planted predictability: 0 none, 1 strong.")] = 0.5,
+    martingale: Annotated[
+        Martingale, typer.Option(help="What has no drift without a signal: log, for ranks, or price, for profits.")
+    ] = "log",
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -52,6 +57,7 @@ def simulate(
             end=console.day(end),
             seed=seed,
             signal=signal,
+            martingale=martingale,
             progress=lambda done, total: progress(done, total, "simulating"),
         )
     counts = {"sessions": len(archive.sessions), "files": archive.files, "written": archive.files_written}
@@ -133,7 +139,7 @@ def train(  # noqa: PLR0913 - its options
     start: Annotated[str | None, typer.Option(help="First session; default: the first with features.")] = None,
     end: Annotated[str | None, typer.Option(help="Last session; default: the last with features.")] = None,
     model: Annotated[
-        str, typer.Option(help="logistic, random_forest, hist_gradient_boosting or an import path.")
+        str, typer.Option(help="logistic, random_forest, hist_gradient_boosting, ridge, pairwise, or an import path.")
     ] = "logistic",
     horizon: Annotated[int, typer.Option(min=1, help="Horizon of the label in sessions.")] = 5,
     universe: Annotated[str, typer.Option(help="all, liquid, main_board, large, or filters as JSON.")] = "liquid",
@@ -143,6 +149,10 @@ def train(  # noqa: PLR0913 - its options
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same model.")] = 7,
     *,
+    target: Annotated[
+        str, typer.Option(help="What the model learns: above_median, rank, excess or residual, and shorter horizons.")
+    ] = "above_median",
+    returns: Annotated[Literal["price", "total"], typer.Option(help="Label's returns: total has dividends.")] = "total",
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -157,9 +167,10 @@ def train(  # noqa: PLR0913 - its options
     with console.flow_context(console.settings(), hidden=as_json):
         from flows.models import train_model  # noqa: PLC0415
 
-        result = train_model(
-            first, last, model, horizon=horizon, universe=universe, feature_set=features, seed=seed, force=force
+        chosen = partial(
+            train_model, target=target, horizon=horizon, universe=universe, returns=returns, feature_set=features
         )
+        result = chosen(first, last, model, seed=seed, force=force)
     console.show(result, as_json=as_json)
 
 

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from champion.base.counting import quantity
-from champion.contracts.rules import rule_expression
+from champion.contracts.rules import rule_columns, rule_expression
 from champion.contracts.schema_validation import LISTS, TEXTS, schema_errors
 from champion.contracts.types import Avro, Names, names as type_names, nullable_clickhouse, split_null
 from champion.errors import ContractError
@@ -160,9 +160,7 @@ class Contract:
                 "computation"
             )
         rules = {
-            name: rule_expression(text)
-            for name, text in self.rules.items()
-            if {*pl.sql_expr(text).meta.root_names()} <= {*frame.columns}
+            name: rule_expression(text) for name, text in self.rules.items() if rule_columns(text) <= {*frame.columns}
         }
         counts, shown = self._wrong_rows(frame, rules)
         if counts:
@@ -173,8 +171,10 @@ class Contract:
     def _wrong_rows(self, frame: pl.DataFrame, right: Mapping[str, pl.Expr]) -> tuple[dict[str, int], str]:
         """Return the number of rows in which each condition is false, and the keys of the first five as text."""
         counted = frame.select((~holds).sum().alias(name) for name, holds in right.items())
-        counts = {column.name: count for column in counted if (count := column.item())}
-        wrong = frame.filter(pl.any_horizontal(~right[name] for name in counts)) if counts else frame.clear()
+        counts = {name: count for name, count in zip(right, *counted.rows(), strict=True) if count}
+        if not counts:
+            return counts, ""
+        wrong = frame.filter(pl.any_horizontal(~right[name] for name in counts))
         rows = wrong.select(name for name in self.key if name in frame.columns).head(5).rows()
         return counts, "; ".join(" ".join(map(str, row)) for row in rows)
 
@@ -213,7 +213,7 @@ def _contradictions(contract: Contract) -> Iterator[str]:
     empty = pl.LazyFrame(schema=contract.polars_schema)
     for name, text in contract.rules.items():
         try:
-            if unknown := sorted(set(pl.sql_expr(text).meta.root_names()) - known):
+            if unknown := sorted(rule_columns(text) - known):
                 yield f"rule {name} reads fields it does not have: {unknown}"
             elif empty.select(rule_expression(text)).collect_schema().dtypes() != [pl.Boolean()]:
                 yield f"rule {name} is not true or false for each row: {text}"

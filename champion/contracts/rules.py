@@ -10,10 +10,23 @@ in ClickHouse, where `x is not null or y > 0` is true for it, so a table with de
 
 from __future__ import annotations
 
+from functools import cache
+
 import polars as pl
 import polars.selectors as cs
 
 
+@cache
+def rule_columns(text: str) -> frozenset[str]:
+    """Return the names of the columns in a rule.
+
+    >>> sorted(rule_columns("low <= high"))
+    ['high', 'low']
+    """
+    return frozenset(pl.sql_expr(text).meta.root_names())
+
+
+@cache  # each partition is checked by the same rules, often to parse them costs more than to evaluate them
 def rule_expression(text: str) -> pl.Expr:
     """Return `text` as a Boolean expression that is true for null and false for NaN.
 
@@ -21,5 +34,5 @@ def rule_expression(text: str) -> pl.Expr:
     [True, False, True]
     """
     rule = pl.sql_expr(text)
-    floats = cs.float() & cs.by_name(rule.meta.root_names(), require_all=False)
+    floats = cs.float() & cs.by_name(*rule_columns(text), require_all=False)
     return rule.fill_null(value=True) & pl.all_horizontal(floats.is_not_nan().fill_null(value=True))

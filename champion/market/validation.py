@@ -6,11 +6,12 @@ values.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import polars as pl
 
 from champion.base.counting import quantity
-from champion.contracts import Contract, Field, rule_expression
+from champion.contracts import Contract, Field, rule_columns, rule_expression
 from champion.errors import ContractError
 
 ROW = "row_number"
@@ -33,9 +34,11 @@ def coerce(rows: pl.DataFrame, contract: Contract) -> ValidationResult:
     fields = [field for field in contract.fields if field.name in rows.columns]
     typed = rows.with_columns(_cast(field)[0] for field in fields)
     reasons = [
-        pl.when(failed).then(pl.format("{}: '{}' is not a " + _cast(field)[1], pl.lit(field.name), pl.col(field.name)))
+        pl.when(typed[field.name].is_null() & pl.col(field.name).is_not_null()).then(
+            pl.format("{}: '{}' is not a " + _cast(field)[1], pl.lit(field.name), pl.col(field.name))
+        )
         for field in fields
-        if (failed := typed[field.name].is_null() & rows[field.name].is_not_null()).any()
+        if typed[field.name].null_count() > rows[field.name].null_count()
     ]
     if not reasons:
         return ValidationResult(typed, rows.clear().with_columns(reasons=pl.lit(None, pl.List(pl.String))))
@@ -50,19 +53,16 @@ def validate(frame: pl.DataFrame, contract: Contract) -> ValidationResult:
     Reasons: `symbol is null` for a required field, the rule's name for a rule, `duplicate_row` for a repetition
     of key and content, `conflicting_key` for every row of a key with different contents.
     """
-    required = [name for name in contract.required if name in frame.columns]
-    reasons = [pl.when(pl.col(name).is_null()).then(pl.lit(f"{name} is null")) for name in required]
-    reasons += [
-        pl.when(~rule_expression(text)).then(pl.lit(name))
-        for name, text in contract.rules.items()
-        if set(pl.sql_expr(text).meta.root_names()) <= set(frame.columns)
-    ]
+    columns = set(frame.columns)
+    required = tuple(name for name in contract.required if name in columns)
+    rules = tuple((name, text) for name, text in contract.rules.items() if rule_columns(text) <= columns)
+    reasons = _reasons(required, rules)
     key = [name for name in contract.key if name in frame.columns]
     if frame.select(key).is_duplicated().any():
         conflicting = pl.struct(pl.exclude(ROW)).hash().n_unique().over(key) > 1
         repeated = ~pl.struct(key).is_first_distinct()
-        reasons.append(pl.when(conflicting).then(pl.lit("conflicting_key")))
-        reasons.append(pl.when(repeated & ~conflicting).then(pl.lit("duplicate_row")))
+        reasons += (pl.when(conflicting).then(pl.lit("conflicting_key")),)
+        reasons += (pl.when(repeated & ~conflicting).then(pl.lit("duplicate_row")),)
     checked = frame.with_columns(reasons=_list(reasons))
     bad = pl.col("reasons").list.len() > 0
     return ValidationResult(checked.filter(~bad).drop("reasons"), checked.filter(bad))
@@ -82,6 +82,13 @@ def require_valid(
         rows = checked.rejected.select(*shown, "reasons").head(3).rows()
         raise ContractError(f"{quantity(checked.rejected.height, *breaks)} {contract.name}: {rows}")
     return checked.accepted
+
+
+@cache  # each file of a publication is checked by the same conditions
+def _reasons(required: tuple[str, ...], rules: tuple[tuple[str, str], ...]) -> tuple[pl.Expr, ...]:
+    """Return for each condition of a contract the reason to reject a row, null where the row satisfies it."""
+    nulls = (pl.when(pl.col(name).is_null()).then(pl.lit(f"{name} is null")) for name in required)
+    return (*nulls, *(pl.when(~rule_expression(text)).then(pl.lit(name)) for name, text in rules))
 
 
 def _list(reasons: Sequence[pl.Expr]) -> pl.Expr:

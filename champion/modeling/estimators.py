@@ -13,10 +13,17 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, is_classifier
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.base import (
+    BaseEstimator,
+    OneToOneFeatureMixin,
+    RegressorMixin,
+    TransformerMixin,
+    is_classifier,
+    is_regressor,
+)
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
@@ -24,8 +31,11 @@ from typing_extensions import override
 
 from champion.base.counting import quantity
 from champion.errors import ModelError
+from champion.modeling.targets import DEFAULT
 
-__all__ = ["MODELS", "PREPARATIONS", "Estimator", "Recipe", "Winsorizer", "fit", "probability", "zero_impute"]
+__all__ = [
+    "MODELS", "PREPARATIONS", "Estimator", "PairwiseRanker", "Recipe", "Winsorizer", "fit", "probability", "zero_impute"
+]  # fmt: skip
 __dir__ = __all__.copy
 
 Estimator: TypeAlias = Any  # scikit-learn ships no types
@@ -67,6 +77,51 @@ class Winsorizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         return tags
 
 
+class PairwiseRanker(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Learn from random pairs of rows which of the two has the higher target (Herbrich et al. 2000, RankNet's loss).
+
+    A logistic regression without a constant on the differences of the inputs. Predictions are between 0 and 1 and rank
+    the rows; the mean row of the training data gets 0.5. Targets are ranks within a session, so rows of two sessions
+    compare too. Rows of equal targets form no pair.
+
+    Args:
+        pairs: number of random pairs.
+        C: inverse strength of the regularisation, per pair.
+        random_state: the same seed draws the same pairs.
+
+    >>> ranker = PairwiseRanker(pairs=500, random_state=1).fit([[0.0], [1.0], [2.0]], [0.1, 0.5, 0.9])
+    >>> ranker.predict([[2.0], [1.0]]).round(2).tolist()[1]
+    0.5
+    """
+
+    def __init__(self, pairs: int = 200_000, C: float = 1e-4, random_state: int | None = None) -> None:  # noqa: N803
+        self.pairs = pairs
+        self.C = C
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> PairwiseRanker:  # noqa: N803
+        """Fit the direction; a pair's weight is the product of the weights of its rows."""
+        values, targets = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+        rng = np.random.default_rng(self.random_state)
+        left, right = rng.integers(0, len(values), (2, self.pairs))
+        unequal = targets[left] != targets[right]
+        left, right = left[unequal], right[unequal]
+        higher = targets[left] > targets[right]
+        if higher.all() or not higher.any():
+            raise ModelError(f"no pair of {quantity(len(values), 'row')} has different targets: train on more rows")
+        weights = None if sample_weight is None else np.asarray(sample_weight)[left] * np.asarray(sample_weight)[right]
+        linear = LogisticRegression(C=self.C, fit_intercept=False, max_iter=500, random_state=self.random_state)
+        linear.fit(values[left] - values[right], higher, sample_weight=weights)
+        self.coef_, self.centre_ = linear.coef_[0], values.mean(axis=0)
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Return the probability that each row has a higher target than the mean row."""
+        check_is_fitted(self)
+        values = validate_data(self, X, dtype=np.float64, reset=False)
+        return np.asarray(1 / (1 + np.exp(-(values - self.centre_) @ self.coef_)), dtype=np.float64)
+
+
 def zero_impute() -> SimpleImputer:
     """Impute unknown inputs with 0, the middle of the session: inputs are ranks centred on 0."""
     return SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
@@ -92,10 +147,20 @@ MODELS: dict[str, Callable[[int], Estimator]] = {
         max_iter=150, learning_rate=0.05, max_leaf_nodes=15, min_samples_leaf=200, l2_regularization=1.0,
         early_stopping=False, random_state=seed,
     ),
+    "ridge": lambda seed: Ridge(alpha=1_000.0, random_state=seed),
+    "hist_gradient_boosting_regression": lambda seed: HistGradientBoostingRegressor(
+        max_iter=150, learning_rate=0.05, max_leaf_nodes=15, min_samples_leaf=200, l2_regularization=1.0,
+        early_stopping=False, random_state=seed,
+    ),
+    "pairwise": lambda seed: PairwiseRanker(random_state=seed),
 }  # fmt: skip
-"""Models by name, as functions of the seed: small and strongly regularised, because a daily signal is mostly noise."""
+"""Classifiers, regressors and a ranking model by name, as functions of the seed.
 
-_DEFAULT_PREPARE = {"logistic": ("middle", "standard")}  # others: `middle`, as binning fails on a column without values
+They are small and strongly regularised, because a daily signal is mostly noise.
+"""
+
+# Others have `middle` alone, as binning fails on a column without values.
+_DEFAULT_PREPARE = dict.fromkeys(("logistic", "ridge", "pairwise"), ("middle", "standard"))
 
 
 @dataclass(frozen=True)
@@ -108,6 +173,8 @@ class Recipe:
         prepare: names of `PREPARATIONS`, in order; None selects the default of the model.
         seed: the same seed gives the same model.
         weighted: whether rows are weighted by the uniqueness of their labels (`labels.average_uniqueness`).
+        target: a name of `targets.TARGETS`, what the model learns.
+        horizons: shorter horizons in sessions, whose targets are combined with that of the task's horizon.
 
     >>> pipeline = Recipe("sklearn.ensemble.ExtraTreesClassifier", {"n_estimators": 50}, prepare=("median",)).make()
     >>> [name for name, _ in pipeline.steps]
@@ -119,6 +186,17 @@ class Recipe:
     prepare: tuple[str, ...] | None = None
     seed: int = 7
     weighted: bool = True
+    target: str = DEFAULT
+    horizons: tuple[int, ...] = ()
+
+    @property
+    def regresses(self) -> bool:
+        """Whether the model is a regressor, which learns the target itself.
+
+        >>> Recipe("ridge").regresses, Recipe("logistic").regresses
+        (True, False)
+        """
+        return bool(is_regressor(self._estimator()))
 
     def make(self) -> Pipeline:
         """Return the unfitted pipeline.

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import numpy as np
 import polars as pl
 
 from champion.errors import UsageError
 from champion.indicators.bars import check_bars
 
-__all__ = ["average_uniqueness", "forward_return"]
+__all__ = ["Returns", "average_uniqueness", "forward_return"]
 __dir__ = __all__.copy
+
+Returns: TypeAlias = Literal["price", "total"]
+"""What a return counts: the change of the price, or the dividends too."""
 
 
 def forward_return(bars: pl.DataFrame, horizon: int, lag: int = 0, gaps: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -18,7 +23,7 @@ def forward_return(bars: pl.DataFrame, horizon: int, lag: int = 0, gaps: pl.Data
     For a bar of session t, forward_return is close[t + lag + horizon] / close[t + lag] - 1, a decimal. Sessions are
     all trade dates in `bars`. label_end is session t + lag + horizon, when the label becomes known; it is null where
     the bars end earlier. With lag 0 the entry is the last close that the features use; with lag 1 it is the next close,
-    at which an order can still be filled.
+    at which an order can still be filled. Bars that are adjusted for dividends too give total returns.
 
     A share without a trade on label_end (suspended, delisted or illiquid) is valued at its last close since entry, and
     exit_date is the session of that close; otherwise exit_date is label_end. Dropping such labels would be a look-ahead

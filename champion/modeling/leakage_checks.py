@@ -46,6 +46,7 @@ from champion.indicators.numeric import unknown
 from champion.modeling import estimators, training
 from champion.modeling.estimators import Recipe
 from champion.modeling.splits import PurgedWalkForward
+from champion.modeling.targets import TARGET
 
 __all__ = [
     "PLAUSIBLE", "LeakageChecks", "ShuffledLabels", "implausible_inputs", "input_ic", "lookahead_check", "shuffle",
@@ -110,7 +111,7 @@ def shuffled_label_check(
     rows = shuffle(training.labelled(frame), recipe.seed)
     *_, (train, test) = training.folds(rows, splitter)
     features, labels = training.matrix(rows, inputs), rows["label"].to_numpy()
-    model = training.learn(recipe, features[train], labels[train])
+    model = training.learn(recipe, features[train], training.outcome(rows, recipe)[train])
     auc = float(roc_auc_score(labels[test], estimators.probability(model, features[test])))
     positives, negatives = float(labels[test].sum()), float((1 - labels[test]).sum())
     # Standard error of the Mann-Whitney statistic when scores are worthless.
@@ -118,13 +119,14 @@ def shuffled_label_check(
 
 
 def shuffle(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """Shuffle the labels within each session, with a different permutation for each session.
+    """Shuffle labels and targets within each session, with a different permutation for each session.
 
     `shuffle(seed).over(...)` would apply one permutation to all sessions. A model could then learn the drift of one
     instrument from the slow inputs of another.
     """
     order = pl.Series("_order", np.random.default_rng(seed).random(rows.height))
-    return rows.with_columns(order).with_columns(pl.col("label").sort_by("_order").over("trade_date")).drop("_order")
+    learnt = [name for name in ("label", TARGET) if name in rows.columns]
+    return rows.with_columns(order).with_columns(pl.col(learnt).sort_by("_order").over("trade_date")).drop("_order")
 
 
 def input_ic(frame: pl.DataFrame, inputs: Sequence[str], horizon: int) -> pl.DataFrame:

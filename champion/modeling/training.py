@@ -1,7 +1,8 @@
 """Train and score in memory: a purged walk-forward, then the final model on all labelled rows.
 
-The label is whether an instrument's forward return is above the median of its session. The label does not depend on the
-market's direction, which a ranking cannot trade.
+The label is whether an instrument's forward return, or its target if the frame has a column target, is above the median
+of its session. The label does not depend on the market's direction, which a ranking cannot trade. Classifiers learn the
+label, regressors the target, or the label without one.
 
 >>> from datetime import date, timedelta
 >>> days = [date(2024, 1, 1) + timedelta(n) for n in range(60)]
@@ -33,8 +34,8 @@ market's direction, which a ranking cannot trade.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -52,14 +53,16 @@ from champion.modeling.estimators import Estimator, Recipe
 from champion.modeling.labels import average_uniqueness
 from champion.modeling.metrics import information_coefficient, rank_ic, summarise_ic
 from champion.modeling.splits import CombinatorialPurged, Fold, PurgedWalkForward
+from champion.modeling.targets import TARGET
 
-__all__ = ["TrainingResult", "fit", "folds", "judge", "labelled", "learn", "matrix", "paths", "score"]
+__all__ = ["TrainingResult", "fit", "folds", "judge", "labelled", "learn", "matrix", "outcome", "paths", "score"]
 __dir__ = __all__.copy
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 Splitter: TypeAlias = PurgedWalkForward | CombinatorialPurged
 
 _KEY = ("instrument_id", "symbol", "trade_date")
+_SESSION_FIRST = ("trade_date", "instrument_id")
 _IMPORTANCE_ROWS = 5_000
 
 
@@ -68,8 +71,11 @@ class TrainingResult:
     """A fitted model and its out-of-sample results.
 
     `out_of_sample` has instrument_id, symbol, trade_date, fold, score, forward_return, label; `folds` one row per fold.
+    `scores` has instrument_id, symbol, trade_date and score of the same sessions, with the rows whose forward return is
+    not known: whether it would be, as when a share is not traded the day after, was unknown at the time of the score.
     `importance` has input and importance, the loss of AUC on the last fold when the input is shuffled. `metrics` are
-    over all folds: accuracy, precision, recall, auc, ic, rank_ic, rank_ic_t, icir, sessions, train_rows.
+    over all folds: accuracy, precision, recall, auc, ic, rank_ic, rank_ic_t, icir, sessions, train_rows, and with a
+    target target_ic, the mean rank correlation of scores and targets. `out_of_sample` then has target too.
     """
 
     recipe: Recipe
@@ -79,6 +85,7 @@ class TrainingResult:
     folds: pl.DataFrame
     importance: pl.DataFrame
     metrics: dict[str, float]
+    scores: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 def fit(
@@ -90,8 +97,9 @@ def fit(
 ) -> TrainingResult:
     """Run the walk-forward, then fit the final model on all labelled rows.
 
-    `frame` holds instrument_id, symbol, trade_date, the inputs (null where unknown), forward_return and label_end. Rows
-    with a null forward_return are left out, and in a fold also those whose label_end is in the embargo or later.
+    `frame` holds instrument_id, symbol, trade_date, the inputs (null where unknown), forward_return and label_end, and
+    may hold target (see `targets.add_target`). Rows with a null forward_return or target are left out, and in a fold
+    also those whose label_end is in the embargo or later.
     Deterministic for a seed, in any order of rows.
 
     Raises:
@@ -99,10 +107,14 @@ def fit(
     """
     rows = labelled(frame)
     features, labels = matrix(rows, inputs), rows["label"].to_numpy()
-    tested: list[pl.DataFrame] = []
+    unlabelled = frame.filter(pl.col("forward_return").is_null())
+    tested, others = list[pl.DataFrame](), list[pl.DataFrame]()
     for fold, (train, test) in enumerate(folds(rows, splitter), start=1):
         estimator = _train(recipe, rows, features, train)
         tested.append(_predict(estimator, rows, features, test, fold))
+        same = unlabelled.filter(pl.col("trade_date").is_in(tested[-1]["trade_date"].unique().implode()))
+        if not same.is_empty():
+            others.append(score(estimator, same, inputs))
         if progress:
             progress(fold, splitter.n_splits, f"fold {fold} of {splitter.n_splits}")
     few = test[np.random.default_rng(recipe.seed).permutation(len(test))[:_IMPORTANCE_ROWS]]
@@ -124,6 +136,7 @@ def fit(
         folds=pl.DataFrame([{"fold": f["fold"][0], **judge(f, splitter.horizon)} for f in tested]),
         importance=importance.sort("importance", "input", descending=[True, False]),
         metrics={**judge(out_of_sample, splitter.horizon), "train_rows": float(rows.height)},
+        scores=pl.concat([each.select(*_KEY, "score") for each in (*tested, *others)]).sort(_SESSION_FIRST),
     )
 
 
@@ -155,9 +168,10 @@ def paths(
 
 
 def score(estimator: Estimator, frame: pl.DataFrame, inputs: Sequence[str]) -> pl.DataFrame:
-    """Return instrument_id, symbol, trade_date, score (probability of a return above the median) and rank (1 is best).
+    """Return instrument_id, symbol, trade_date, score (from 0 to 1) and rank (1 is best).
 
-    Equal scores are ranked in the order of instrument_id.
+    A classifier's score is the probability of a label of 1, a regressor's the target that it predicts. Equal scores are
+    ranked in the order of instrument_id.
     """
     scores = estimators.probability(estimator, matrix(frame, inputs))
     ranked = frame.select(_KEY).with_columns(score=pl.Series(scores)).sort("trade_date", "instrument_id")
@@ -166,19 +180,33 @@ def score(estimator: Estimator, frame: pl.DataFrame, inputs: Sequence[str]) -> p
 
 
 def labelled(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows with a forward return, sorted, with `label`: 1 above the median of the session, else 0.
+    """Return the rows with a forward return and, if there is one, a target, sorted, with `label`.
+
+    The label is 1 if the target, or without one the forward return, is above the median of the session, else 0.
 
     Raises:
-        ModelError: only one class is left, or a forward return is NaN or infinite.
+        ModelError: only one class is left, or a forward return or target is NaN or infinite.
     """
-    _require_finite(frame, "forward_return")
-    median = pl.col("forward_return").median().over("trade_date")
-    rows = frame.drop_nulls("forward_return").sort("trade_date", "instrument_id")
-    rows = rows.with_columns(label=(pl.col("forward_return") > median).cast(pl.Int8))
+    learnt = TARGET if TARGET in frame.columns else "forward_return"
+    for name in dict.fromkeys(("forward_return", learnt)):
+        _require_finite(frame, name)
+    median = pl.col(learnt).median().over("trade_date")
+    rows = frame.drop_nulls(["forward_return", learnt]).sort("trade_date", "instrument_id")
+    rows = rows.with_columns(label=(pl.col(learnt) > median).cast(pl.Int8))
     if rows["label"].n_unique() < 2:  # noqa: PLR2004 - a classifier needs both
         few = quantity(rows.height, "labelled row")
         raise ModelError(f"{few} of one class only: train on more sessions and instruments")
     return rows
+
+
+def outcome(rows: pl.DataFrame, recipe: Recipe) -> NDArray[Any]:
+    """Return what a recipe's model learns of labelled rows: the target if it is a regressor and there is one, or label.
+
+    >>> rows = pl.DataFrame({"label": [1, 0], "target": [0.7, 0.2]})
+    >>> outcome(rows, Recipe("ridge")).tolist(), outcome(rows, Recipe("logistic")).tolist()
+    ([0.7, 0.2], [1, 0])
+    """
+    return rows[TARGET if TARGET in rows.columns and recipe.regresses else "label"].to_numpy()
 
 
 def _require_finite(frame: pl.DataFrame, name: str) -> None:
@@ -219,7 +247,7 @@ def matrix(frame: pl.DataFrame, inputs: Sequence[str]) -> NDArray[np.float64]:
 
 
 def learn(
-    recipe: Recipe, features: NDArray[np.float64], labels: NDArray[np.int8], weights: NDArray[np.float64] | None = None
+    recipe: Recipe, features: NDArray[np.float64], labels: NDArray[Any], weights: NDArray[np.float64] | None = None
 ) -> Pipeline:
     """Fit a pipeline; the same seed gives a bit-identical pipeline."""
     # Parallel fits only: a forest that predicts in threads adds its trees in any order, which changes the last bits.
@@ -228,10 +256,12 @@ def learn(
 
 
 def judge(scores: pl.DataFrame, horizon: int) -> dict[str, float]:
-    """Return the metrics that `TrainingResult` lists, for scores with label and forward_return."""
+    """Return the metrics that `TrainingResult` lists, for scores with label, forward_return and perhaps target."""
     _require_finite(scores, "score")
     labels, predicted = scores["label"].to_numpy(), scores["score"].to_numpy() > 0.5  # noqa: PLR2004 - even odds
     ranked = summarise_ic(rank_ic(scores), horizon)
+    targeted = rank_ic(scores.with_columns(forward_return=TARGET)) if TARGET in scores.columns else None
+    aimed = {} if targeted is None else {"target_ic": summarise_ic(targeted, horizon)["mean"]}
     return {
         "accuracy": float(accuracy_score(labels, predicted)),
         "precision": float(precision_score(labels, predicted, zero_division=0.0)),
@@ -241,20 +271,22 @@ def judge(scores: pl.DataFrame, horizon: int) -> dict[str, float]:
         "rank_ic": ranked["mean"],
         "rank_ic_t": ranked["t"],
         **{name: ranked[name] for name in ("icir", "sessions")},
+        **aimed,
     }
 
 
 def _train(recipe: Recipe, rows: pl.DataFrame, features: NDArray[np.float64], train: NDArray[np.intp]) -> Pipeline:
-    chosen = rows.select("instrument_id", "trade_date", "label_end", "label")[train]
+    chosen = rows.select("instrument_id", "trade_date", "label_end")[train]
     weights = None
     if recipe.weighted:
         unique = average_uniqueness(chosen).to_numpy()
         weights = unique / unique.mean()  # with mean 1 the regularisation is as strong as without weights
-    return learn(recipe, features[train], chosen["label"].to_numpy(), weights)
+    return learn(recipe, features[train], outcome(rows, recipe)[train], weights)
 
 
 def _predict(
     estimator: Estimator, rows: pl.DataFrame, features: NDArray[np.float64], test: NDArray[np.intp], fold: int
 ) -> pl.DataFrame:
-    tested = rows.select(*_KEY, pl.lit(fold).alias("fold"), "forward_return", "label")[test]
+    learnt = [TARGET] if TARGET in rows.columns else []
+    tested = rows.select(*_KEY, pl.lit(fold).alias("fold"), "forward_return", *learnt, "label")[test]
     return tested.with_columns(score=pl.Series(estimators.probability(estimator, features[test])))

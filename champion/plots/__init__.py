@@ -28,19 +28,35 @@ from champion.plots.models import (
     score_distribution,
     top_scores,
 )
-from champion.plots.portfolio import account_equity, trading_costs
+from champion.plots.portfolio import (
+    account_equity,
+    capacity_curve,
+    holdings_exposure,
+    profit_by_group,
+    trading_costs,
+)
 from champion.plots.quality import quality_gates
 from champion.plots.technical import chart_levels, chart_patterns, chart_trends
 from champion.plots.trace import trace_graph
-from champion.plots.validation import against, fold_metrics, ic_by_group, ic_by_lag, ic_by_month, portfolio_turnover
+from champion.plots.validation import (
+    against,
+    fold_metrics,
+    gate_rules,
+    ic_by_group,
+    ic_by_lag,
+    ic_by_month,
+    portfolio_turnover,
+    style_exposures,
+)
 
 __all__ = [
-    "account_equity", "adjustment", "against", "breadth", "calendar", "calibration", "candles", "champions",
-    "chart_levels", "chart_patterns", "chart_trends", "confusion", "delivered", "equity_curve",
-    "feature_correlation", "feature_coverage", "feature_distributions", "feature_drift", "fold_metrics",
-    "ic_by_group", "ic_by_lag", "ic_by_month", "ic_decay", "ic_series", "importance", "index_map", "indicator",
-    "market_map", "movers", "portfolio_turnover", "price_versions", "quality_gates", "quantile_bars", "runs",
-    "score_distribution", "sessions_and_rows", "top_scores", "trace_graph", "trading_costs", "turnover_by_session",
+    "account_equity", "adjustment", "against", "breadth", "calendar", "calibration", "candles", "capacity_curve",
+    "champions", "chart_levels", "chart_patterns", "chart_trends", "confusion", "delivered", "equity_curve",
+    "feature_correlation", "feature_coverage", "feature_distributions", "feature_drift", "fold_metrics", "gate_rules",
+    "holdings_exposure", "ic_by_group", "ic_by_lag", "ic_by_month", "ic_decay", "ic_series", "importance", "index_map",
+    "indicator", "market_map", "movers", "portfolio_turnover", "price_versions", "profit_by_group", "quality_gates",
+    "quantile_bars", "runs", "score_distribution", "sessions_and_rows", "style_exposures", "top_scores", "trace_graph",
+    "trading_costs", "turnover_by_session",
 ]  # fmt: skip
 __dir__ = __all__.copy
 

@@ -1,5 +1,7 @@
 """Figures of a simulated account: its equity beside the benchmark's, and what trading cost."""
 
+from itertools import cycle
+
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
@@ -8,13 +10,18 @@ from matplotlib.ticker import PercentFormatter
 from champion.plots import style
 
 _SOURCE = "simulated account"
+_OTHERS = (style.ORANGE, style.GREEN, style.PURPLE)
+_LAKH, _CRORE, _SECTORS = 1e5, 1e7, 6
+_COLORS = [style.BLUE, style.SKY, style.ORANGE, style.VERMILION, style.GREY, style.INK, "#BBBBBB"]
+_LINES = (("beta", "beta", 1.0), ("volatility", "volatility, %", 0.01), ("traded_value", "crore a session", _CRORE))
 
 
 @style.plot("Equity", "trade_date", "net", "gross", "benchmark", source=_SOURCE)
 def account_equity(equity: pl.DataFrame) -> Figure:
     """Draw the growth of an account before and after costs beside its benchmark, and its fall from the last peak.
 
-    Columns: trade_date (Date); net, gross and benchmark, the growth since the first session (1 at the start).
+    Columns: trade_date (Date); net, gross and benchmark, the growth since the first session (1 at the start). Further
+    columns are drawn as other benchmarks under their names; they may have nulls.
 
     >>> from datetime import date
     >>> days = [date(2024, 1, 15), date(2024, 1, 16)]
@@ -30,6 +37,8 @@ def account_equity(equity: pl.DataFrame) -> Figure:
         "gross": ("before costs", style.SKY),
         "benchmark": ("benchmark", style.GREY),
     }
+    others = [name for name in equity.columns if name not in {"trade_date", *lines}]
+    lines |= {name: (name, color) for name, color in zip(others, cycle(_OTHERS), strict=False)}
     growth = {name: equity[name].to_numpy() - 1 for name in lines}
     for name, (label, color) in lines.items():
         style.line(upper, places, growth[name], label=label, color=color)
@@ -41,7 +50,7 @@ def account_equity(equity: pl.DataFrame) -> Figure:
     upper.set(title=title, ylabel="growth")
     lower.set_ylabel("from the peak")
     for ax in (upper, lower):
-        ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0))
         ax.axhline(0, color=style.INK, linewidth=0.8)
     return figure
 
@@ -68,3 +77,103 @@ def trading_costs(costs: pl.DataFrame) -> Figure:
     largest = f", {names[-1]} {values[-1] / values.sum():.0%}" if names else ""
     ax.set(title=f"Costs: {values.sum():,.0f} basis points a year{largest}", xlabel="basis points of the mean equity")
     return figure
+
+
+@style.plot("Profit by group", "group", "profit", source=_SOURCE)
+def profit_by_group(groups: pl.DataFrame) -> Figure:
+    """Draw the profit of an account by group, the largest at the top.
+
+    Columns: group; profit (rupees), as `portfolio.by_group` returns them.
+
+    >>> groups = pl.DataFrame({"group": ["IT", "Metals"], "profit": [300_000.0, -100_000.0]})
+    >>> profit_by_group(groups).axes[0].get_title(loc="left")
+    'Profit by group: 2.0 lakh rupees, IT most'
+    """
+    ordered = groups.sort("profit")
+    values, names = ordered["profit"].to_numpy() / _LAKH, ordered["group"].to_list()
+    figure, (ax,) = style.panels((8, 0.35 * len(names) + 1.8), grid="x")
+    style.signed_bars(ax, names, values, int((values < 0).sum()))
+    style.bar_labels(ax, [style.signed(value, ",.1f") for value in values])
+    ax.margins(x=0.14)
+    ax.set(title=f"Profit by group: {style.signed(values.sum(), ',.1f').lstrip('+')} lakh rupees, {names[-1]} most")
+    ax.set_xlabel("lakh rupees, after charges and impact")
+    return figure
+
+
+@style.plot("Capacity", "capital", "net_return", "gross_return", source=_SOURCE)
+def capacity_curve(found: pl.DataFrame) -> Figure:
+    """Draw the return of the same weights against the capital, before and after costs.
+
+    Columns: capital (rupees); net_return and gross_return, a year, as `portfolio.capacity` returns them for one
+    coefficient of impact.
+
+    >>> found = pl.DataFrame({"capital": [1e6, 1e7], "net_return": [0.05, 0.02], "gross_return": [0.09, 0.08]})
+    >>> capacity_curve(found).axes[0].get_title(loc="left")
+    'Capacity: 5.0% with 10 lakh rupees, 2.0% with 1 crore'
+    """
+    found = found.sort("capital")
+    figure, (ax,) = style.panels((8, 4))
+    capital = found["capital"].to_numpy()
+    style.line(ax, capital, found["gross_return"].to_numpy(), label="before costs", color=style.SKY)
+    style.line(ax, capital, found["net_return"].to_numpy(), label="after costs", color=style.BLUE)
+    ax.scatter(capital, found["net_return"].to_numpy(), color=style.BLUE, s=18, zorder=3)
+    ax.set_xscale("log")
+    ax.set_xticks(capital, [_rupees(each) for each in capital])
+    ax.minorticks_off()
+    ax.axhline(0, color=style.INK, linewidth=0.8)
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    ax.legend(loc="best")
+    first, last = (f"{style.signed(100 * found['net_return'][place], '.1f').lstrip('+')}%" for place in (0, -1))
+    title = f"Capacity: {first} with {_rupees(capital[0])} rupees, {last} with {_rupees(capital[-1])}"
+    ax.set(title=title, xlabel="capital in rupees", ylabel="return a year")
+    return figure
+
+
+@style.plot("Exposures", "trade_date", "exposure", "name", "value", source=_SOURCE)
+def holdings_exposure(shown: pl.DataFrame) -> Figure:
+    """Draw the sectors of an account's holdings by session, and the means of their beta, volatility and traded value.
+
+    Columns: trade_date (Date), exposure, name and value, as `portfolio.exposures` returns them. Sectors beyond the six
+    largest are drawn as one.
+
+    >>> from datetime import date
+    >>> kinds = {"exposure": ["beta", "sector"], "name": ["", "IT"], "value": [1.1, 0.9]}
+    >>> holdings_exposure(pl.DataFrame({"trade_date": date(2024, 1, 15), **kinds})).axes[0].get_title(loc="left")
+    'Exposures: mostly IT, 90% of the equity on average'
+    """
+    days = shown["trade_date"].unique().sort()
+    figure, (upper, *lower) = style.panels((9.5, 7), nrows=4, sharex=True, height_ratios=[2, 1, 1, 1])
+    places = style.sessions_axis(upper, days.to_list())
+    sectors = shown.filter(exposure="sector")
+    sizes = sectors.group_by("name").agg(pl.col("value").sum() / len(days)).sort("value", "name", descending=True)
+    largest = sizes["name"].head(_SECTORS).to_list()
+    grouped = sectors.with_columns(
+        pl.when(pl.col("name").is_in(largest)).then("name").otherwise(pl.lit("others")).alias("name")
+    )
+    for_each = grouped.group_by("trade_date", "name").agg(pl.col("value").sum())
+    names = [*largest, *(["others"] if sizes.height > _SECTORS else [])]
+    heights_of = [_by_day(for_each.filter(name=name), days).fill_null(0.0).to_numpy() for name in names]
+    if names:
+        upper.stackplot(places, *heights_of, labels=names, colors=_COLORS)
+        upper.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
+    upper.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    for ax, (name, label, unit) in zip(lower, _LINES, strict=True):
+        values = _by_day(shown.filter(exposure=name), days).to_numpy() / unit
+        style.line(ax, places, values, color=style.BLUE)
+        ax.set_ylabel(label)
+    most = f"mostly {largest[0]}, {sizes['value'][0]:.0%} of the equity on average" if largest else "no sectors"
+    upper.set(title=f"Exposures: {most}", ylabel="share of equity")
+    return figure
+
+
+def _by_day(rows: pl.DataFrame, days: pl.Series) -> pl.Series:
+    """Return the value of each day, null where there is none."""
+    return (
+        days.to_frame()
+        .join(rows.select("trade_date", "value"), on="trade_date", how="left")
+        .sort("trade_date")["value"]
+    )
+
+
+def _rupees(amount: float) -> str:
+    return f"{amount / _CRORE:,g} crore" if amount >= _CRORE else f"{amount / _LAKH:,g} lakh"

@@ -1,6 +1,7 @@
 """Validation figures: a result by fold, month, delay and group, and against another model."""
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ from champion.plots import style
 _SOURCE = "out-of-sample scores"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DARK = 0.65  # share of the colour limit from which text is white
+_LINE = 105  # characters of a sentence in a line
 _LEAST = 0.02  # minimum colour limit in rank IC, so small values have pale colours
 
 
@@ -169,4 +171,57 @@ def ic_by_group(groups: pl.DataFrame, names: Sequence[str] | None = None) -> Fig
     ax.axvline(0, color=style.INK, linewidth=0.8)
     ax.margins(x=0.15)
     ax.set(xlabel="mean rank IC", title="Rank IC by group of instruments")
+    return figure
+
+
+@style.plot("Style exposures", "style", "correlation", "held", source=_SOURCE)
+def style_exposures(exposures: pl.DataFrame) -> Figure:
+    """Draw how much scores are a bet on each style: their rank correlation, and what the best fifth holds more of.
+
+    Columns: style, correlation (-1 to 1), held (mean style rank of the best fifth less that of all, -0.5 to 0.5).
+
+    >>> exposures = pl.DataFrame({"style": ["style_volatility"], "correlation": [-0.72], "held": [-0.31]})
+    >>> style_exposures(exposures).axes[0].get_title(loc="left")
+    'Largest rank correlation: volatility -0.72'
+    """
+    names = [str(name).removeprefix("style_") for name in exposures["style"].to_list()]
+    figure, axes = style.panels((9.5, 1.6 + 0.45 * len(names)), ncols=2, sharey=True)
+    labels = {"correlation": "rank correlation", "held": "held more, in ranks"}
+    for ax, (column, label) in zip(axes, labels.items(), strict=True):
+        values = exposures[column].cast(pl.Float64).to_numpy()[::-1]
+        ax.barh(names[::-1], values, color=[style.BLUE if v >= 0 else style.ORANGE for v in values], height=0.6)
+        style.bar_labels(ax, [style.signed(value, ".2f") for value in values])
+        ax.axvline(0, color=style.INK, linewidth=0.8)
+        ax.margins(x=0.2)
+        ax.set_xlabel(label)
+    values = exposures["correlation"].cast(pl.Float64).to_numpy()
+    largest = int(np.argmax(np.abs(values)))
+    axes[0].set_title(f"Largest rank correlation: {names[largest]} {style.signed(values[largest], '.2f')}")
+    return figure
+
+
+@style.plot("Rules of the gate", "rule", "passed", "sentence", source="promotion gate", nulls="keep")
+def gate_rules(rules: pl.DataFrame) -> Figure:
+    """Draw the rules of the gate: how each was decided, and why.
+
+    Columns: rule, passed (true or false), sentence.
+
+    >>> rules = pl.DataFrame({"rule": ["luck"], "passed": [False], "sentence": ["The Sharpe ratio is 0.50."]})
+    >>> gate_rules(rules).axes[0].get_title(loc="left")
+    'Refused by luck'
+    """
+    texts = [fill(str(text), _LINE) for text in rules["sentence"].to_list()]
+    heights = [1 + text.count("\n") for text in texts]
+    figure, (ax,) = style.panels((9.5, 1.2 + 0.26 * (sum(heights) + len(texts))), grid="none")
+    top = 0.0
+    for name, passed, text, height in zip(rules["rule"], rules["passed"], texts, heights, strict=True):
+        color = style.GREEN if passed else style.VERMILION
+        ax.text(0.0, -top, "passed" if passed else "refused", color=color, weight="bold", va="top")
+        ax.text(0.1, -top, str(name), weight="bold", va="top")
+        ax.text(0.25, -top, text, va="top", fontsize=9)
+        top += height + 1
+    ax.set(xlim=(0, 1), ylim=(-top + 0.5, 0.5), xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    against = [str(name) for name in rules.filter(~pl.col("passed").fill_null(value=False))["rule"].to_list()]
+    ax.set_title(f"Refused by {', '.join(against)}" if against else "Passed by every rule")
     return figure

@@ -1,7 +1,7 @@
 """What scores would have earned: charges, settlement, fills and an account under the exchange's rules.
 
-A notebook uses it as `ch.portfolio`. All modules here are pure; `simulate` and `market` read bars and corporate actions
-from the workspace's lake.
+A notebook uses it as `ch.portfolio`. All modules here are pure; `simulate`, `market` and `compare` read bars, corporate
+actions and indices from the workspace's lake.
 """
 
 from importlib import import_module
@@ -12,8 +12,14 @@ _PURE = {
     **dict.fromkeys(("Rule", "target_weights"), "construction"),
     **dict.fromkeys(("MarketRules", "Simulation"), "simulator"),
     "market_arrays": "arrays",
+    "mean_variance_weights": "mean_variance",
+    **dict.fromkeys(("by_group", "by_instrument", "by_session", "capacity"), "attribution"),
+    **dict.fromkeys(("characteristics", "exposures", "quantile_groups"), "attribution"),
 }
-_OF_THE_WORKSPACE = ("Portfolio", "market", "simulate")
+_OF_THE_WORKSPACE = {
+    **dict.fromkeys(("Portfolio", "market", "simulate"), "portfolio"),
+    "compare": "index_comparison",
+}
 __all__ = sorted([*_PURE, *_OF_THE_WORKSPACE])  # noqa: PLE0605
 
 
@@ -22,7 +28,7 @@ def __getattr__(name: str) -> Any:
     if name in _PURE:
         return getattr(import_module(f"champion.portfolio.{_PURE[name]}"), name)
     if name in _OF_THE_WORKSPACE:
-        return getattr(import_module("champion.pipeline.models.portfolio"), name)
+        return getattr(import_module(f"champion.pipeline.models.{_OF_THE_WORKSPACE[name]}"), name)
     raise AttributeError(f"champion.portfolio has no {name!r}; it has {', '.join(__all__)}")
 
 

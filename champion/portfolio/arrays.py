@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Literal, TypeAlias
 
@@ -18,7 +19,9 @@ Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
 FillPrice: TypeAlias = Literal["average", "open", "close"]
 _REQUIRED = ("trade_date", "instrument_id", "open", "high", "low", "close", "prev_close", "volume", "turnover")
-_OPTIONAL = ("average_price", "upper_band", "lower_band")
+_OPTIONAL = {"average_price": pl.Float64, "upper_band": pl.Float64, "lower_band": pl.Float64, "series": pl.String}
+_SME, _TRADE_FOR_TRADE = ("SM", "ST"), ("BE", "BZ", "ST")
+_SAME_PRICE = 1e-6  # rupees
 _SESSIONS_OF_VOLATILITY = 20
 
 
@@ -30,6 +33,9 @@ class MarketArrays:
     sold. `volatility` is the standard deviation of the 20 returns up to the session before. On an ex-date each share
     becomes `ratio` shares and pays `dividend` and `entitlement` in rupees: rights and demerged shares are sold on that
     day, at the value that the factor of the price gives them. `undecided` marks the ex-dates whose effect is not known.
+    `sme` marks bars in series of small companies (SM, ST), which trade in lots, `delivery_only` those in series whose
+    shares must be delivered before they are sold again (BE, BZ, ST); where no series is known, neither.
+    `simple_return` is the return of a bar from the close before it, after the actions since; NaN without a bar.
 
     >>> from datetime import date
     >>> names = ("open", "high", "low", "close", "prev_close")
@@ -40,6 +46,8 @@ class MarketArrays:
     (True, (2, 1))
     >>> market.wide(bars.head(1), "close").tolist()
     [[100.0], [nan]]
+    >>> market.since(date(2024, 1, 2)).close.shape
+    (1, 1)
     """
 
     sessions: tuple[date, ...]
@@ -56,6 +64,15 @@ class MarketArrays:
     dividend: Floats
     entitlement: Floats
     undecided: Flags
+    sme: Flags
+    delivery_only: Flags
+    simple_return: Floats
+
+    def since(self, start: date) -> MarketArrays:
+        """Return the market from the first session on that is not before `start`."""
+        row = bisect_left(self.sessions, start)
+        arrays = (getattr(self, each.name)[row:] for each in fields(self)[2:])
+        return MarketArrays(self.sessions[row:], self.instruments, *arrays)
 
     def wide(self, frame: pl.DataFrame, column: str) -> Floats:
         """Return a column of a frame with trade_date and instrument_id in the shape of the market, NaN where unknown.
@@ -63,7 +80,7 @@ class MarketArrays:
         Raises:
             UsageError: a row is of another session or instrument.
         """
-        return _wide(self.sessions, self.instruments, frame, column)
+        return _Places.of(self.sessions, self.instruments, frame).wide(frame[column])
 
 
 def market_arrays(
@@ -72,19 +89,22 @@ def market_arrays(
     undecided: pl.DataFrame | None = None,
     *,
     fill: FillPrice = "average",
+    start: date | None = None,
 ) -> MarketArrays:
     """Return bars as traded (never adjusted ones) as arrays.
 
     Args:
         bars: trade_date, instrument_id, volume (shares), and in rupees turnover, open, high, low, close and prev_close;
-            if known, also average_price, and upper_band and lower_band, the prices that the session's band allows.
-            Where no band is known, a bar whose only price differs from the previous close counts as locked.
+            if known, also series, average_price, and upper_band and lower_band, the prices that the session's band
+            allows (infinity and 0 without a limit): a close at the band counts as locked. Where no band is known, a bar
+            whose only price differs from the previous close does.
         factors: instrument_id, ex_date, kind, price_factor and volume_factor, as `normalized_adjustment_factors`. A
             null factor raises UsageError.
         undecided: instrument_id and session of the ex-dates whose effect on price and shares is not known: a holding
             is closed there at the last close before, without profit, because its value cannot be followed.
         fill: the price of a small order: `average` is average_price, or else turnover over volume, between low and
             high. An order cannot be filled whole at open or close, so these are sensitivities only.
+        start: first session of the result; earlier bars only serve the volatility, without which impact is 0.
 
     Raises:
         UsageError: a column is missing, or an instrument has two bars in a session.
@@ -100,52 +120,99 @@ def market_arrays(
         raise UsageError(f"the bars lack {', '.join(missing)}; they need {', '.join(_REQUIRED)}")
     if bars.select(pl.struct("trade_date", "instrument_id").is_duplicated().any()).item():
         raise UsageError("an instrument has two bars in one session")
-    absent = [pl.lit(None, pl.Float64).alias(name) for name in _OPTIONAL if name not in bars.columns]
+    absent = [pl.lit(None, kind).alias(name) for name, kind in _OPTIONAL.items() if name not in bars.columns]
     known = bars.select(*_REQUIRED, *(name for name in _OPTIONAL if name in bars.columns), *absent)
     known = known.sort("trade_date", "instrument_id")
     reference = (
         pl.coalesce("average_price", pl.col("turnover") / pl.col("volume")) if fill == "average" else pl.col(fill)
     )
     only = pl.min_horizontal("low", "close") == pl.max_horizontal("high", "close")
-    up, down = pl.col("close") > pl.col("prev_close"), pl.col("close") < pl.col("prev_close")
+    sessions, instruments = (tuple(known[name].unique().sort()) for name in ("trade_date", "instrument_id"))
+    places = _Places.of(sessions, instruments, known)
+    close = places.wide(known["close"])
+    entitlements = _entitlements(sessions, instruments, close, factors)
+    # The published previous close is as traded: on an ex-date it is in another scale than the session's prices.
+    known = known.with_columns(before=places.long(_before(places.wide(known["prev_close"]), close, *entitlements)))
+    up, down = pl.col("close") > pl.col("before"), pl.col("close") < pl.col("before")
     prepared = known.with_columns(
         fill=pl.when(pl.col("volume") > 0).then(reference.clip("low", "high")),
         locked_up=pl.when(pl.col("upper_band").is_null())
         .then(only & up)
-        .otherwise(pl.col("close") >= pl.col("upper_band")),
+        .otherwise(pl.col("close") >= pl.col("upper_band") - _SAME_PRICE),
         locked_down=pl.when(pl.col("lower_band").is_null())
         .then(only & down)
-        .otherwise(pl.col("close") <= pl.col("lower_band")),
-        move=(pl.col("close") / pl.col("prev_close")).log(),
+        .otherwise(pl.col("close") <= pl.col("lower_band") + _SAME_PRICE),
+        sme=pl.col("series").is_in(_SME),
+        delivery_only=pl.col("series").is_in(_TRADE_FOR_TRADE),
+        move=(pl.col("close") / pl.col("before")).log(),
     ).with_columns(
         volatility=pl.col("move").rolling_std(_SESSIONS_OF_VOLATILITY, min_samples=2).shift(1).over("instrument_id")
     )
-    sessions, instruments = (tuple(known[name].unique().sort()) for name in ("trade_date", "instrument_id"))
 
     def wide(name: str) -> Floats:
-        return _wide(sessions, instruments, prepared, name)
+        return places.wide(prepared[name])
 
-    close = wide("close")
-    return MarketArrays(
+    def flags(name: str) -> Flags:
+        return np.nan_to_num(wide(name)) > 0
+
+    market = MarketArrays(
         sessions, instruments, wide("fill"), wide("low"), wide("high"), close, np.nan_to_num(wide("volume")),
-        np.nan_to_num(wide("locked_up")) > 0, np.nan_to_num(wide("locked_down")) > 0,
-        np.nan_to_num(wide("volatility")), *_entitlements(sessions, instruments, close, factors),
-        _undecided(sessions, instruments, undecided),
+        flags("locked_up"), flags("locked_down"), np.nan_to_num(wide("volatility")), *entitlements,
+        _undecided(sessions, instruments, undecided), flags("sme"), flags("delivery_only"),
+        wide("close") / wide("before") - 1,
     )  # fmt: skip
+    return market if start is None else market.since(start)
 
 
-def _wide(sessions: Sequence[date], instruments: Sequence[str], frame: pl.DataFrame, column: str) -> Floats:
-    rows = frame["trade_date"].replace_strict(_places(sessions), default=None, return_dtype=pl.Int64)
-    places = frame["instrument_id"].replace_strict(_places(instruments), default=None, return_dtype=pl.Int64)
-    if unknown := int((rows.is_null() | places.is_null()).sum()):
-        first = frame.filter(rows.is_null() | places.is_null()).row(0, named=True)
-        raise UsageError(
-            f"{quantity(unknown, 'row')} outside the bars, first {first['instrument_id']} on {first['trade_date']}; "
-            "give the bars of every session and instrument that has a weight"
-        )
-    wide = np.full((len(sessions), len(instruments)), np.nan)
-    wide[rows.to_numpy(), places.to_numpy()] = frame[column].cast(pl.Float64).fill_null(np.nan).to_numpy()
-    return wide
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where each row of a frame belongs in arrays of sessions and instruments."""
+
+    shape: tuple[int, int]
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, sessions: Sequence[date], instruments: Sequence[str], frame: pl.DataFrame) -> _Places:
+        """Return the places of a frame with trade_date and instrument_id.
+
+        Raises:
+            UsageError: a row is of another session or instrument.
+        """
+        rows = frame["trade_date"].replace_strict(_places(sessions), default=None, return_dtype=pl.Int64)
+        columns = frame["instrument_id"].replace_strict(_places(instruments), default=None, return_dtype=pl.Int64)
+        if unknown := int((rows.is_null() | columns.is_null()).sum()):
+            first = frame.filter(rows.is_null() | columns.is_null()).row(0, named=True)
+            raise UsageError(
+                f"{quantity(unknown, 'row')} outside the bars, first {first['instrument_id']} on "
+                f"{first['trade_date']}; give the bars of every session and instrument that has a weight"
+            )
+        return cls((len(sessions), len(instruments)), rows.to_numpy(), columns.to_numpy())
+
+    def wide(self, column: pl.Series) -> Floats:
+        """Return a column of the frame as an array, NaN where it has no row or no value."""
+        wide = np.full(self.shape, np.nan)
+        wide[self.rows, self.columns] = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+        return wide
+
+    def long(self, wide: Floats) -> pl.Series:
+        """Return an array as a column of the frame; NaN is null."""
+        return pl.Series(wide[self.rows, self.columns]).fill_nan(None)
+
+
+def _before(previous: Floats, close: Floats, ratio: Floats, dividend: Floats, entitlement: Floats) -> Floats:
+    """Return the close before each bar in the scale of the bar: after the actions since the bar before."""
+    changed = (ratio != 1) | (dividend != 0) | (entitlement != 0)
+    before, last = previous.copy(), np.full(close.shape[1], np.nan)
+    pending = np.zeros(close.shape[1], bool)
+    for row, paid in enumerate(dividend + entitlement):
+        last = np.where(changed[row], (last - paid) / ratio[row], last)
+        pending |= changed[row]
+        known = pending & np.isfinite(last) & (last > 0)
+        before[row] = np.where(known, last, previous[row])
+        traded = ~np.isnan(close[row])
+        last, pending = np.where(traded, close[row], last), pending & ~traded
+    return before
 
 
 def _undecided(sessions: Sequence[date], instruments: Sequence[str], undecided: pl.DataFrame | None) -> Flags:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set as AbstractSet
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal, TypeAlias
 
 import polars as pl
 
 from champion.errors import UsageError
 
+_NEGLIGIBLE = 1e-6  # of the equity: ten rupees of ten million
 Weighting: TypeAlias = Literal["equal", "score", "inverse_volatility"]
 
 
@@ -22,6 +25,10 @@ class Rule:
         weighting: `equal`; `score`, proportional to the rank among those held; or `inverse_volatility`, which needs a
             column `volatility`.
         cap: largest weight of one instrument.
+        sector_cap: largest weight of one sector, as of the date of the decision; below 1 it needs a column `sector`.
+            All instruments of unknown sector (null) count as one sector.
+        turnover: largest part of the equity that one decision moves: half the sum of the changes of the target weights.
+            A larger change is made in part, for all instruments alike. The first decision is not limited.
         invested: share of the equity that is invested; the rest pays for prices that rise before the purchase.
         every: sessions between two decisions, counted among the sessions with scores.
 
@@ -33,6 +40,8 @@ class Rule:
     buffer: float = 0.5
     weighting: Weighting = "equal"
     cap: float = 0.1
+    sector_cap: float = 1.0
+    turnover: float = 1.0
     invested: float = 0.98
     every: int = 5
 
@@ -42,14 +51,16 @@ class Rule:
             "top": self.top >= 1,
             "buffer": self.buffer >= 0,
             "cap": 0 < self.cap <= 1,
+            "sector_cap": 0 < self.sector_cap <= 1,
+            "turnover": 0 < self.turnover <= 1,
             "invested": 0 < self.invested <= 1,
             "every": self.every >= 1,
             "weighting": self.weighting in {"equal", "score", "inverse_volatility"},
         }
         if wrong := [f"{name} {getattr(self, name)!r}" for name, holds in allowed.items() if not holds]:
             raise UsageError(
-                f"no portfolio can have {', '.join(wrong)}: top and every are at least 1, buffer at least 0, cap and "
-                "invested above 0 and at most 1, weighting equal, score or inverse_volatility"
+                f"no portfolio can have {', '.join(wrong)}: top and every are at least 1, buffer at least 0, cap, "
+                "sector_cap, turnover and invested above 0 and at most 1, weighting equal, score or inverse_volatility"
             )
 
 
@@ -57,10 +68,11 @@ def target_weights(scores: pl.DataFrame, rule: Rule) -> pl.DataFrame:
     """Return trade_date, instrument_id and weight of each decision, sorted by both.
 
     Args:
-        scores: trade_date, instrument_id and score, and volatility for that weighting, as known after the close of
-            trade_date. Null and NaN scores are left out.
-        rule: the rule. With fewer than `top` instruments, or where `cap` binds, the rest stays in cash. Equal scores
-            are ordered by instrument_id.
+        scores: trade_date, instrument_id and score, and volatility for that weighting, and sector for `sector_cap`, as
+            known after the close of trade_date. Null and NaN scores are left out.
+        rule: the rule. With fewer than `top` instruments, or where a cap binds, the rest stays in cash. Equal scores
+            are ordered by instrument_id. Under a turnover budget instruments that leave are sold in steps, so more
+            than `top` are held meanwhile; a cap is kept even where this moves more than the budget.
 
     Raises:
         UsageError: the scores lack a column, or name an instrument twice in a session.
@@ -71,34 +83,75 @@ def target_weights(scores: pl.DataFrame, rule: Rule) -> pl.DataFrame:
     >>> target_weights(scores, Rule(top=2, cap=0.5, invested=1.0)).rows()
     [(datetime.date(2024, 1, 1), 'A', 0.5), (datetime.date(2024, 1, 1), 'C', 0.5)]
     """
-    needed = [
-        "trade_date",
-        "instrument_id",
-        "score",
-        *(["volatility"] if rule.weighting == "inverse_volatility" else []),
-    ]
-    if missing := [name for name in needed if name not in scores.columns]:
+    needed = ["trade_date", "instrument_id", "score"]
+    needed += ["volatility"] if rule.weighting == "inverse_volatility" else []
+    groups = ["sector"] if rule.sector_cap < 1 else []
+    if missing := [name for name in [*needed, *groups] if name not in scores.columns]:
         raise UsageError(f"the scores lack {', '.join(missing)}; they have {', '.join(scores.columns)}")
-    known = scores.select(needed).drop_nulls().filter(pl.col("score").is_finite()).sort("trade_date", "instrument_id")
+    known = scores.select(*needed, *groups).drop_nulls(needed).filter(pl.col("score").is_finite())
+    known = known.sort("trade_date", "instrument_id")
     if known.select("trade_date", "instrument_id").is_duplicated().any():
         raise UsageError("the scores name an instrument twice in one session; give one row per instrument and session")
     ordered = known.with_columns(
         rank=pl.col("score").rank("ordinal", descending=True).over("trade_date"), relative=_relative(rule)
     )
     days = ordered["trade_date"].unique().sort().gather_every(rule.every)
-    held: set[str] = set()
-    decided = []
+    held, before, sectors, decided = set[str](), dict[str, float](), dict[str, str | None](), list[pl.DataFrame]()
     for session in ordered.filter(pl.col("trade_date").is_in(days.implode())).partition_by("trade_date"):
-        near = session.filter(pl.col("rank") <= rule.top * (1 + rule.buffer)).sort("rank")
-        kept = near.filter(pl.col("instrument_id").is_in(list(held))).head(rule.top)
-        new = near.filter(~pl.col("instrument_id").is_in(list(held))).head(rule.top - kept.height)
-        chosen = pl.concat([kept, new])
-        held = set(chosen["instrument_id"])
-        decided.append(chosen.with_columns(weight=_weights(rule, chosen.height)))
-    columns = ["trade_date", "instrument_id", "weight"]
+        chosen = _chosen(session, rule, held)
+        held, weights = set(chosen["instrument_id"]), dict(chosen.select("instrument_id", "weight").iter_rows())
+        sectors |= dict(session.select("instrument_id", *groups).iter_rows()) if groups else {}
+        weights = capped(weights, sectors, rule.sector_cap)
+        if before and rule.turnover < 1:
+            weights = capped(_in_part(before, weights, rule.turnover), sectors, rule.sector_cap)
+        before = weights
+        decided.append(dated(session["trade_date"][0], weights))
     if not decided:
         return known.select("trade_date", "instrument_id", weight=pl.lit(0.0)).clear()
-    return pl.concat(decided).select(columns).sort("trade_date", "instrument_id")
+    return pl.concat(decided).sort("trade_date", "instrument_id")
+
+
+def dated(day: date, weights: Mapping[str, float]) -> pl.DataFrame:
+    """Return trade_date, instrument_id and weight of one decision.
+
+    >>> dated(date(2024, 1, 1), {"A": 0.5}).rows()
+    [(datetime.date(2024, 1, 1), 'A', 0.5)]
+    """
+    columns = {"instrument_id": list(weights), "weight": list(weights.values())}
+    return pl.DataFrame(columns).select(pl.lit(day).alias("trade_date"), "instrument_id", "weight")
+
+
+def _chosen(session: pl.DataFrame, rule: Rule, held: AbstractSet[str]) -> pl.DataFrame:
+    """Return the instruments to hold with their weights, the held ones first."""
+    near = session.filter(pl.col("rank") <= rule.top * (1 + rule.buffer)).sort("rank")
+    is_held = pl.col("instrument_id").is_in(sorted(held))
+    kept = near.filter(is_held).head(rule.top)
+    chosen = pl.concat([kept, near.filter(~is_held).head(rule.top - kept.height)])
+    return chosen.with_columns(weight=_weights(rule, chosen.height))
+
+
+def capped(weights: dict[str, float], sectors: Mapping[str, str | None], cap: float) -> dict[str, float]:
+    """Return the weights with those of each sector above the cap reduced in proportion.
+
+    >>> capped({"A": 0.3, "B": 0.3, "C": 0.4}, {"A": "IT", "B": "IT"}, 0.4)
+    {'A': 0.2, 'B': 0.2, 'C': 0.4}
+    """
+    if cap >= 1:
+        return weights
+    sums = dict[str | None, float]()
+    for name, weight in weights.items():
+        sums[sectors.get(name)] = sums.get(sectors.get(name), 0.0) + weight
+    return {name: weight * min(1.0, cap / sums[sectors.get(name)]) for name, weight in weights.items()}
+
+
+def _in_part(before: Mapping[str, float], after: Mapping[str, float], budget: float) -> dict[str, float]:
+    """Return weights on the way from `before` to `after` that move at most the budget."""
+    names = sorted(before.keys() | after.keys())
+    moves = {name: after.get(name, 0.0) - before.get(name, 0.0) for name in names}
+    moved = sum(abs(move) for move in moves.values()) / 2
+    step = min(1.0, budget / moved) if moved else 1.0
+    weights = {name: before.get(name, 0.0) + step * moves[name] for name in names}
+    return {name: weight for name, weight in weights.items() if weight > _NEGLIGIBLE}
 
 
 def _relative(rule: Rule) -> pl.Expr:

@@ -15,6 +15,7 @@ apart. `charges.csv` has the rates; a day that it does not cover is refused.
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -35,6 +36,7 @@ COMPONENTS = ("brokerage", "stt", "exchange", "ipft", "sebi", "stamp", "tax", "d
 """The columns of charges, in rupees."""
 SEGMENTS = ("equity_delivery", "equity_intraday", "futures", "options", "options_exercised")
 _DELIVERY = "equity_delivery"
+_PLACES, _TOO_LOW = {"stt": 0, "stamp": 0}, 1e-7  # decimals of rupees, 2 for the others; of a half as a double
 _TABLE = Path(__file__).with_name("charges.csv")
 _WITHIN = {"equity_delivery": ("equity",), "equity_intraday": ("equity",)}  # further names a rate may be listed under
 _NOT_CHARGED = {"options_exercised": {"exchange", "ipft", "stamp"}}
@@ -245,7 +247,7 @@ def billed(day: date, plan: Plan, bought: Floats, sold: Floats, *, rounded: bool
     total = sum(exact.values())
     if not rounded:
         return exact | {"charges": total, "rounding": 0.0}
-    note = pl.DataFrame([exact]).select(_BILLED).row(0, named=True)
+    note = _note(exact)
     charged = round(sum(note.values()), 2)
     return note | {"charges": charged, "rounding": charged - total}
 
@@ -256,20 +258,33 @@ def _rows() -> tuple[dict[str, str], ...]:
         return tuple(csv.DictReader(stream))
 
 
+def _note(exact: Mapping[str, float]) -> dict[str, float]:
+    """Return the components as `_BILLED` does for a frame; a simulated account asks for thousands of notes."""
+
+    def half_up(amount: float, places: int) -> float:
+        scale = 10.0**places
+        return math.floor(amount * scale + 0.5 + _TOO_LOW) / scale
+
+    note = {name: half_up(amount, _PLACES.get(name, 2)) for name, amount in exact.items()}
+    note["exchange"] = half_up(exact["exchange"] + exact["ipft"], 2) - note["ipft"]
+    note["tax"] = half_up(exact["tax"] / 2, 2) * 2
+    return note
+
+
 def _half_up(amount: pl.Expr, places: int) -> pl.Expr:
     """Round an amount that is not negative; a half that doubles hold a little too low still goes up."""
     scale = 10.0**places
-    return ((amount * scale + 0.5 + 1e-7).floor() / scale).alias(amount.meta.output_name())
+    return ((amount * scale + 0.5 + _TOO_LOW).floor() / scale).alias(amount.meta.output_name())
 
 
 _BILLED = [
     _half_up(pl.col("brokerage"), 2),
-    _half_up(pl.col("stt"), 0),
+    _half_up(pl.col("stt"), _PLACES["stt"]),
     # The note shows exchange charge and IPFT in one line, rounded together.
     (_half_up(pl.col("exchange") + pl.col("ipft"), 2) - _half_up(pl.col("ipft"), 2)).alias("exchange"),
     _half_up(pl.col("ipft"), 2),
     _half_up(pl.col("sebi"), 2),
-    _half_up(pl.col("stamp"), 0),
+    _half_up(pl.col("stamp"), _PLACES["stamp"]),
     (_half_up(pl.col("tax") / 2, 2) * 2).alias("tax"),
     _half_up(pl.col("depository"), 2),
 ]

@@ -8,7 +8,7 @@ import polars as pl
 
 from champion.modeling import metrics
 from champion.portfolio.contract_note import COMPONENTS
-from champion.portfolio.simulator import Simulation
+from champion.portfolio.history import Simulation
 
 _BASIS_POINTS = 1e4
 
@@ -18,8 +18,10 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
 
     `net_return` and `gross_return` are growth a year; gross has charges and impact added back to each session's profit.
     `charges_bps`, `impact_bps` and each component as `<component>_bps` are basis points of the mean equity a year,
-    `turnover` is the traded value over twice the mean equity a year, `cash_share` the mean share of cash. With a
-    benchmark, `active_return` is net_return less its net_return, and `tracking_error` the deviation a year.
+    `turnover` is the traded value over twice the mean equity a year, `cash_share` the mean share of cash, and
+    `cash_drag_bps` what the cash would have earned in the holdings of its session: what holding it cost, below 0 if the
+    holdings fell. It is not paid, and no part of gross less net return. With a benchmark, `active_return` is net_return
+    less its net_return, and `tracking_error` the deviation a year.
 
     Sessions before the first trade are left out. All figures are NaN if there is no trade.
 
@@ -35,13 +37,11 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
     {'cash_share': 0.6, 'charges_bps': 600.2}
     """
     account = found.account
-    first = (account["bought"] > 0).arg_max() if (account["bought"] > 0).any() else None
     names = ["net_return", "gross_return", "volatility", "sharpe", "max_drawdown", "turnover", "cash_share"]
-    names += ["charges_bps", "impact_bps", *(f"{name}_bps" for name in COMPONENTS)]
+    names += ["cash_drag_bps", "charges_bps", "impact_bps", *(f"{name}_bps" for name in COMPONENTS)]
     names += ["active_return", "tracking_error"] if benchmark else []
-    if first is None:
+    if (start := _start(account)) is None:
         return dict.fromkeys(names, float("nan"))
-    start = max(first - 1, 0)
     traded = account[start:]
     years = (traded.height - 1) / metrics.SESSIONS_PER_YEAR
     equity = traded["equity"]
@@ -56,6 +56,7 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
         "turnover": float((traded["bought"] + traded["sold"]).sum()) / 2 / mean / years,
         "cash_share": float((traded["cash"] / equity)[1:].mean()),  # type: ignore[arg-type]
     }
+    result["cash_drag_bps"] = _cash_drag(traded) / mean / years * _BASIS_POINTS
     for name in ("charges", "impact", *COMPONENTS):
         result[f"{name}_bps"] = float(traded[name].sum()) / mean / years * _BASIS_POINTS
     if benchmark:
@@ -64,6 +65,24 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
         result["active_return"] = result["net_return"] - _growth(other, years)
         result["tracking_error"] = float(active or 0.0) * metrics.SESSIONS_PER_YEAR**0.5  # type: ignore[arg-type]
     return result
+
+
+def active(found: Simulation, benchmark: Simulation) -> pl.DataFrame:
+    """Return trade_date and active: the net return of each session less the benchmark's, as decimals.
+
+    The first row is the session of the first trade, whose return has the charges of the first purchases; the deviation
+    of `active` is the tracking error of `summary`. Empty if there is no trade.
+
+    >>> account = pl.DataFrame({"trade_date": ["2024-01-01", "2024-01-02"], "equity": [100.0, 75.0], "bought": [0, 50]})
+    >>> other = account.with_columns(equity=pl.lit(100.0))
+    >>> active(*(Simulation(each, pl.DataFrame(), pl.DataFrame(), pl.DataFrame()) for each in (account, other))).rows()
+    [('2024-01-02', -0.25)]
+    """
+    account = found.account
+    if (start := _start(account)) is None:
+        return account.select("trade_date", active=pl.lit(0.0)).clear()
+    difference = _returns(account[start:]) - _returns(benchmark.account[start:])
+    return account[start + 1 :].select("trade_date", active=difference)
 
 
 def growth(found: Simulation, benchmark: Simulation) -> pl.DataFrame:
@@ -85,14 +104,31 @@ def growth(found: Simulation, benchmark: Simulation) -> pl.DataFrame:
 
 
 def costs(summarised: Mapping[str, float]) -> pl.DataFrame:
-    """Return component and basis_points: what a summary has as `<component>_bps`, without their sum `charges`.
+    """Return component and basis_points: what a summary has as `<component>_bps` of costs that are paid.
+
+    Their sum `charges` is left out.
 
     >>> costs({"net_return": 0.1, "charges_bps": 60.0, "stt_bps": 60.0, "impact_bps": 5.0}).rows()
     [('stt', 60.0), ('impact', 5.0)]
     """
     parts = {name.removesuffix("_bps"): value for name, value in summarised.items() if name.endswith("_bps")}
-    parts.pop("charges", None)
+    for name in ("charges", "cash_drag"):
+        parts.pop(name, None)
     return pl.DataFrame({"component": list(parts), "basis_points": list(parts.values())})
+
+
+def _cash_drag(account: pl.DataFrame) -> float:
+    """Return what the cash of each close would have earned in the next session in the holdings of that close."""
+    earned = pl.col("holding_profit") + pl.col("dividends") + pl.col("entitlements") - pl.col("write_offs")
+    cash, holdings = (pl.col(name).shift(1) for name in ("cash", "holdings"))
+    missed = pl.when(holdings > 0).then(cash * earned / holdings)
+    return float(account.select(missed.sum()).item())
+
+
+def _start(account: pl.DataFrame) -> int | None:
+    """Return the row of the session before the first trade; None without a trade."""
+    traded = account["bought"] > 0
+    return max((traded.arg_max() or 0) - 1, 0) if traded.any() else None
 
 
 def _returns(account: pl.DataFrame, *, gross: bool = False) -> pl.Series:

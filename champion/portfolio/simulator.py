@@ -6,7 +6,9 @@ Weights are decided after the close of a session and are traded from the next on
    paid in cash. Before an action whose effect is not known, a holding is closed at its last close.
 2. Holdings without a bar for `delisted_after` sessions are written off at their last close less `haircut`.
 3. Sales, then purchases. Nothing trades without a bar, buys at a locked upper band or sells at a locked lower one, and
-   no order exceeds `participation` of the session's volume. The rest is tried again until the next decision.
+   no order exceeds `participation` of the session's volume. Series SM and ST are not bought, because their lots are in
+   no dataset. In series BE, BZ and ST, shares are sold only after their delivery. The rest is tried again until the
+   next decision. A ban in the market of derivatives stops no trade of shares.
 4. Purchases are paid from settled money and from `sale_credit` of unsettled sales; if it does not suffice, all are cut
    in proportion. Shares that are not held cannot be sold.
 5. The contract note is paid, and the account is valued at the close, or at the last close known.
@@ -18,34 +20,21 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from champion.errors import UsageError
 from champion.portfolio.arrays import Floats, MarketArrays
 from champion.portfolio.contract_note import COMPONENTS, Plan, billed, find_plan
+from champion.portfolio.decisions import decisions
+from champion.portfolio.history import REASONS, History, Simulation
 from champion.portfolio.settlement import settlement_rows
 
-REASONS = ("no_bar", "locked_band", "volume", "cash", "undecided_action")
-"""Why an order was not filled whole."""
+__all__ = ["REASONS", "MarketRules", "Simulation", "simulate"]
+__dir__ = __all__.copy
 _PAISE = 100.0
-_DELIVERY = "equity_delivery"
-_NOTHING = 1e-9  # shares: a rest of this size is an error of rounding
-_NO_TRADES = pl.DataFrame(
-    schema={
-        "trade_date": pl.Date, "instrument_id": pl.String, "segment": pl.String, "side": pl.String,
-        "quantity": pl.Float64, "reference": pl.Float64, "price": pl.Float64,
-    }
-)  # fmt: skip
-_NO_CUTS = pl.DataFrame(
-    schema={
-        "trade_date": pl.Date, "instrument_id": pl.String, "side": pl.String, "reason": pl.String,
-        "wanted": pl.Float64, "filled": pl.Float64,
-    }
-)  # fmt: skip
 _MOST_ROUNDING = 200.0  # paise that the rounding of a contract note can add to the exact charges
 
 
@@ -65,6 +54,7 @@ class MarketRules:
         charged: whether charges are paid.
         borrows: whether purchases may exceed the money there is.
         whole_shares: whether quantities are whole numbers and prices are in paise.
+        sme: whether shares in the series of small companies are bought, as if they traded one by one.
         delisted_after: sessions without a bar after which a holding is written off.
         haircut: share of the last close that is lost then.
     """
@@ -78,6 +68,7 @@ class MarketRules:
     charged: bool = True
     borrows: bool = False
     whole_shares: bool = True
+    sme: bool = False
     delisted_after: int = 60
     haircut: float = 0.5
 
@@ -105,33 +96,8 @@ class MarketRules:
         """
         return replace(
             self, participation=1.0, impact=0.0, bands=False, settlement=False, charged=False, borrows=True,
-            whole_shares=False,
+            whole_shares=False, sme=True,
         )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Simulation:
-    """The result of a simulation.
-
-    `account` has a row per session, in rupees: trade_date, equity, cash, holdings and unsettled at the close; bought,
-    sold; charges with their components and rounding; impact, dividends, entitlements, write_offs, holding_profit,
-    trading_profit; and positions. Equity changes by holding_profit + trading_profit + dividends + entitlements - impact
-    - write_offs - charges.
-
-    `trades` has a row per fill: trade_date, instrument_id, segment, side, quantity, reference and price in rupees.
-    `cuts` has a row per order that was not filled whole: trade_date, instrument_id, side, reason, wanted and filled in
-    shares; and one per holding that was closed because of an undecided action. `holdings` has instrument_id, quantity
-    and value in rupees after the last session.
-
-    >>> empty = pl.DataFrame()
-    >>> Simulation(empty, empty, empty, empty).trades.height
-    0
-    """
-
-    account: pl.DataFrame
-    trades: pl.DataFrame
-    cuts: pl.DataFrame
-    holdings: pl.DataFrame
 
 
 def simulate(market: MarketArrays, weights: pl.DataFrame, rules: MarketRules | None = None) -> Simulation:
@@ -159,13 +125,13 @@ def simulate(market: MarketArrays, weights: pl.DataFrame, rules: MarketRules | N
     >>> found.account["equity"].to_list()  # charges of 47.62 rupees
     [100000.0, 99952.38, 99952.38]
     """
-    decisions = _decisions(market, weights)
+    decided = decisions(market, weights)
     account = _Account(market, rules or MarketRules())
     for row in range(len(market.sessions)):
         account.trade_session(row)
-        if row in decisions:
-            account.decide(decisions[row])
-    return account.result()
+        if row in decided:
+            account.decide(decided[row])
+    return account.history.result(account.held, account.held * account.close)
 
 
 class _Fills(NamedTuple):
@@ -187,9 +153,9 @@ class _Account:
         self.cash = self.equity = rules.capital * _PAISE
         self.held, self.wanted, self.missing = np.zeros(count), np.zeros(count), np.zeros(count)
         self.close = np.zeros(count)  # the last known one, in the scale of the present shares
-        self.unsettled = deque[tuple[int, float]]()
+        self.unsettled, self.undelivered = deque[tuple[int, float]](), deque[tuple[int, Floats]]()
         self.settles = settlement_rows(market.sessions)
-        self.account, self.trades, self.cuts = list[dict[str, Any]](), list[pl.DataFrame](), list[pl.DataFrame]()
+        self.history = History(market.sessions, market.instruments)
 
     def decide(self, weights: Floats) -> None:
         """Turn target weights into wanted quantities, at the close."""
@@ -199,12 +165,13 @@ class _Account:
 
     def trade_session(self, row: int) -> None:
         """Carry the account through one session."""
-        before = float(self.held @ self.close)
+        before = self.held * self.close
         dividends, entitlements = self._receive_entitlements(row)
         written_off, lost = self._write_off()
         closed = self._close_undecided(row)
-        while self.unsettled and self.unsettled[0][0] <= row:
-            self.unsettled.popleft()
+        for queue in (self.unsettled, self.undelivered):
+            while queue and queue[0][0] <= row:
+                queue.popleft()
         kept = self.held.copy()
         fills = self._fill(row)
         sold, bought = fills.sold * fills.sale_price, fills.bought * fills.purchase_price
@@ -213,74 +180,70 @@ class _Account:
         has_bar = ~np.isnan(self.market.close[row])
         self.close = np.where(has_bar, self._paise(self.market.close[row]), self.close)
         self.missing = np.where(has_bar, 0.0, self.missing + 1)
-        holdings = float(self.held @ self.close)
+        value = self.held * self.close
+        holdings = float(value.sum())
         self.equity = self.cash + holdings
         sales, purchases = fills.reference - fills.sale_price, fills.purchase_price - fills.reference
-        impact = fills.sold @ sales + fills.bought @ purchases
+        by_instrument = {
+            "impact": fills.sold * sales + fills.bought * purchases, "dividends": dividends,
+            "entitlements": entitlements, "write_offs": lost,
+            "holding_profit": kept * self.close - (before - written_off - closed),
+            "trading_profit": (fills.bought - fills.sold) * (self.close - fills.reference),
+        }  # fmt: skip
         amounts = {
             "equity": self.equity, "cash": self.cash, "holdings": holdings,
-            "unsettled": sum(amount for _, amount in self.unsettled),
-            "bought": bought.sum(), "sold": sold.sum(), **note, "impact": impact, "dividends": dividends,
-            "entitlements": entitlements, "write_offs": lost,
-            "holding_profit": kept @ self.close - (before - written_off - closed),
-            "trading_profit": (fills.bought - fills.sold) @ (self.close - fills.reference),
+            "unsettled": sum(amount for _, amount in self.unsettled), "bought": bought.sum(), "sold": sold.sum(),
+            **note, **{name: each.sum() for name, each in by_instrument.items()},
         }  # fmt: skip
-        rupees = {name: float(amount) / _PAISE for name, amount in amounts.items()}
-        positions = int(np.count_nonzero(self.held))
-        self.account.append({"trade_date": self.market.sessions[row], **rupees, "positions": positions})
-
-    def result(self) -> Simulation:
-        """Return the history of the account."""
-        held = np.flatnonzero(self.held)
-        instruments = [self.market.instruments[place] for place in held]
-        value = self.held[held] * self.close[held] / _PAISE
-        holdings = pl.DataFrame({"instrument_id": instruments, "quantity": self.held[held], "value": value})
-        trades, cuts = pl.concat([_NO_TRADES, *self.trades]), pl.concat([_NO_CUTS, *self.cuts])
-        return Simulation(pl.DataFrame(self.account), trades, cuts, holdings)
+        self.history.close_session(row, amounts, self.held, value, by_instrument)
 
     def _paise(self, rupees: Floats) -> Floats:
         paise = np.nan_to_num(rupees) * _PAISE
         return np.rint(paise) if self.rules.whole_shares else paise
 
-    def _receive_entitlements(self, row: int) -> tuple[float, float]:
-        """Apply the corporate actions of the session; return what dividends and other entitlements paid."""
+    def _receive_entitlements(self, row: int) -> tuple[Floats, Floats]:
+        """Apply the corporate actions of the session; return what dividends and other entitlements paid for each."""
         ratio = self.market.ratio[row]
         dividend, entitlement = (self._paise(each[row]) for each in (self.market.dividend, self.market.entitlement))
         changed = (ratio != 1) | (dividend != 0) | (entitlement != 0)
         if not changed.any():
-            return 0.0, 0.0
-        dividends, entitlements = float(self.held @ dividend), float(self.held @ entitlement)
+            return np.zeros_like(self.held), np.zeros_like(self.held)
+        dividends, entitlements = self.held * dividend, self.held * entitlement
         shares = np.where(changed, self.held * ratio, self.held)
         self.close = np.where(changed, self._paise((self.close - dividend - entitlement) / ratio / _PAISE), self.close)
         whole = np.floor(shares + 1e-9) if self.rules.whole_shares else shares  # 1e-9: ratios such as 3.3 are inexact
-        fractions = (shares - whole).clip(0) @ self.close
-        entitlements += float(np.rint(fractions) if self.rules.whole_shares else fractions)
+        fractions = (shares - whole).clip(0) * self.close
+        entitlements += np.rint(fractions) if self.rules.whole_shares else fractions
         self.wanted = np.where(changed, self.wanted * ratio, self.wanted)
         self.wanted = np.floor(self.wanted + 1e-9) if self.rules.whole_shares else self.wanted
         self.held = whole
-        self.cash += dividends + entitlements
+        coming = ((due, np.where(changed, each * ratio, each)) for due, each in self.undelivered)
+        self.undelivered = deque(
+            (due, np.floor(each + 1e-9) if self.rules.whole_shares else each) for due, each in coming
+        )
+        self.cash += float((dividends + entitlements).sum())
         return dividends, entitlements
 
-    def _close_undecided(self, row: int) -> float:
-        """Turn holdings with an action of unknown effect into cash at their last close; return their value."""
+    def _close_undecided(self, row: int) -> Floats:
+        """Turn holdings with an action of unknown effect into cash at their last close; return the value of each."""
         closed = self.market.undecided[row] & (self.held > 0)
+        value = np.where(closed, self.held * self.close, 0.0)
         if not closed.any():
-            return 0.0
-        value = float(self.held[closed] @ self.close[closed])
+            return value
         wanted, why = np.where(closed, self.held, 0.0), np.full(len(closed), REASONS.index("undecided_action"))
-        self._log(row, "sell", wanted, np.zeros_like(wanted), (self.close, self.close), why)
+        self.history.log(row, "sell", wanted, np.zeros_like(wanted), (self.close, self.close), why)
         self.held, self.wanted = (np.where(closed, 0.0, each) for each in (self.held, self.wanted))
-        self.cash += value
+        self.cash += float(value.sum())
         return value
 
-    def _write_off(self) -> tuple[float, float]:
-        """Write off holdings that have long had no bar; return their value before, and the loss."""
+    def _write_off(self) -> tuple[Floats, Floats]:
+        """Write off holdings that have long had no bar; return for each its value before, and the loss."""
         gone = (self.missing >= self.rules.delisted_after) & (self.held > 0)
+        value = np.where(gone, self.held * self.close, 0.0)
         if not gone.any():
-            return 0.0, 0.0
-        value = float(self.held[gone] @ self.close[gone])
-        proceeds = float(np.rint(value * (1 - self.rules.haircut)))
-        self.held, self.cash = np.where(gone, 0.0, self.held), self.cash + proceeds
+            return value, value
+        proceeds = np.rint(value * (1 - self.rules.haircut))
+        self.held, self.cash = np.where(gone, 0.0, self.held), self.cash + float(proceeds.sum())
         return value, value - proceeds
 
     def _fill(self, row: int) -> _Fills:
@@ -292,26 +255,41 @@ class _Account:
         most = rules.participation * volume if rules.participation < 1 or rules.whole_shares else np.inf
         most = np.where(has_bar, np.floor(most) if rules.whole_shares else most, 0.0)
         locked_up, locked_down = (flags[row] & rules.bands for flags in (market.locked_up, market.locked_down))
-        sold = np.minimum(sales, np.where(locked_down, 0.0, most))
+        delivered = self._delivered(row)
+        sold = np.minimum(sales, np.where(locked_down, 0.0, np.minimum(most, delivered)))
         sale_price = self._price(row, reference, sold, -1)
         proceeds = float(sold @ sale_price)
         self.cash += proceeds
         if proceeds and rules.settlement:
             self.unsettled.append((self.settles[row], proceeds))
-        affordable = np.minimum(purchases, np.where(locked_up, 0.0, most))
+        small = market.sme[row] & (not rules.sme)
+        affordable = np.minimum(purchases, np.where(locked_up | small, 0.0, most))
         bought = self._afford(row, sold * sale_price, affordable, reference)
         purchase_price = self._price(row, reference, bought, 1)
         self.cash -= float(bought @ purchase_price)
         self.held = self.held - sold + bought
+        if rules.settlement and bought.any():
+            self.undelivered.append((self.settles[row], bought))
         fills = _Fills(sold, bought, reference, sale_price, purchase_price)
-        for side, wanted, filled, price, locked, possible in (
-            ("sell", sales, sold, sale_price, locked_down, sold),
-            ("buy", purchases, bought, purchase_price, locked_up, affordable),
+        kept = np.where(delivered < np.minimum(sales, most), REASONS.index("delivery"), REASONS.index("volume"))
+        short_of_cash = np.where(bought < affordable, REASONS.index("cash"), REASONS.index("volume"))
+        refused = np.where(small, REASONS.index("sme_series"), short_of_cash)
+        for side, wanted, filled, price, locked, otherwise in (
+            ("sell", sales, sold, sale_price, locked_down, kept),
+            ("buy", purchases, bought, purchase_price, locked_up, refused),
         ):
-            short_of_cash = np.where(filled < possible, REASONS.index("cash"), REASONS.index("volume"))
-            why = np.where(locked, REASONS.index("locked_band"), short_of_cash)
-            self._log(row, side, wanted, filled, (reference, price), np.where(has_bar, why, REASONS.index("no_bar")))
+            why = np.where(locked, REASONS.index("locked_band"), otherwise)
+            self.history.log(
+                row, side, wanted, filled, (reference, price), np.where(has_bar, why, REASONS.index("no_bar"))
+            )
         return fills
+
+    def _delivered(self, row: int) -> Floats:
+        """Return how many of the shares held may be sold: in a series with delivery only, those that are settled."""
+        if not self.undelivered or not self.market.delivery_only[row].any():
+            return self.held
+        coming = np.sum([quantity for _, quantity in self.undelivered], axis=0)
+        return np.where(self.market.delivery_only[row], (self.held - coming).clip(0), self.held)
 
     def _price(self, row: int, reference: Floats, quantity: Floats, sign: int) -> Floats:
         """Return the price of an order with its impact, within the session's low and high."""
@@ -348,46 +326,3 @@ class _Account:
         note = billed(self.market.sessions[row], self.plan, *values, rounded=self.rules.whole_shares)
         paise = {name: amount * _PAISE for name, amount in note.items()}
         return paise | {"charges": round(paise["charges"])} if self.rules.whole_shares else paise
-
-    def _log(
-        self, row: int, side: str, wanted: Floats, fills: Floats, prices: tuple[Floats, Floats], why: NDArray[np.intp]
-    ) -> None:
-        """Record the fills of one side, and the orders that were not filled whole with their reason."""
-        names, day = np.asarray(self.market.instruments), self.market.sessions[row]
-        if (at := np.flatnonzero(fills)).size:
-            reference, price = (each[at] / _PAISE for each in prices)
-            self.trades.append(
-                pl.DataFrame(
-                    {"instrument_id": names[at], "quantity": fills[at], "reference": reference, "price": price}
-                )
-                .with_columns(trade_date=pl.lit(day), segment=pl.lit(_DELIVERY), side=pl.lit(side))
-                .select(_NO_TRADES.columns)
-            )
-        if (at := np.flatnonzero(wanted - fills > _NOTHING)).size:
-            reasons = np.asarray(REASONS)[why[at]]
-            columns = {"instrument_id": names[at], "reason": reasons, "wanted": wanted[at], "filled": fills[at]}
-            constant = {"trade_date": pl.lit(day), "side": pl.lit(side)}
-            self.cuts.append(pl.DataFrame(columns).with_columns(**constant).select(_NO_CUTS.columns))
-
-
-def _decisions(market: MarketArrays, weights: pl.DataFrame) -> dict[int, Floats]:
-    """Return the weights of each decision by row of its session.
-
-    Raises:
-        UsageError: see `simulate`.
-    """
-    wrong = weights.filter((pl.col("weight") < 0) | ~pl.col("weight").is_finite() | pl.col("weight").is_null())
-    if not wrong.is_empty():
-        first = wrong.row(0, named=True)
-        raise UsageError(
-            f"the weight of {first['instrument_id']} on {first['trade_date']} is {first['weight']}; weights are shares "
-            "of the equity, 0 or more. A short position needs stock futures: cash shares cannot be held short over "
-            "night, and the prices and lots of futures are in no dataset yet"
-        )
-    sums = weights.group_by("trade_date").agg(pl.col("weight").sum()).filter(pl.col("weight") > 1 + 1e-9)
-    if not sums.is_empty():
-        day, total = sums.sort("trade_date").row(0)
-        raise UsageError(f"the weights of {day} sum to {total:.4f}; a cash account holds at most 1")
-    wide = market.wide(weights, "weight")
-    days = set(weights["trade_date"])
-    return {row: np.nan_to_num(wide[row]) for row, day in enumerate(market.sessions) if day in days}

@@ -36,6 +36,7 @@ class SimulatedArchive:
     instruments: int
     seed: int
     signal: float
+    martingale: str
     files: int
     files_written: int
     digest: str
@@ -54,7 +55,7 @@ class _Plan:
     events: Events
 
 
-def publish(
+def publish(  # noqa: PLR0913 - each is an independent choice with a default
     root: Path,
     *,
     instruments: int = 100,
@@ -62,19 +63,23 @@ def publish(
     end: date = END,
     seed: int = 7,
     signal: float = 0.5,
+    martingale: market.Martingale = "log",
     progress: Callable[[int, int], None] | None = None,
     corporate_actions: bool = True,
 ) -> SimulatedArchive:
     """Return the simulated archive in `root`, after writing it unless it is complete.
 
     `signal` (0 to 1) is the strength of a planted five-session reversal (see `champion.simulate.market`), 0 for none.
+    Without a signal `martingale` "log" leaves no skill in ranks, and "price" no profit in rupees.
     `progress` is called with the number of finished sessions and of all. The same arguments give the same bytes.
 
     Raises:
         UsageError: an argument is out of range, or `root` contains anything but this archive.
     """
     span = {"start": start.isoformat(), "end": end.isoformat()}
-    drawn = {"seed": seed, "signal": float(signal), "corporate_actions": corporate_actions}
+    drawn: dict[str, Any] = {"seed": seed, "signal": float(signal), "corporate_actions": corporate_actions}
+    if martingale != "log":  # left out otherwise, so that the markers of earlier archives stay the same
+        drawn["martingale"] = martingale
     plan = _plan({"instruments": instruments, **span, **drawn})
     dated = [path for session in plan.sessions for path in (*dict(_bhavcopies(session)), *_reports(session))]
     dated += _daily_lists(plan).paths()
@@ -93,6 +98,7 @@ def publish(
         instruments=instruments,
         seed=seed,
         signal=signal,
+        martingale=martingale,
         files=len(paths),
         files_written=written,
         digest=marker.digest,
@@ -113,6 +119,9 @@ def _plan(arguments: dict[str, Any]) -> _Plan:
         raise UsageError(f"A simulated archive holds 1 to {universe.ISSUERS:,} instruments; asked for {instruments:,}.")
     if not 0 <= signal <= 1:
         raise UsageError(f"The planted signal runs from 0 (none) to 1 (strong); asked for {signal}.")
+    if arguments.get("martingale", "log") not in market.MARTINGALES:
+        allowed = " or ".join(market.MARTINGALES)
+        raise UsageError(f"A martingale is {allowed}; asked for {arguments['martingale']!r}.")
     if seed < 0:
         raise UsageError(f"A seed is a whole number from 0 on; asked for {seed}.")
     if start < _FIRST or end > _LAST:
@@ -151,7 +160,8 @@ def _contents(
     by_session = {session: list(found) for session, found in groupby(plan.events.changes, lambda one: one.session)}
     seed, signal = plan.arguments["seed"], plan.arguments["signal"]
     daily, reported = _daily_lists(plan), dict[date, dict[str, list[str]]]()
-    days = market.walk(plan.universe, plan.events, plan.sessions, seed=seed, signal=signal)
+    martingale = plan.arguments.get("martingale", "log")
+    days = market.walk(plan.universe, plan.events, plan.sessions, seed=seed, signal=signal, martingale=martingale)
     reports = indices.reports(plan.universe, plan.events, days)
     both = other_kinds.beside(reports, plan.others, plan.sessions, seed)
     for done, (quotes, index_closes, every) in enumerate(both, start=1):

@@ -42,8 +42,10 @@ def claim(root: Path, arguments: dict[str, Any]) -> Marker:
         return seal(root, arguments, "", {})
     existing, content = _read(marker)
     if existing != arguments:
-        differing = [name for name in arguments if existing.get(name) != arguments[name]]
-        wanted = ", ".join(f"{name} {arguments[name]} (there: {existing.get(name)})" for name in differing)
+        names = dict.fromkeys([*arguments, *existing])
+        differing = [name for name in names if existing.get(name) != arguments.get(name)]
+        shown = {name: [given.get(name, "the default") for given in (arguments, existing)] for name in differing}
+        wanted = ", ".join(f"{name} {asked} (there: {there})" for name, (asked, there) in shown.items())
         raise UsageError(
             f"{root} contains a simulated archive with other arguments: asked for {wanted}. "
             "Simulate into another folder, or delete this one first."

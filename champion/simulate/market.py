@@ -10,8 +10,11 @@
 3. A quarter of a session's variance is overnight. High and low are drawn from the law of a Brownian bridge's maximum
    between open and close. All four are rounded to ticks.
 4. A split, bonus, consolidation, rights issue or demerger divides the traded price by its factor from the ex-date on; a
-   dividend reduces it by its amount. So log prices adjusted for all of them are martingales too where `signal` is 0.
-5. Turnover is lognormal and larger on days of large moves; volume is turnover over the session's average price; the
+   dividend reduces it by its amount. So prices adjusted for all of them are martingales too, where those as traded are.
+5. With `martingale` "price", half the variance is subtracted from each log return. Then without a signal no share earns
+   anything on average, whatever its volatility, so every trading profit is luck; but the rank of the next return is
+   predictable by volatility (point 2). With "log", volatile shares drift up by half their variance.
+6. Turnover is lognormal and larger on days of large moves; volume is turnover over the session's average price; the
    delivered share of the volume varies about the instrument's mean.
 
 The random numbers of a session depend on the seed and its date alone.
@@ -22,7 +25,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 from itertools import groupby
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +37,9 @@ from champion.simulate.universe import SECTORS, Instrument
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Martingale: TypeAlias = Literal["log", "price"]
+MARTINGALES = ("log", "price")
+"""What has no drift without a signal: log prices, for tests of ranks, or prices, for tests of profits."""
 
 MARKET_VOLATILITY = 0.008
 SECTOR_VOLATILITY = 0.005
@@ -75,9 +81,18 @@ class Quotes:
 
 
 def walk(
-    universe: tuple[Instrument, ...], events: Events, sessions: tuple[date, ...], *, seed: int, signal: float
+    universe: tuple[Instrument, ...],
+    events: Events,
+    sessions: tuple[date, ...],
+    *,
+    seed: int,
+    signal: float,
+    martingale: Martingale = "log",
 ) -> Iterator[Quotes]:
-    """Yield the quotes of each session in order; `signal` (0 to 1) is the strength of the planted reversal."""
+    """Yield the quotes of each session in order.
+
+    `signal` (0 to 1) is the strength of the planted reversal, `martingale` is one of `MARTINGALES`.
+    """
     # The attributes of the universe as columns.
     columns = {field.name: np.array([getattr(one, field.name) for one in universe]) for field in fields(Instrument)}
     traits, equity = SimpleNamespace(**columns), np.array([float(one.is_equity) for one in universe])
@@ -100,7 +115,8 @@ def walk(
         reversal = REVERSAL * signal * equity * own.sum(axis=0)
         own[index % MEMORY] = scale * traits.volatility * shocks[0] - reversal
         of_sector = equity * SECTOR_VOLATILITY * factors[1:][traits.sector]
-        change = traits.beta * MARKET_VOLATILITY * factors[0] + of_sector + own[index % MEMORY]
+        drift = -0.5 * variance * scale**2 if martingale == "price" else 0.0
+        change = traits.beta * MARKET_VOLATILITY * factors[0] + of_sector + own[index % MEMORY] + drift
         spread = scale * np.sqrt(variance)
         traded = (first <= index) & (index <= last) & (draws[0] < traits.liquidity)
         noise = np.random.default_rng((seed, 6, session.toordinal())).standard_normal(len(universe))

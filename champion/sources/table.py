@@ -61,6 +61,7 @@ class Publication:
 def read(source: str, lines: pl.Series, columns: Sequence[str], fields: int) -> Published:
     """Return the data lines as columns of strings without surrounding spaces; each line must have `fields` fields.
 
+    An empty field is null.
     Only the first `len(columns)` fields are kept: some formats end every line with an empty one.
 
     Raises:
@@ -79,9 +80,9 @@ def read(source: str, lines: pl.Series, columns: Sequence[str], fields: int) -> 
     ):
         raise FormatError(f"the file ends within line {last}: it was cut off; fetch it again")
     reason = pl.format("fields: expected {}, found {}", pl.lit(fields), count)
-    values = good["row"].str.splitn(",", fields).struct.unnest() if good.height else pl.DataFrame()
-    texts = {name: _column(values, index) for index, name in enumerate(columns)}
-    rows = pl.DataFrame({"row_number": good["row_number"], **texts})
+    values = good.select("row_number", pl.col("row").str.splitn(",", fields)).unnest("row")
+    texts = (pl.col(f"field_{index}").str.strip_chars(" ").alias(name) for index, name in enumerate(columns))
+    rows = values.select("row_number", *texts).with_columns(pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)))
     rejected = bad.select("row_number", pl.concat_list(reason).alias("reasons"), "row")
     return Published(source, rows, rejected, lines)
 
@@ -110,11 +111,3 @@ def times_power_of_ten(text: pl.Expr, places: int) -> pl.Expr:
     part = text.str.extract(r"^\d*\.(\d*)$").fill_null("").str.pad_end(places, "0")
     moved = pl.concat_str(whole, part.str.slice(0, places), pl.lit("."), part.str.slice(places), pl.lit("0"))
     return moved.fill_null(text)
-
-
-def _column(values: pl.DataFrame, index: int) -> pl.Series:
-    """Return one column of text, null where it is empty."""
-    if not values.width:
-        return pl.Series(dtype=pl.String)
-    column = values.to_series(index).str.strip_chars(" ")
-    return column.set(column == "", None)

@@ -1,4 +1,4 @@
-"""Anchor the promotion ledger in the model registry: its number of lines and last seal, beside the champion's alias.
+"""Anchor the ledgers in the model registry: their number of lines and last seal, beside the champion's alias.
 
 The seals of the lines detect changes, but not the loss of the last lines or of the whole file. So the number of lines
 and the last seal are stored as a tag of the registered model. A ledger that is shorter, or has another line at this
@@ -19,43 +19,46 @@ from typing import TYPE_CHECKING
 from champion.base import workspace_homes
 from champion.base.strict_json import parse_json
 from champion.errors import ModelError
-from champion.tracking import connectivity, registry, relocation, store
+from champion.tracking import connectivity, ledger_storage, registry, relocation, store
 
 if TYPE_CHECKING:
     from champion.settings import Settings
 
-_TAG = "champion.ledger"
+_TAGS = {ledger_storage.PROMOTIONS: "champion.ledger", ledger_storage.TRIALS: "champion.trials"}
+_REMEDIES = {ledger_storage.PROMOTIONS: "champion models begin", ledger_storage.TRIALS: "champion trials begin"}
 
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The end of a ledger: its number of lines, and the seal of the last line."""
+    """The end of a ledger: its number of lines, the seal of the last line, and the trials in a trial ledger."""
 
     lines: int
     seal: str
+    trials: int = 0
 
 
-def read(settings: Settings) -> Anchor | None:
-    """Return the anchor of the ledger in the registry; None if there is none.
+def read(settings: Settings, ledger: str = ledger_storage.PROMOTIONS) -> Anchor | None:
+    """Return the anchor of a ledger in the registry; None if there is none.
 
     Raises:
         ModelError: the tag is damaged.
         ServiceError: the store cannot be read.
     """
-    if (found := _tag(settings)) is None:
+    if (found := _tag(settings, ledger)) is None:
         return None
     try:
         return parse_json(Anchor, found)
     except ValueError as error:
         raise ModelError(
-            f"tag {_name(settings)} of {registry.MODEL} is damaged ({error}): restore MLflow's store from a backup, or "
-            "`champion models begin --reason WHY` starts a new ledger"
+            f"tag {_name(settings, ledger)} of {registry.MODEL} is damaged ({error}): restore MLflow's store from a "
+            f"backup, or `{_REMEDIES[ledger]} --reason WHY` starts a new ledger"
         ) from error
 
 
-def write(settings: Settings, anchor: Anchor) -> None:
-    """Store the end of the ledger in the registry."""
-    store.prepare(settings).set_registered_model_tag(registry.MODEL, _name(settings), json.dumps(asdict(anchor)))
+def write(settings: Settings, anchor: Anchor, ledger: str = ledger_storage.PROMOTIONS) -> None:
+    """Store the end of a ledger in the registry."""
+    content = json.dumps({name: value for name, value in asdict(anchor).items() if name != "trials" or value})
+    store.prepare(settings).set_registered_model_tag(registry.MODEL, _name(settings, ledger), content)
 
 
 def alias(settings: Settings) -> int | None:
@@ -74,12 +77,12 @@ def is_required(settings: Settings) -> bool:
     )
 
 
-def _tag(settings: Settings) -> str | None:
-    name = _name(settings)
+def _tag(settings: Settings, ledger: str) -> str | None:
+    name = _name(settings, ledger)
     if store.is_sqlite(settings.tracking):
         former = [] if is_required(settings) else reversed(workspace_homes.former(settings.home))  # the latest first
         # The original of a copy still exists, so its tag is not that of the copy.
-        names = (name, *(_of_home(one) for one in former if not Path(one).exists()))
+        names = (name, *(_of_home(one, ledger) for one in former if not Path(one).exists()))
         query = "select value from registered_model_tags where name = ? and key = ?"
         return next((value for one in names if (value := _query(settings, query, one)) is not None), None)
     connectivity.require(settings)
@@ -87,13 +90,13 @@ def _tag(settings: Settings) -> str | None:
     return next((one.tags[name] for one in found if name in one.tags), None)
 
 
-def _name(settings: Settings) -> str:
+def _name(settings: Settings, ledger: str) -> str:
     """Return the tag's name: a SQLite store that several workspaces use has one for each ledger."""
-    return _TAG if is_required(settings) else _of_home(str(settings.home))
+    return _TAGS[ledger] if is_required(settings) else _of_home(str(settings.home), ledger)
 
 
-def _of_home(home: str) -> str:
-    return f"{_TAG}.{hashlib.sha256(home.encode()).hexdigest()[:12]}"
+def _of_home(home: str, ledger: str) -> str:
+    return f"{_TAGS[ledger]}.{hashlib.sha256(home.encode()).hexdigest()[:12]}"
 
 
 def _query(settings: Settings, query: str, name: str) -> str | None:

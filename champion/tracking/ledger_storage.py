@@ -1,4 +1,7 @@
-"""Store the lines of the promotion ledger, in a file of the workspace or in a registry that several share.
+"""Store and seal the lines of the ledgers, in a file of the workspace or in a registry that several share.
+
+There is a ledger of promotions and one of trials. A line is JSON with a SHA-256 over itself and the seal of the line
+before, so that a changed or removed line is detected.
 
 A SQLite store belongs to one workspace, as does the file beside it. A store behind PostgreSQL or MLflow's server is
 shared by machines: there each line is a version of a separate registered model, because MLflow numbers versions in one
@@ -8,24 +11,33 @@ number, another writer was first and all readers ignore the line.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from champion.base import atomic_files
 from champion.base.counting import quantity
-from champion.base.file_modes import workspace_folder
+from champion.base.file_modes import PRIVATE_FILE, workspace_folder
 from champion.errors import ModelError
 from champion.tracking import connectivity, registry, store
 
 if TYPE_CHECKING:
     from champion.settings import Settings
 
-_NAME = f"{registry.MODEL}.promotions"
+PROMOTIONS, TRIALS = "promotions", "trials"
+"""The ledgers, by the names of their files."""
 _LINE, _NUMBER = "champion.line", "champion.number"
-_ABOUT = f"The promotion ledger of {registry.MODEL}: each version is a line. `champion models history` reads it."
+_ABOUT = "The {name} ledger of {model}: each version is a line. `champion {command}` reads it."
+_COMMANDS = {PROMOTIONS: "models history", TRIALS: "trials"}
+_MODES = {PROMOTIONS: 0o644, TRIALS: PRIVATE_FILE}  # only the owner may write a ledger, whatever the umask
+Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,7 @@ class FileStorage:
     """Lines of a file. Writers hold the ledger's lock. An unterminated last line is ignored."""
 
     path: Path
+    mode: int = _MODES[PROMOTIONS]
 
     def held(self) -> StoredLines:
         """Return the terminated lines of the file; empty if there is no file."""
@@ -54,7 +67,7 @@ class FileStorage:
             return False
         is_new = not self.path.exists()
         workspace_folder(self.path.parent)
-        self.path.touch(0o644)  # only the owner may write it, whatever the umask
+        self.path.touch(self.mode)
         with self.path.open("ab") as stream:
             stream.truncate(sum(len(one) + 1 for one in complete))
             stream.write(line.encode() + b"\n")
@@ -83,6 +96,12 @@ class RegistryStorage:
     """Lines in the registry of a store that machines share."""
 
     settings: Settings
+    ledger: str = PROMOTIONS
+
+    @property
+    def name(self) -> str:
+        """The registered model whose versions are the lines."""
+        return f"{registry.MODEL}.{self.ledger}"
 
     def held(self) -> StoredLines:
         """Return the lines whose stored number is the number under which they were added.
@@ -93,7 +112,7 @@ class RegistryStorage:
         """
         connectivity.require(self.settings)
         client = store.prepare(self.settings)
-        search = partial(client.search_model_versions, f"name='{_NAME}'", order_by=["version_number ASC"])
+        search = partial(client.search_model_versions, f"name='{self.name}'", order_by=["version_number ASC"])
         versions = list(part := search())
         while part.token:
             versions += (part := search(page_token=part.token))
@@ -106,23 +125,24 @@ class RegistryStorage:
     def add(self, line: str, number: int) -> bool:
         """Add a line. Return whether it received the number."""
         client = store.prepare(self.settings)
-        registry.ensure_model(self.settings, _NAME, _ABOUT)
+        about = _ABOUT.format(name=self.ledger.rstrip("s"), model=registry.MODEL, command=_COMMANDS[self.ledger])
+        registry.ensure_model(self.settings, self.name, about)
         added = client.create_model_version(
-            _NAME, source="champion:/promotions", tags={_LINE: line, _NUMBER: str(number)}, await_creation_for=0
+            self.name, source=f"champion:/{self.ledger}", tags={_LINE: line, _NUMBER: str(number)}, await_creation_for=0
         )
         return int(added.version) == number
 
     def set_aside(self, suffix: str) -> str | None:
         """Rename the registered model that holds the lines."""
-        client, kept = store.prepare(self.settings), f"{_NAME}.{suffix}"
-        if not client.search_registered_models(f"name='{_NAME}'"):
+        client, kept = store.prepare(self.settings), f"{self.name}.{suffix}"
+        if not client.search_registered_models(f"name='{self.name}'"):
             return None
-        client.rename_registered_model(_NAME, kept)
+        client.rename_registered_model(self.name, kept)
         return kept
 
     def __str__(self) -> str:
         """Return its location."""
-        return f"{_NAME} in {store.without_password(self.settings.tracking)}"
+        return f"{self.name} in {store.without_password(self.settings.tracking)}"
 
 
 LedgerStorage: TypeAlias = FileStorage | RegistryStorage
@@ -130,11 +150,60 @@ LedgerStorage: TypeAlias = FileStorage | RegistryStorage
 another name and returns it, None if there are no lines."""
 
 
-def of(settings: Settings) -> LedgerStorage:
+def of(settings: Settings, ledger: str = PROMOTIONS) -> LedgerStorage:
     """Return the storage of a workspace's ledger, the same for all workspaces that share its registry."""
-    return local(settings) if store.is_sqlite(settings.tracking) else RegistryStorage(settings)
+    return local(settings, ledger) if store.is_sqlite(settings.tracking) else RegistryStorage(settings, ledger)
 
 
-def local(settings: Settings) -> FileStorage:
+def local(settings: Settings, ledger: str = PROMOTIONS) -> FileStorage:
     """Return the workspace's ledger file, independent of its store."""
-    return FileStorage(settings.home / "promotions.jsonl")
+    return FileStorage(settings.home / f"{ledger}.jsonl", _MODES[ledger])
+
+
+def seal(before: str, content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 over a line's content and the seal of the line before it."""
+    return hashlib.sha256((before + json.dumps(content, sort_keys=True)).encode()).hexdigest()
+
+
+def seals(held: StoredLines) -> list[str]:
+    """Return the seal of each line."""
+    return [str(json.loads(line)["seal"]) for line in held.lines]
+
+
+def add_sealed(storage: LedgerStorage, held: StoredLines, content: Mapping[str, Any]) -> bool:
+    """Add a line with this content and its seal after the lines `held`. Return False if another one was added."""
+    before = json.loads(held.lines[-1])["seal"] if held.lines else ""
+    line = json.dumps({**content, "seal": seal(before, content)}, sort_keys=True, allow_nan=False)
+    return storage.add(line, held.following)
+
+
+def parse_lines(storage: LedgerStorage, held: StoredLines, parse: Callable[[dict[str, Any]], Parsed]) -> list[Parsed]:
+    """Return the parsed content of each line, oldest first, after comparing it with its seal.
+
+    Raises:
+        ModelError: a line is damaged, or was changed after it was written.
+    """
+    found, before = list[Parsed](), ""
+    for number, line in enumerate(held.lines, start=1):
+        try:
+            content = json.loads(line)
+            sealed, before = content.pop("seal"), seal(before, content)
+            found.append(parse(content))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ModelError(f"{storage} line {number} is not a ledger entry ({error}): restore a backup") from error
+        if sealed != before:
+            raise ModelError(
+                f"{storage} line {number} does not match its seal: the ledger was edited; restore a backup"
+            )
+    return found
+
+
+def storable(value: Any) -> Any:
+    """Return a field as JSON; a number that is not finite, which may be why a model was refused, becomes text."""
+    if isinstance(value, Mapping):
+        return {str(name): storable(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value.isoformat() if isinstance(value, date) else value

@@ -218,7 +218,7 @@ def append(settings: Settings, entry: Entry, seen: Sequence[Entry]) -> Entry:
 
 
 def _write_anchor(settings: Settings, storage: ledger_storage.LedgerStorage) -> None:
-    seals = promotion_ledger.seals(storage.held())
+    seals = ledger_storage.seals(storage.held())
     anchor.write(settings, anchor.Anchor(len(seals), seals[-1]))
 
 

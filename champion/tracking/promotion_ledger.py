@@ -9,9 +9,7 @@ is read without MLflow, or in the registry that several machines share.
 from __future__ import annotations
 
 import getpass
-import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime, time, timedelta
@@ -19,7 +17,8 @@ from typing import Any, Literal
 
 from champion.base import clock
 from champion.base.strict_json import moment, parse_json
-from champion.errors import LedgerOvertaken, ModelError
+from champion.errors import LedgerOvertaken
+from champion.tracking import ledger_storage
 from champion.tracking.ledger_storage import LedgerStorage, StoredLines
 
 Kind = Literal["promote", "rollback", "begin"]
@@ -66,7 +65,7 @@ def append(storage: LedgerStorage, entry: Entry, seen: Sequence[Entry]) -> Entry
     Raises:
         LedgerOvertaken: an entry that is not in `seen` was added, or another decision is pending; nothing was added.
     """
-    content = {field.name: _storable(getattr(entry, field.name)) for field in fields(entry)}
+    content = {field.name: ledger_storage.storable(getattr(entry, field.name)) for field in fields(entry)}
     if entry.model is None:
         del content["model"]
     unfinished = pending(seen) if entry.state == "pending" else None
@@ -76,9 +75,7 @@ def append(storage: LedgerStorage, entry: Entry, seen: Sequence[Entry]) -> Entry
         held = storage.held()
         if len(held.lines) != len(seen):
             break
-        before = json.loads(held.lines[-1])["seal"] if held.lines else ""
-        text = json.dumps(content | {"seal": _seal(before, content)}, sort_keys=True, allow_nan=False)
-        if storage.add(text, held.following):
+        if ledger_storage.add_sealed(storage, held, content):
             return entry
     raise LedgerOvertaken(f"{storage}: another process wrote to it meanwhile; try again")
 
@@ -109,11 +106,6 @@ def on_date(entries: Sequence[Entry], on: date) -> Entry | None:
     return done[-1] if done and done[-1].version else None
 
 
-def seals(held: StoredLines) -> list[str]:
-    """Return the seal of each line."""
-    return [str(json.loads(line)["seal"]) for line in held.lines]
-
-
 def next_decision(entries: Sequence[Entry]) -> int:
     """Return the number of the next decision, from 1."""
     return max((entry.decision for entry in entries), default=0) + 1
@@ -141,35 +133,9 @@ def parse(storage: LedgerStorage, held: StoredLines) -> list[Entry]:
     Raises:
         ModelError: a line is damaged, or was changed after it was written.
     """
-    entries: list[Entry] = []
-    seal = ""
-    for number, line in enumerate(held.lines, start=1):
-        try:
-            content = json.loads(line)
-            found, seal = content.pop("seal"), _seal(seal, content)
-            entry = parse_json(Entry, json.dumps(content))
-            effective = entry.effective and moment(entry.effective)
-            entries.append(replace(entry, at=moment(entry.at), effective=effective))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ModelError(f"{storage} line {number} is not a ledger entry ({error}): restore a backup") from error
-        if found != seal:
-            raise ModelError(
-                f"{storage} line {number} does not match its seal: the ledger was edited; restore a backup"
-            )
-    return entries
+    return ledger_storage.parse_lines(storage, held, _entry)
 
 
-def _seal(before: str, content: Mapping[str, Any]) -> str:
-    """Return the SHA-256 over a line's content and the seal of the line before it."""
-    return hashlib.sha256((before + json.dumps(content, sort_keys=True)).encode()).hexdigest()
-
-
-def _storable(value: Any) -> Any:
-    """Return a field as JSON; a number that is not finite, which may be why a model was refused, becomes text."""
-    if isinstance(value, Mapping):
-        return {str(name): _storable(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_storable(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value.isoformat() if isinstance(value, date) else value
+def _entry(content: Mapping[str, Any]) -> Entry:
+    entry = parse_json(Entry, json.dumps(content))
+    return replace(entry, at=moment(entry.at), effective=entry.effective and moment(entry.effective))

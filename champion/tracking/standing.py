@@ -130,7 +130,7 @@ def missing(held: StoredLines, known: Anchor | None, *, required: bool) -> str |
     if known is not None:
         if count < known.lines:
             return f"it has {count} of {quantity(known.lines, 'line')}, the rest is missing"
-        if promotion_ledger.seals(held)[known.lines - 1] != known.seal:
+        if ledger_storage.seals(held)[known.lines - 1] != known.seal:
             return f"its line {known.lines} differs from the line in the registry's record"
         return None
     sealed = sum("model" in json.loads(line) for line in held.lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from modes import too_open
+from modes import too_closed, too_open
 from waiting import PATIENCE
 
 from champion.base import file_modes, workspace_homes
@@ -120,33 +121,20 @@ def test_files_are_not_writable_by_others_under_umask_000(tmp_path: Path) -> Non
 def test_all_commands_leave_the_same_modes_under_every_umask(tmp_path: Path) -> None:
     """A small demo: an archive, backfill, features, warehouse, training, promotion, scores, and Prefect's server.
 
-    test_demo.py checks the whole demo under umask 000.
+    Umask 077 would take every right from the group, 000 would leave every right to others, and each umask between
+    takes or leaves some of these. test_demo.py checks the whole demo under umask 000.
     """
-    running, found = {}, {}
-    for mask in (0o022, 0o077):
-        place = tmp_path / f"{mask:03o}"
-        place.mkdir()
-        running[place] = subprocess.Popen(
-            [*CHAMPION, "demo", "--instruments", "20", "--signal", "1", "--start", "2024-02-01"],
-            env={**os.environ, "CHAMPION_HOME": str(place)},
-            cwd=place,
-            umask=mask,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-    outputs = {place: process.communicate(timeout=PATIENCE)[0] for place, process in running.items()}
-    for place in running:
-        variables = {**os.environ, "CHAMPION_HOME": str(place / "demo")}
-        subprocess.run([*CHAMPION, "stop"], env=variables, check=True, timeout=PATIENCE)
-    for place, process in running.items():
-        home = place / "demo"
-        assert process.returncode == 0, outputs[place]
-        assert too_open(home) == []
-        made = [path for path in home.rglob("*") if path.is_file() or path.is_dir()]
-        found[place] = {
-            (path.relative_to(home).parts[0], "folder" if path.is_dir() else path.suffix, mode(path)) for path in made
-        }
-        assert {"lake", "mlflow", "prefect", "services", "warehouse"} <= {folder for folder, *_ in found[place]}
-    first, second = found.values()
-    assert first ^ second == set()
+    home = tmp_path / "demo"
+    # Seven months are few for the gate, whose decision is not tested here.
+    variables = {**os.environ, "CHAMPION_HOME": str(tmp_path), "CHAMPION_GATE_LEVEL": "0.2"}
+    demo = [*CHAMPION, "demo", "--instruments", "20", "--signal", "1", "--start", "2024-06-03", "--json"]
+    done = subprocess.run(
+        demo, env=variables, cwd=tmp_path, umask=0o077, capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
+    variables["CHAMPION_HOME"] = str(home)
+    subprocess.run([*CHAMPION, "stop"], env=variables, check=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["steps"].endswith("scoring succeeded"), "not every command wrote files"
+    assert {"lake", "mlflow", "prefect", "services", "warehouse"} <= {path.name for path in home.iterdir()}
+    assert too_open(home) == []
+    assert too_closed(home) == []

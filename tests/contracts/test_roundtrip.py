@@ -74,15 +74,17 @@ CONTRACTS = [contracts.load(name, version) for name in contracts.names() for ver
 ALL = [*CONTRACTS, every_type()]
 RULES = [(contract, rule) for contract in CONTRACTS for rule in contract.rules]
 
-# As many rows as take seconds; the engine outlives the examples on purpose.
+# A few examples of each contract, more of the one that has every type; the engine outlives the examples on purpose.
 EXAMPLES = settings(
-    max_examples=12,
+    max_examples=5,
     phases=[Phase.generate],  # a failure is shown as found: shrinking rows this wide takes minutes
     suppress_health_check=[
         HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large,
         HealthCheck.large_base_example,
     ],
 )  # fmt: skip
+
+MORE = settings(EXAMPLES, max_examples=20)
 
 # What ClickHouse's types hold; Parquet and Arrow hold any date.
 FIRST, LAST = date(1970, 1, 1), date(2149, 6, 6)
@@ -174,13 +176,18 @@ def keeps_contract(contract: Contract, row: pl.DataFrame) -> bool:
     return keeps
 
 
+def examples(contract: Contract) -> settings:
+    """Return how many examples a law of a contract is tried on."""
+    return MORE if contract is ALL[-1] else EXAMPLES
+
+
 def label(value: Any) -> str:
     return value.name if isinstance(value, Contract) else str(value)
 
 
 @pytest.mark.parametrize("contract", ALL, ids=label)
 def test_arrow_keeps_every_value(contract: Contract) -> None:
-    @EXAMPLES
+    @examples(contract)
     @given(frames(contract, far=True))
     def holds(sent: pl.DataFrame) -> None:
         table = storage.to_arrow(sent, contract)
@@ -192,7 +199,7 @@ def test_arrow_keeps_every_value(contract: Contract) -> None:
 
 @pytest.mark.parametrize("contract", ALL, ids=label)
 def test_samples_keep_every_value(contract: Contract, tmp_path: Path) -> None:
-    @EXAMPLES
+    @examples(contract)
     @given(frames(contract, far=True))
     def holds(sent: pl.DataFrame) -> None:
         for index, row in enumerate(sent.iter_rows(named=True)):
@@ -204,7 +211,7 @@ def test_samples_keep_every_value(contract: Contract, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("contract", ALL, ids=label)
 def test_parquet_keeps_every_value(contract: Contract, tmp_path: Path) -> None:
-    @EXAMPLES
+    @examples(contract)
     @given(frames(contract, far=True))
     def holds(sent: pl.DataFrame) -> None:
         storage.write(sent, contract, tmp_path / "part.parquet")
@@ -247,7 +254,7 @@ def test_the_lake_keeps_every_value(contract: Contract) -> None:
         pytest.skip("the lake writes the latest version")
     sessions = map(date.fromordinal, itertools.count(date(2024, 1, 1).toordinal()))
 
-    @EXAMPLES
+    @examples(contract)
     @given(frames(contract, far=True))
     def holds(drawn: pl.DataFrame) -> None:
         session = next(sessions)
@@ -302,7 +309,7 @@ def read_back(engine: Executor, table: str, contract: Contract) -> pl.DataFrame:
 def test_clickhouse_keeps_every_value(engine: Executor, contract: Contract) -> None:
     table = table_of(engine, contract.clickhouse_columns)
 
-    @EXAMPLES
+    @examples(contract)
     @given(frames(contract, far=False))
     def holds(sent: pl.DataFrame) -> None:
         engine.command(f"truncate table {table}")

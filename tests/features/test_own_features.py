@@ -60,7 +60,7 @@ def assert_one_value(bars: pl.DataFrame, chosen: FeatureSet, nights: int = 3) ->
         assert_frame_equal(*(each.sort("instrument_id") for each in last), check_exact=True)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(sources(), st.integers(1, 30), st.integers(0, 2**16), st.lists(st.integers(1, 70), min_size=1, max_size=3))
 def test_random_expressions_are_refused_or_give_the_same_values_in_every_build(
     source: str, lookback: int, seed: int, lengths: list[int]

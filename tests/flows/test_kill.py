@@ -1,6 +1,6 @@
 """A backfill that is killed at random instants and run again gives the undisturbed lake; readers see whole sessions.
 
-This runs five rounds of `benchmarks/robustness/kill.py`.
+This runs three rounds of `benchmarks/robustness/kill.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from waiting import PATIENCE
 
-ROUNDS = 5
+ROUNDS = 3
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks" / "robustness"
 
 

@@ -209,6 +209,7 @@ def _read_until(stop: Flag, home: Path, answers: SimpleQueue[object]) -> None:
                 answers.put(f"partial sessions: {wrong}")
                 return
             reads += 1
+            time.sleep(0.05)  # about as long as a read: half a core is left to others
     except Exception as error:  # noqa: BLE001 - whatever a reader meets is the finding
         answers.put(repr(error))
         return

@@ -48,7 +48,8 @@ def windows(frame: pl.DataFrame) -> list[tuple[date, date]]:
     return [(window.test_start, window.test_end) for window in SPLITTER.windows(frame["trade_date"].to_list())]
 
 
-@pytest.fixture(scope="module", params=list(estimators.MODELS))
+# Boosting for regression is in test_targets.py.
+@pytest.fixture(scope="module", params=[name for name in estimators.MODELS if not name.endswith("regression")])
 def fitted(request: pytest.FixtureRequest) -> TrainingResult:
     return fit(panel(), request.param)
 
@@ -73,12 +74,24 @@ def test_out_of_sample_scores_cover_exactly_the_test_blocks(fitted: TrainingResu
     assert fitted.folds["fold"].to_list() == [1, 2]
 
 
+def test_scores_have_rows_whose_return_never_became_known() -> None:
+    first, last = windows(panel())[0][0], windows(panel())[-1][1]
+    unknown = (pl.col("instrument_id") == "I03") & pl.col("trade_date").dt.day().is_in([5, 20])
+    frame = panel().with_columns(forward_return=pl.when(~unknown).then("forward_return"))
+    found, tested = fit(frame), frame.filter(pl.col("trade_date").is_between(first, last))
+    key = ["trade_date", "instrument_id"]
+    assert found.scores.select(key).equals(tested.select(key).sort(key))
+    assert found.out_of_sample.height == tested.filter(~unknown).height < tested.height
+    both = found.scores.join(found.out_of_sample, on=key)
+    assert both["score"].equals(both["score_right"])
+
+
 def test_every_model_is_saved_and_loaded_without_running_code(fitted: TrainingResult) -> None:
     import skops.io  # noqa: PLC0415
 
     content = skops.io.dumps(fitted.estimator)
     foreign = skops.io.get_untrusted_types(data=content)
-    assert {name.split(".")[0] for name in foreign} <= {"sklearn", "numpy"}
+    assert {name.split(".")[0] for name in foreign} <= {"sklearn", "numpy", "champion"}
     loaded = skops.io.loads(content, trusted=foreign)
     assert_frame_equal(
         training.score(loaded, panel(), INPUTS), training.score(fitted.estimator, panel(), INPUTS), check_exact=True

@@ -176,6 +176,18 @@ def test_every_notebook_is_a_run_with_its_notebook_and_html(settings: Settings) 
             if o.output_type == "error" or o.get("name") == "stderr"
         ]
         assert errors == []
+    measured, values = (
+        found["training"].metrics,
+        runs.read_file(settings, found["training"].run_id, "result/result.json"),
+    )
+    assert {
+        "portfolio_net_return",
+        "portfolio_gross_return",
+        "portfolio_charges_bps",
+        "ranking_sharpe",
+    } <= measured.keys()
+    assert values is not None
+    assert "after costs" in json.loads(values)["values"]["account"]
 
 
 def test_warehouse_has_the_rows_of_the_lake(champion: Command, settings: Settings) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from archive_server import page, serving
@@ -35,6 +36,7 @@ from champion.pipeline.ingest.datasets import LIST_SPECS, LISTS, PUBLICATIONS
 from champion.pipeline.ingest.fetch import fetch
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.maintenance.load_warehouse import load
+from champion.pipeline.models import portfolio
 from champion.pipeline.reference import as_known, daily_lists, index_lists, rolling_lists, universe_lists
 from champion.pipeline.reference.benchmarks import BENCHMARKS
 from champion.settings import Settings
@@ -96,7 +98,7 @@ def test_price_bands_of_a_session_are_those_of_the_list_before(loaded: Settings)
     assert traded.join(bands, on="instrument_id", how="anti").height == 0
     assert bands.filter(band_kind="dynamic")["band_percent"].to_list() == [None]
     assert set(bands["band_percent"].drop_nulls()) <= {10, 20, 40}
-    with pytest.raises(UsageError, match="Lists cover the sessions 2024-05-07 to 2024-05-15"):
+    with pytest.raises(UsageError, match="Lists cover the sessions 2024-05-07 to 2024-05-16"):
         as_known.price_bands(lake, START)
     with pytest.raises(UsageError, match="No list of price bands applies"):
         as_known.price_bands(lake, date(2024, 5, 8), known_at=datetime(2024, 5, 7, tzinfo=UTC))
@@ -114,6 +116,53 @@ def test_band_prices_hold_every_bar_of_the_covered_sessions(loaded: Settings) ->
     assert as_known.band_prices(lake, START, END, datetime(2024, 5, 7, tzinfo=UTC)).is_empty()  # read later
 
 
+def test_an_account_trades_by_published_bands(loaded: Settings, tmp_path: Path) -> None:
+    lake, made = Lake(loaded.lake), Lake(tmp_path)
+    day = lake.sessions(BARS)[4]
+    limits = as_known.band_prices(lake, day, day).filter(pl.col("upper_band").is_finite())
+    bars = lake.scan(BARS, day, day).filter(pl.col("series") == "EQ").collect().join(limits, on="instrument_id")
+    moves = bars.filter(pl.col("low") < pl.col("high")).sort("instrument_id")
+    (up, upper), (down, lower) = (
+        moves["instrument_id", "upper_band"].row(0),
+        moves["instrument_id", "lower_band"].row(1),
+    )
+    price, name = lake.scan(BARS).collect_schema()["close"], pl.col("instrument_id")
+    changed = (
+        pl.when(name == up).then(pl.lit(upper, price)).when(name == down).then(pl.lit(lower, price)).otherwise("close")
+    )
+    for session in lake.sessions(BARS):
+        copy = lake.scan(BARS, session, session).collect()
+        if session == day:
+            copy = copy.with_columns(close=changed)
+            copy = copy.with_columns(high=pl.max_horizontal("high", "close"), low=pl.min_horizontal("low", "close"))
+        made.write(BARS, session, copy, {"copy": "bars"})
+        if (bands := lake.scan(PRICE_BANDS, session, session).collect()).height:
+            made.write(PRICE_BANDS, session, bands, {"copy": "bands"})
+    scores = moves.select(trade_date=pl.lit(START), instrument_id=name, score=pl.lit(1.0))
+    for where, expected in ((lake, [[], []]), (made, [[up], [down]])):
+        market = portfolio.market(where, scores, after=100)
+        row, names = market.sessions.index(day), np.array(market.instruments)
+        found = [names[flags[row]].tolist() for flags in (market.locked_up, market.locked_down)]
+        assert found == expected, "a close at the band counts as locked, though the session traded below it"
+
+
+def test_session_without_bars_ends_the_list_before_it(loaded: Settings, tmp_path: Path) -> None:
+    """Bars of 2024-05-09 are missing, but its other lists are not: the bands of 05-10 are those of 05-09."""
+    whole, holed, missing = Lake(loaded.lake), Lake(tmp_path), date(2024, 5, 9)
+    for name in (BARS, PRICE_BANDS, CIRCUIT_HITS):
+        for day in whole.sessions(name):
+            if (name, day) != (BARS, missing):
+                holed.write(name, day, whole.scan(name, day, day).collect(), {"copy": name})
+    after = as_known.price_bands(holed, "2024-05-10")
+    assert after["list_date"].unique().to_list() == [missing]
+    assert after.sort("symbol").equals(as_known.price_bands(whole, "2024-05-10").sort("symbol"))
+    limits, all_limits = (as_known.band_prices(lake, "2024-05-08", "2024-05-15") for lake in (holed, whole))
+    assert limits.equals(all_limits.filter(pl.col("trade_date") != missing))
+    shutil.rmtree(holed.files(PRICE_BANDS, missing, missing)[0].parent)
+    with pytest.raises(UsageError, match="it would be dated 2024-05-09"):
+        as_known.price_bands(holed, "2024-05-10")
+
+
 def test_universe_of_bands_has_the_securities_whose_list_says_so(loaded: Settings) -> None:
     lake = Lake(loaded.lake)
     rows = lake.scan(BARS, lake.sessions(BARS)[1], END).select("instrument_id", "trade_date").collect()
@@ -127,7 +176,7 @@ def test_universe_of_bands_has_the_securities_whose_list_says_so(loaded: Setting
     assert universe_lists.keep(rows, lake, Universe()).equals(rows)
     first = lake.scan(BARS, START, START).select("instrument_id", "trade_date").collect()
     with pytest.raises(
-        UsageError, match=r"no list applies to 2024-05-06 .*cover the sessions 2024-05-07 to 2024-05-15"
+        UsageError, match=r"no list applies to 2024-05-06 .*cover the sessions 2024-05-07 to 2024-05-16"
     ):
         universe_lists.keep(first, lake, Universe(bands=("20",)))
     universe_lists.require_known(lake, Universe(bands=("20",)))

@@ -20,17 +20,18 @@ import pytest
 from models import HORIZON, trained
 from waiting import PATIENCE
 
-from champion.contracts.datasets import PREDICTIONS
+from champion.contracts.datasets import BARS, FEATURES, PREDICTIONS
 from champion.errors import LakeError, ModelError, PromotionRefused, UsageError
 from champion.lake import Lake
 from champion.modeling import leakage_checks, metrics
 from champion.modeling.estimators import Recipe
 from champion.modeling.universe import Universe, find
+from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
-from champion.pipeline.models import evaluate, frames, outcomes, score, trials
+from champion.pipeline.models import evaluate, frames, looks, outcomes, portfolio, score, trials
 from champion.runner import NotebookRequest, run_notebook
 from champion.settings import Settings
-from champion.tracking import promotion, registry, runs
+from champion.tracking import promotion, registry, runs, store
 
 # MLflow 3.17 on SQLAlchemy 2.1
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
@@ -182,21 +183,61 @@ def test_live_rank_ic_leaves_out_in_sample_sessions(modelled: Settings) -> None:
     assert outcomes.live_skill(modelled, end=scored[0] - timedelta(days=30)).ic.is_empty()
 
 
+def test_total_returns_of_labels_add_the_dividends(modelled: Settings) -> None:
+    lake = Lake(modelled.lake)
+    days, sessions = lake.sessions(FEATURES), lake.sessions(BARS)
+    asked = {"horizon": HORIZON, "universe": find("all")}
+    frame = frames.training_frame(lake, days[0], days[-1], **asked)  # type: ignore[arg-type]
+    assert frame["forward_return"].equals(frame["total_return"])
+    by_price = frames.training_frame(lake, days[0], days[-1], **asked, returns="price")  # type: ignore[arg-type]
+    assert by_price["forward_return"].equals(frame["price_return"])
+    assert by_price["price_return"].null_count() == frame["total_return"].null_count()
+    dividends = corporate_actions.known_factors(lake).filter(kind="dividend").drop_nulls("price_factor")
+    paid = dict[tuple[str, date], float]()  # by the rows whose label has the ex-date, one factor each
+    for name, ex_date, factor in dividends.select("instrument_id", "ex_date", "price_factor").iter_rows():
+        for label in frame.filter(instrument_id=name).drop_nulls("forward_return").iter_rows(named=True):
+            entry = sessions[sessions.index(label["trade_date"]) + frames.LAG]
+            if entry < ex_date <= label["exit_date"]:
+                key = name, label["trade_date"]
+                paid[key] = paid.get(key, 1.0) * factor
+    assert paid, "the archive has no dividend"
+    ratio = (1 + pl.col("total_return")) / (1 + pl.col("price_return"))
+    for name, day, found in frame.drop_nulls("forward_return").select("instrument_id", "trade_date", ratio).iter_rows():
+        assert found == pytest.approx(paid.get((name, day), 1.0), abs=2e-5), (name, day)
+    with pytest.raises(UsageError, match="no returns 'gross' of labels; they are price, total"):
+        frames.training_frame(lake, days[0], days[-1], **asked, returns="gross")  # type: ignore[arg-type]
+
+
+def test_a_version_of_an_earlier_release_is_compared_by_the_returns_of_the_challenger(workspace: Settings) -> None:
+    before = evaluate.evaluate(workspace, 2, 1)
+    store.prepare(workspace).delete_model_version_tag(registry.MODEL, "1", evaluate.RETURNS_TAG)
+    assert evaluate.returns_of(registry.find(workspace, 1)) == "price"
+    assert evaluate.evaluate(workspace, 2, 1).evidence == before.evidence
+    live = outcomes.live_skill(workspace).ic.filter(model_version=1)
+    by_price = outcomes.score_outcomes(Lake(workspace.lake), returns="price").filter(model_version=1)
+    known = by_price.filter(pl.col("trade_date").is_in(live["trade_date"].implode()))
+    assert metrics.rank_ic(known)["ic"].to_list() == live["ic"].to_list()
+    assert not score.score_session(workspace, Lake(workspace.lake).sessions(PREDICTIONS)[-1]).written
+
+
 def test_more_trials_lower_the_deflated_sharpe_ratio(modelled: Settings) -> None:
-    ic = metrics.rank_ic(evaluate.out_of_sample(modelled, registry.find(modelled, 2)))
-    tried = trials.known(modelled, ic)
+    tried = trials.known(modelled)
     assert tried.count == 2
     assert len(tried.sharpes) == 2
-    assert tried.sessions.columns == ["trade_date", "trial_1", "trial_2"]
-    assert tried.sessions["trial_2"].to_list() == ic["ic"].to_list()
+    named = [looks.of_version(modelled, registry.find(modelled, number)) for number in (1, 2)]
+    assert tried.sessions.columns == ["trade_date", *named]
+    version = registry.find(modelled, 2)
+    active = portfolio.simulate(evaluate.scores(modelled, "2")[1], lake=Lake(modelled.lake)).active
+    assert tried.sessions[named[1]].to_list() == active["active"].to_list()
+    assert trials.known(modelled, version.tags[trials.LOOK]).sessions.columns == ["trade_date", named[0]]
     returns = pl.Series(np.random.default_rng(3).normal(0.01, 0.02, 120))
     few, many = (trials.deflated(trials.Trials(n, (0.1, -0.1), tried.sessions), returns) for n in (2, 200))
     assert (few["trials"], many["trials"]) == (3.0, 201.0)
     assert many["deflated_sharpe"] < few["deflated_sharpe"] <= 1
     assert trials.deflated(tried, pl.Series([0.0] * 9)) == {"trials": 3.0}
-    probability = trials.overfitting(tried, ic)["overfitting_probability"]
+    probability = trials.overfitting(tried, active)["overfitting_probability"]
     assert 0 <= probability <= 1
-    assert trials.overfitting(trials.Trials(0, (), ic.select("trade_date")), ic) == {}
+    assert trials.overfitting(trials.Trials(0, (), active.select("trade_date")), active) == {}
 
 
 def test_a_champion_trained_too_long_ago_is_refused(modelled: Settings) -> None:

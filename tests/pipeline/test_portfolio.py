@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -13,16 +15,22 @@ import pytest
 from typer.testing import CliRunner
 
 from champion.cli.app import app
+from champion.contracts.datasets import BARS, INDEX_BARS, PREDICTIONS
 from champion.errors import NotebookError, UsageError
 from champion.lake import Lake
-from champion.pipeline.models import portfolio
+from champion.market.envelope import session_close
+from champion.modeling.metrics import SESSIONS_PER_YEAR
+from champion.pipeline.models import portfolio, trials
 from champion.pipeline.models.evaluate import out_of_sample
+from champion.pipeline.models.index_comparison import compare
+from champion.pipeline.models.paper_account import paper_account
 from champion.portfolio.construction import Rule, target_weights
 from champion.portfolio.contract_note import COMPONENTS
 from champion.portfolio.simulator import MarketRules
 from champion.runner import NotebookRequest, Outcome, run_notebook
 from champion.settings import Settings
 from champion.tracking import registry, runs
+from champion.tracking.promotion_ledger import Entry
 
 RULE = Rule(top=5, cap=0.25)
 
@@ -45,9 +53,34 @@ def test_scores_become_an_account_and_a_benchmark(modelled: Settings, scores: pl
     assert summary["gross_return"] > summary["net_return"]
     assert summary["charges_bps"] == pytest.approx(sum(summary[f"{name}_bps"] for name in COMPONENTS))
     assert benchmark["charges"].sum() == benchmark["impact"].sum() == 0
+    active = found.active
+    first = found.account.trades["trade_date"][0]
+    assert active["trade_date"].to_list() == [day for day in account["trade_date"] if day >= first]
+    assert summary["tracking_error"] == pytest.approx(active["active"].std() * SESSIONS_PER_YEAR**0.5)
     free = portfolio.simulate(scores, RULE, MarketRules(charged=False, impact=0.0), lake=lake)
     assert free.summary["charges_bps"] == free.summary["impact_bps"] == 0
     assert free.summary["net_return"] == pytest.approx(free.summary["gross_return"])
+
+
+def test_an_index_is_compared_where_its_values_are_known(modelled: Settings, scores: pl.DataFrame) -> None:
+    lake = Lake(modelled.lake)
+    found = portfolio.simulate(scores, RULE, lake=lake)
+    compared = compare(found, lake)
+    universe, nifty_50, nifty_500 = compared.table.iter_rows(named=True)
+    assert universe["active_return"] == pytest.approx(found.summary["active_return"], abs=1e-12)
+    assert (nifty_50["benchmark_return"], nifty_50["active_return"]) == (None, None)
+    assert "NIFTY 50 (published) has no value" in nifty_50["note"]
+    assert "covered: none" in nifty_50["note"]
+    days = found.growth["trade_date"]
+    index = lake.scan(INDEX_BARS, days[0], days[-1]).filter(index_id="NSE:NIFTY 500").collect().sort("trade_date")
+    assert index["trade_date"].equals(days)
+    rows, level = index.select("trade_date", "close", "dividend_yield").rows(), 1.0
+    for (before, old, income), (day, new, _) in pairwise(rows):
+        level *= float(new) / float(old) + float(income) / 100 * (day - before).days / 365
+    assert nifty_500["benchmark_return"] == pytest.approx(level ** (252 / (len(days) - 1)) - 1)
+    assert (nifty_500["basis"], nifty_500["note"]) == ("estimated", "")
+    assert compared.metrics == {"active_return_nifty_500": nifty_500["active_return"]}
+    assert compared.growth["NIFTY 500"][-1] == pytest.approx(level * compared.growth["NIFTY 500"][0])
 
 
 def test_more_capital_pays_more_impact(modelled: Settings, scores: pl.DataFrame) -> None:
@@ -61,12 +94,27 @@ def test_more_capital_pays_more_impact(modelled: Settings, scores: pl.DataFrame)
     assert cuts[0] < cuts[1]
 
 
-def test_the_command_prints_the_account(modelled: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CHAMPION_HOME", str(modelled.home))
+def test_the_command_prints_the_account_and_records_another_rule_as_a_trial(
+    modelled: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = modelled.model_copy(update={"home": tmp_path / "home"})
+    shutil.copytree(modelled.home, own.home)
+    monkeypatch.setenv("CHAMPION_HOME", str(own.home))
+    before = trials.count(own)
+    assert CliRunner().invoke(app, ["portfolio", "champion"]).exit_code == 0
+    assert trials.count(own) == before, "the rule of the training"
     ran = CliRunner().invoke(app, ["portfolio", "champion", "--top", "5", "--json"])
     assert ran.exit_code == 0, ran.output
     shown = json.loads(ran.output)
-    assert shown["version"] == registry.find(modelled, "champion").number
+    champion = registry.find(modelled, "champion")
+    assert shown["scores"] == f"version {champion.number}"
+    by_run = CliRunner().invoke(app, ["portfolio", champion.run_id, "--top", "5", "--json"])
+    assert json.loads(by_run.output) == {**shown, "scores": f"run {champion.run_id}"}
+    assert trials.count(own).total == before.total + 1
+    assert trials.count(own).with_series == before.with_series + 1
+    nothing = CliRunner().invoke(app, ["portfolio", "99", "--json"])
+    assert nothing.exit_code == 1
+    assert "has no version 99" in str(nothing.exception)
     assert {
         "equity",
         "benchmark_equity",
@@ -102,6 +150,79 @@ def test_no_scores_are_refused(modelled: Settings, scores: pl.DataFrame) -> None
     unknown = scores.head(1).with_columns(instrument_id=pl.lit("NSE:NOBODY"))
     with pytest.raises(UsageError, match="the lake has no bars of 1 scored instrument"):
         portfolio.simulate(unknown, lake=Lake(modelled.lake))
+
+
+@pytest.fixture(scope="module")
+def published(modelled: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, list[date]]:
+    """A lake whose scores were published on the evening of their session, but the seventh after the next open."""
+    lake, made = Lake(modelled.lake), Lake(tmp_path_factory.mktemp("published"))
+    days = lake.sessions(PREDICTIONS)
+    for number, day in enumerate(days):
+        made.write(BARS, day, lake.scan(BARS, day, day).collect(), {"copy": "bars"})
+        late = timedelta(hours=21) if number == 6 else timedelta(hours=3)
+        published = pl.lit(session_close(day) + late, pl.Datetime("ms", "UTC"))
+        scores = lake.scan(PREDICTIONS, day, day).collect().with_columns(ingest_time=published)
+        made.write(PREDICTIONS, day, scores, {"copy": "scores"})
+    return made, days
+
+
+def test_a_paper_account_follows_what_was_published_since_the_promotion(published: tuple[Lake, list[date]]) -> None:
+    lake, days = published
+    promoted = session_close(days[3]) + timedelta(hours=1)
+    champion = Entry(1, "promote", "done", 1, None, "a test", forced=True, at=promoted, effective=promoted)
+    found = paper_account(lake, champion, days[-1])
+    assert (found.version, found.since, found.late) == (1, days[3], 1)
+    assert found.followed == len(days) - 3 - 1
+    result = found.account.result
+    assert result is not None
+    account = result.account.account
+    assert account["trade_date"].to_list() == days[3:], "nothing before the promotion, and to the last session"
+    assert result.account.trades["trade_date"][0] == days[4]
+    assert f"version 1, champion since {days[3]}: {days[3]} to {days[-1]}" in found.text
+    earlier = paper_account(lake, champion, days[9]).account.result
+    assert earlier is not None
+    assert earlier.account.account.equals(account.head(7)), "a later session changed an earlier one"
+    for other, end in ((replace(champion, version=2), days[-1]), (champion, days[2])):
+        nothing = paper_account(lake, other, end)
+        assert (nothing.followed, nothing.account.result, nothing.account.metrics) == (0, None, {})
+        assert "no score since then was published" in nothing.text
+
+
+def test_a_short_leg_is_refused_with_its_reason(modelled: Settings, scores: pl.DataFrame) -> None:
+    with pytest.raises(UsageError, match=r"no short leg is simulated\. A short position needs stock futures"):
+        portfolio.simulate(scores, RULE, short=RULE, lake=Lake(modelled.lake))
+
+
+def test_small_companies_are_neither_held_nor_in_the_benchmark(modelled: Settings, scores: pl.DataFrame) -> None:
+    lake = Lake(modelled.lake)
+    arrays = portfolio.market(lake, scores, after=RULE.every)
+    best = scores.group_by("instrument_id").agg(pl.col("score").mean()).sort("score")["instrument_id"][-1]
+    small = arrays.sme.copy()
+    small[:, arrays.instruments.index(best)] = True
+    usual, refused, wanted = (
+        portfolio.simulate(scores, RULE, MarketRules(sme=sme), arrays=market, lake=lake)
+        for market, sme in ((arrays, True), (replace(arrays, sme=small), False), (replace(arrays, sme=small), True))
+    )
+    assert best in usual.account.trades["instrument_id"]
+    for each in (refused.account, refused.benchmark):
+        assert best not in each.trades["instrument_id"]
+        assert best not in each.cuts["instrument_id"]
+    assert wanted.account.trades.equals(usual.account.trades)
+
+
+def test_a_rule_gets_the_volatility_and_the_sectors_that_it_needs(modelled: Settings, scores: pl.DataFrame) -> None:
+    lake = Lake(modelled.lake)
+    rule = Rule(top=10, cap=1.0, weighting="inverse_volatility", sector_cap=0.5, every=5)
+    found = portfolio.simulate(scores, rule, MarketRules().without_frictions(), lake=lake).account
+    share = found.account.select(pl.col("holdings") / pl.col("equity")).to_series()
+    assert 0.4 < share.max() < 0.6, "without lists all shares are of one sector, unknown"  # type: ignore[operator]
+    first = found.trades.filter(trade_date=found.trades["trade_date"][0])
+    worth = first.select("instrument_id", worth=pl.col("quantity") * pl.col("reference"))
+    market = portfolio.market(lake, scores, after=5)
+    risk = pl.DataFrame({"instrument_id": market.instruments, "risk": market.volatility[0]})
+    both = worth.join(risk, on="instrument_id")
+    assert both.height == rule.top
+    assert both.select(pl.corr("worth", 1 / pl.col("risk"))).item() > 0.97
 
 
 def test_rules_of_construction() -> None:

@@ -32,13 +32,15 @@ from champion.pipeline.ingest.fetch import fetch, staged
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.ingest.rename_instruments import rename_instruments
 from champion.pipeline.maintenance.load_warehouse import load
+from champion.pipeline.models import trials
 from champion.pipeline.models.score import score_session
 from champion.pipeline.operations import consistency, databases
 from champion.pipeline.operations.checks import Check
 from champion.pipeline.operations.doctor import examine
 from champion.pipeline.operations.status import status
 from champion.settings import Settings
-from champion.tracking import promotion, recovery, run_spool, runs, store
+from champion.tracking import anchor, promotion, recovery, run_spool, runs, store
+from champion.tracking.trials import ledger
 from conftest import END, FIRST_FEATURES, LEARNT_TO, SCORED_FROM, START
 
 # MLflow 3.17 on SQLAlchemy 2.1
@@ -141,6 +143,19 @@ def cut_ledger(settings: Settings, _: Path) -> None:
     path.write_bytes(b"".join(lines[:-1]))
 
 
+def cut_trials(settings: Settings, _: Path) -> None:
+    path = settings.home / "trials.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-3]))
+
+
+def begin_trials(settings: Settings, _: Path) -> None:
+    before = anchor.read(settings, "trials")
+    assert before is not None
+    ledger.begin(settings, reason="a drill")
+    assert trials.count(settings).total == before.trials
+
+
 def begin_ledger(settings: Settings, _: Path) -> None:
     recovery.begin(settings, reason="a drill")
 
@@ -181,6 +196,8 @@ DRILLS = {
     "`staging/`": Drill(remove("staging/content", "staging/products"), backfill, ("raw_equity_ohlc", BARS)),
     "`promotions.jsonl`, its last lines": Drill(cut_ledger, begin_ledger),
     "`promotions.jsonl`": Drill(remove("promotions.jsonl"), begin_ledger),
+    "`trials.jsonl`, its last lines": Drill(cut_trials, begin_trials),
+    "`trials/`": Drill(remove("trials"), backup("trials")),
 }
 
 SEVERAL = {"`lake/`"}  # each command creates the inputs of the next, and the doctor names the first
@@ -265,7 +282,7 @@ def test_a_loss_is_reported_and_its_remedy_restores_it(lost: str, copy: Settings
     drill, (says, command, _gone) = DRILLS[lost], table()[lost]
     kept, lake = tmp_path / "backup", Lake(copy.lake)
     kept.mkdir()
-    for name in ("mlflow", "prefect"):
+    for name in ("mlflow", "prefect", "trials"):
         shutil.copytree(copy.home / name, kept / name)
     before = {name: content(lake, name) for name in drill.same}
     drill.lose(copy, kept)

@@ -3,94 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import polars as pl
 import pytest
+from accounts import NAMES, RULES, random_bars, random_factors, random_weights, run, sessions
 from hypothesis import given, settings, strategies as st
 
 from champion.errors import UsageError
-from champion.portfolio.arrays import MarketArrays, market_arrays
+from champion.portfolio.arrays import market_arrays
 from champion.portfolio.contract_note import COMPONENTS, PLANS, charges, contract_notes
+from champion.portfolio.report import costs, summary
+from champion.portfolio.settlement import settlement_rows
 from champion.portfolio.simulator import REASONS, MarketRules, Simulation, simulate
-
-NAMES = ("A", "B", "C", "D")
-RULES = MarketRules(capital=1e6, delisted_after=3)
-
-
-def sessions(count: int, start: date = date(2023, 1, 16)) -> list[date]:
-    days = (start + timedelta(offset) for offset in range(2 * count))
-    return [day for day in days if day.weekday() < 5][:count]
-
-
-def random_bars(seed: int, count: int = 15) -> pl.DataFrame:
-    """Return bars with gaps, bars of one price, and volumes down to 0."""
-    random = np.random.default_rng(seed)
-    rows = []
-    for name in NAMES:
-        close = float(random.uniform(5, 500))
-        for number, day in enumerate(sessions(count)):
-            previous = close
-            close = round(max(previous * float(np.exp(random.normal(0, 0.03))), 0.05), 2)
-            if random.random() < 0.1 or (name == "D" and number > 8):  # suspended; D is never traded again
-                continue
-            is_locked = random.random() < 0.15
-            low, high = (
-                (close, close)
-                if is_locked
-                else (round(min(previous, close) * 0.99, 2), round(max(previous, close) * 1.01, 2))
-            )
-            volume = int(random.choice([0, 50, 5_000, 500_000]))
-            average = round(float(random.uniform(low, high)), 4)
-            rows.append((day, name, previous, high, low, close, previous, volume, volume * average))
-    columns = ["trade_date", "instrument_id", "open", "high", "low", "close", "prev_close", "volume", "turnover"]
-    return pl.DataFrame(rows, schema=columns, orient="row").with_columns(pl.col("volume").cast(pl.Int64))
-
-
-def random_factors(seed: int, count: int = 15) -> pl.DataFrame:
-    random = np.random.default_rng([seed, 1])
-    kinds = {
-        "split": (5.0, 5.0),
-        "bonus": (1.5, 1.5),
-        "consolidation": (0.1, 0.1),
-        "dividend": (1.02, 1.0),
-        "rights": (1.1, 1.0),
-    }
-    rows = [
-        (str(random.choice(NAMES)), day, kind, *kinds[kind])
-        for day in sessions(count)[1:]
-        if random.random() < 0.3
-        for kind in [str(random.choice(list(kinds)))]
-    ]
-    schema = ["instrument_id", "ex_date", "kind", "price_factor", "volume_factor"]
-    return (
-        pl.DataFrame(rows, schema=schema, orient="row")
-        if rows
-        else pl.DataFrame(schema=dict.fromkeys(schema, pl.String))
-    )
-
-
-def random_weights(market: MarketArrays, seed: int) -> pl.DataFrame:
-    random = np.random.default_rng([seed, 2])
-    rows = []
-    for day in market.sessions:
-        if random.random() < 0.5:
-            shares = random.dirichlet(np.ones(len(market.instruments) + 1))[:-1]
-            rows += [(day, name, float(share)) for name, share in zip(market.instruments, shares, strict=True)]
-    return pl.DataFrame(
-        rows, schema={"trade_date": pl.Date, "instrument_id": pl.String, "weight": pl.Float64}, orient="row"
-    )
-
-
-def run(seed: int, rules: MarketRules = RULES) -> tuple[MarketArrays, pl.DataFrame, Simulation]:
-    random = np.random.default_rng([seed, 3])
-    days = [(str(random.choice(NAMES)), day) for day in sessions(15) if random.random() < 0.1]
-    undecided = pl.DataFrame(days, schema={"instrument_id": pl.String, "session": pl.Date}, orient="row")
-    market = market_arrays(random_bars(seed), random_factors(seed), undecided)
-    weights = random_weights(market, seed)
-    return market, weights, simulate(market, weights, rules)
-
 
 SEEDS = st.integers(0, 10**9)
 PLAN_NAMES = st.sampled_from(sorted(PLANS))
@@ -110,6 +36,7 @@ def test_cash_and_holdings_are_the_equity_to_the_paisa(seed: int, plan: str, set
     held = found.holdings
     assert (held["quantity"] == held["quantity"].floor()).all()
     assert (held["quantity"] > 0).all()
+    assert (found.trades["quantity"] == found.trades["quantity"].floor()).all()
     assert held["value"].sum() == pytest.approx(account["holdings"][-1], abs=1e-9)
 
 
@@ -145,6 +72,33 @@ def test_no_fill_breaks_a_rule_of_the_market(seed: int) -> None:
     assert set(found.cuts["reason"]) <= set(REASONS)
     assert (found.cuts["filled"] < found.cuts["wanted"]).all()
     assert market.sessions[0] not in set(found.trades["trade_date"]), "weights of a session trade after it"
+
+
+@settings(max_examples=40)
+@given(SEEDS)
+def test_no_fill_breaks_a_rule_of_its_series_or_published_band(seed: int) -> None:
+    random, plain = np.random.default_rng([seed, 4]), random_bars(seed)
+    small = pl.when(pl.col("instrument_id") == "C").then(pl.lit("SM")).otherwise("series")
+    limited = pl.Series(random.random(plain.height) < 0.3)
+    bars = plain.with_columns(
+        series=small,
+        upper_band=pl.when(limited).then(pl.max_horizontal("close", pl.col("high") * random.choice([1, 2]))),
+        lower_band=pl.when(limited).then(pl.min_horizontal("close", pl.col("low") / random.choice([1, 2]))),
+    )
+    market = market_arrays(bars)
+    found = simulate(market, random_weights(market, seed), RULES)
+    trades = found.trades.join(bars, on=["trade_date", "instrument_id"])
+    assert trades.filter(pl.col("side") == "buy", pl.col("close") >= pl.col("upper_band")).is_empty()
+    assert trades.filter(pl.col("side") == "sell", pl.col("close") <= pl.col("lower_band")).is_empty()
+    assert trades.filter(instrument_id="C").is_empty(), "lots of small companies are not known"
+    assert set(found.cuts.filter(instrument_id="C")["reason"]) <= {"sme_series", "no_bar", "locked_band"}
+    places = {day: row for row, day in enumerate(market.sessions)}
+    due, delivered = settlement_rows(market.sessions), 0.0
+    mine = trades.filter(instrument_id="B").select("side", "quantity", row=pl.col("trade_date").replace_strict(places))
+    for side, quantity, row in mine.iter_rows():
+        arrived = sum(bought for kind, bought, when in mine.iter_rows() if kind == "buy" and due[when] <= row)
+        delivered += quantity if side == "sell" else 0.0
+        assert delivered <= arrived, "shares were sold before their delivery"
 
 
 @settings(max_examples=40)
@@ -276,6 +230,42 @@ def test_a_corporate_action_alone_changes_no_equity(
     assert found.holdings["quantity"].to_list() == [shares]
     if column:
         assert found.account[column].sum() == 100_000.0
+
+
+def test_a_split_or_dividend_is_no_volatility_and_locks_no_bar() -> None:
+    """A share that falls on its ex-dates alone does not move, also if it is not traded on the ex-date itself."""
+    bars = bars_of([100.0, 100.0, 50.0, 50.0, 50.0, 40.0, 40.0])
+    bars = bars.filter(pl.col("trade_date") != bars["trade_date"][2]).with_columns(
+        pl.when(pl.col("trade_date") == bars["trade_date"][3]).then(100.0).otherwise("prev_close").alias("prev_close"),
+        high="close",
+        low="close",
+    )
+    ex_dates = [bars_of([1.0] * 7)["trade_date"][place] for place in (2, 5)]
+    factors = pl.DataFrame(
+        {
+            "instrument_id": ["A", "A"],
+            "ex_date": ex_dates,
+            "kind": ["split", "dividend"],
+            "price_factor": [2.0, 1.25],
+            "volume_factor": [2.0, 1.0],
+        }
+    )
+    others = bars_of([10.0] * 7).with_columns(instrument_id=pl.lit("B"))
+    market, naive = (market_arrays(pl.concat([bars, others]), each) for each in (factors, None))
+    assert market.volatility[:, 0].tolist() == [0.0] * 7
+    assert not market.locked_down.any()
+    assert naive.volatility[6, 0] > 0.1
+    assert naive.locked_down[[3, 5], 0].all()
+
+
+def test_cash_drag_is_what_the_cash_would_have_earned_in_the_holdings() -> None:
+    found = all_in(bars_of([100.0, 100.0, 110.0, 99.0]), replace(RULES, charged=False, impact=0.0))
+    drag = 500_000 * 0.1 - 500_000 * 0.1  # half of the equity is cash; the holdings rise and fall by a tenth
+    assert summary(found)["cash_drag_bps"] == pytest.approx(drag)
+    rising = all_in(bars_of([100.0, 100.0, 110.0, 121.0]), replace(RULES, charged=False, impact=0.0))
+    mean = (1e6 + 1e6 + 1.05e6 + 1.105e6) / 4
+    assert summary(rising)["cash_drag_bps"] == pytest.approx(2 * 500_000 * 0.1 / mean * 252 / 3 * 1e4)
+    assert "cash_drag" not in costs(summary(rising))["component"]
 
 
 def test_a_holding_is_closed_before_an_action_of_unknown_effect() -> None:

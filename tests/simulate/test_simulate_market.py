@@ -80,6 +80,35 @@ def test_without_signal_returns_are_not_predictable() -> None:
     assert abs(mean) < 3 * error
 
 
+def drifts(martingale: market.Martingale) -> tuple[float, float]:
+    """Return how much more the more volatile half earns in a session than the others, in arithmetic means; its error.
+
+    Each session is one observation: market and sectors move all instruments together.
+    """
+    sessions, members = calendar.sessions(date(2023, 1, 2), date(2024, 12, 31)), universe.build(120, 11)
+    happened = events.plan(members, sessions, 11, corporate_actions=True)
+    days = market.walk(members, happened, sessions, seed=11, signal=0.0, martingale=martingale)
+    found, volatility = [], np.array([one.volatility for one in members])
+    kept = np.array([one.series == "EQ" for one in members])
+    wild = volatility > np.median(volatility[kept])
+    for day in days:
+        base = day.base.copy()
+        for action in day.settled:
+            if action.kind == "dividend" and action.amount:
+                base[action.position] -= round(100 * action.amount)
+        earned = day.close / base - 1
+        found.append(earned[kept & wild & day.traded].mean() - earned[kept & ~wild & day.traded].mean())
+    return float(np.mean(found)), float(np.std(found) / np.sqrt(len(found)))
+
+
+def test_prices_are_martingales_on_request_whatever_their_volatility() -> None:
+    """Half the difference of the variances is (0.0205 ** 2 - 0.0135 ** 2) / 2, about 1.2 basis points a session."""
+    (drifting, error), (fair, fair_error) = drifts("log"), drifts("price")
+    assert drifting > 2 * error
+    assert abs(fair) < 3 * fair_error
+    assert drifting - fair == pytest.approx(0.00012, rel=0.2)
+
+
 def test_the_planted_reversal_is_as_strong_as_stated() -> None:
     half, error = correlations(0.5)
     whole, _ = correlations(1.0)

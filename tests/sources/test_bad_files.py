@@ -267,7 +267,7 @@ LINE |= {"at": "2024-06-01T10:00:00+00:00", "effective": None, "by": "a", "reaso
 def test_an_invalid_ledger_entry_is_a_model_error(tmp_path: Path, changed: dict[str, Any]) -> None:
     content = LINE | changed
     book = ledger_storage.local(Settings(home=tmp_path))
-    put(book.path, json.dumps(content | {"seal": promotion_ledger._seal("", content)}).encode() + b"\n")
+    put(book.path, json.dumps(content | {"seal": ledger_storage.seal("", content)}).encode() + b"\n")
     with pytest.raises(ModelError, match="is not a ledger entry"):
         promotion_ledger.read(book)
     put(book.path, DEEP.encode() + b"\n")

@@ -16,11 +16,11 @@ from champion.modeling.estimators import Recipe
 from champion.modeling.splits import PurgedWalkForward
 from champion.modeling.training import TrainingResult
 from champion.modeling.universe import find
-from champion.pipeline.models import notebook_data, trials
+from champion.pipeline.models import looks, notebook_data, trials
 from champion.pipeline.models.register import Task, register_challenger
 from champion.runner import NotebookRequest, notebook as notebooks, run_notebook
 from champion.settings import Settings
-from champion.tracking import experiments, registry, runs
+from champion.tracking import experiments, registry, runs, store
 
 # MLflow 3.17 on SQLAlchemy 2.1
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
@@ -53,15 +53,32 @@ def fitted(frame: pl.DataFrame, seed: int = 3) -> TrainingResult:
 def test_trainings_by_hand_are_trials_and_reuse_registered_versions(tmp_path: Path) -> None:
     settings, frame = Settings(home=tmp_path / "home"), panel()
     task = Task(find("all"), HORIZON, 1)
-    ic = pl.DataFrame({"trade_date": [date(2024, 1, 1)], "ic": [0.1]})
-    assert trials.known(settings, ic).count == 0
+    assert trials.known(settings).count == 0
 
-    # By a flow, or a copy of the notebook: any run that registers is a trial.
+    # Earlier releases recorded trials in MLflow: a run of a copied notebook whose model was registered, one of the
+    # training notebook, one by hand. A notebook of one's own that is called training, and registers nothing, is none.
+    tagged = {"champion.notebook": "mine", trials.TRIAL: trials.COUNTED, trials.ESTIMATOR: "hash"}
+    for _ in range(2):  # the same model again
+        runs.close_run(settings, runs.open_run(settings, experiments.OTHER, "mine", tags=tagged), "failed")
+    named = {"champion.notebook": "training"}
+    old = runs.open_run(settings, experiments.OTHER, "training", tags=named, parameters={"model": "old"})
+    by_hand = runs.open_run(settings, experiments.TRAINING, "training by hand", parameters={"model": "older"})
+    tags = {"champion.notebook": "training", "champion.result_sha256": "none"}
+    none = runs.open_run(settings, experiments.TRAINING, "training", tags=tags)
+    for run_id in (old, by_hand, none):
+        runs.close_run(settings, run_id, "succeeded", metrics={trials.PERIOD_SHARPE: 0.1})
+    assert trials.known(settings).count == 3
+    assert trials.known(settings).sharpes == (0.1, 0.1)
+    lines = (settings.home / "trials.jsonl").read_bytes()
+    assert trials.known(settings).count == 3
+    assert (settings.home / "trials.jsonl").read_bytes() == lines, "they are imported once"
+
+    # By a flow, or a copy of the notebook: any run that registers is a trial, also before it has ended.
     copied = runs.open_run(settings, experiments.OTHER, "mine", tags={"champion.notebook": "mine"})
     first = register_challenger(settings, fitted(frame), frame, task, run_id=copied, data=DATA)
-    assert trials.known(settings, ic).count == 0  # it has not ended
+    assert trials.known(settings).count == 4
+    assert trials.known(settings, first.tags[trials.LOOK]).count == 3
     runs.close_run(settings, copied, "succeeded")
-    assert trials.known(settings, ic).count == 1
 
     # By hand: the same model is the version that it is, another one has a run in the same experiment as a flow's.
     again = register_challenger(settings, fitted(frame), frame, task, run_id=None, data=DATA)
@@ -69,35 +86,24 @@ def test_trainings_by_hand_are_trials_and_reuse_registered_versions(tmp_path: Pa
     other = register_challenger(settings, fitted(frame.head(1100), 4), frame.head(1100), task, run_id=None, data=DATA)
     assert other.number == first.number + 1
     run = runs.get(settings, other.run_id)
-    assert [found.run_id for found in runs.find_runs(settings, [experiments.TRAINING])] == [run.run_id]
     assert (run.status, run.parameters["model"], run.parameters["horizon"]) == ("FINISHED", "logistic", "5")
-    assert trials.known(settings, ic).count == 2
+    assert trials.known(settings).count == 5
     assert register_challenger(settings, fitted(frame), frame, task, run_id=None, data={"bars": "b"}).number == 3
     assert [version.number for version in registry.versions(settings)] == [3, 2, 1]
+    assert trials.known(settings).count == 5, "the same recipe on the same sessions of revised data"
 
-    # The training notebook counts in whatever experiment an earlier version put it, and so do its runs by hand.
-    old = runs.open_run(
-        settings, experiments.OTHER, "training", tags={"champion.notebook": "training"}, parameters={"model": "old"}
-    )
-    by_hand = runs.open_run(settings, experiments.TRAINING, "training by hand", parameters={"model": "older"})
-    for run_id in (old, by_hand):
-        runs.close_run(settings, run_id, "succeeded")
-    assert trials.known(settings, ic).count == 5
+    # A registration without training is a trial as soon as the version is evaluated.
+    model = fitted(frame).estimator
+    bare = registry.register(settings, model, frame.select("signal"), run_id=copied, feature_version="v1")
+    assert trials.known(settings).count == 5
+    assert looks.of_version(settings, bare) == looks.of_version(settings, bare)
+    assert trials.count(settings) == trials.Count(6, 0)
 
-    # Parameters do not tell all: a notebook of one's own may have none, and what is trained by hand names no start. A
-    # run that fails later has tried as well, and the same model again is no new attempt.
-    for seed, outcome in ((5, "succeeded"), (6, "failed"), (6, "succeeded")):
-        mine = runs.open_run(settings, experiments.OTHER, "mine", tags={"champion.notebook": "mine"})
-        register_challenger(settings, fitted(frame, seed), frame, task, run_id=mine, data=DATA)
-        runs.close_run(settings, mine, outcome)
-    assert trials.known(settings, ic).count == 7
-    register_challenger(settings, fitted(frame.tail(1100)), frame.tail(1100), task, run_id=None, data=DATA)
-    assert trials.known(settings, ic).count == 8
-
-    # A notebook of one's own that is called training, and registers nothing, is none.
-    tags = {"champion.notebook": "training", "champion.result_sha256": "none"}
-    runs.close_run(settings, runs.open_run(settings, experiments.TRAINING, "training", tags=tags), "succeeded")
-    assert trials.known(settings, ic).count == 8
+    client = store.prepare(settings)
+    for found in runs.find_runs(settings, limit=None):
+        client.delete_run(found.run_id)
+    assert runs.find_runs(settings, limit=None) == []
+    assert trials.count(settings) == trials.Count(6, 0), "deleting all runs changes no count"
 
 
 def test_every_notebook_of_champion_has_one_experiment(tmp_path: Path) -> None:

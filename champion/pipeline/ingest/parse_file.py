@@ -69,7 +69,8 @@ def split_rows(published: Published, origin: Staged, spec: DatasetSpec, history:
     normalized = validation.validate(spec.normalize(raw.accepted, names), contracts.load(spec.normalized))
     rejected = [("parse", published.rejected), *(("raw", rows) for rows in (typed.rejected, other, raw.rejected))]
     rejected.append(("normalized", normalized.rejected))
-    quarantine = pl.concat(_quarantine(stage, rows, published, origin) for stage, rows in rejected)
+    some = [(stage, rows) for stage, rows in rejected if rows.height] or rejected[:1]  # mostly there are none
+    quarantine = pl.concat(_quarantine(stage, rows, published, origin) for stage, rows in some)
     kept, refused = set(normalized.accepted[ROW]), set(quarantine[ROW])
     if len(kept) + len(refused) != published.row_count or kept & refused or normalized.accepted.height != len(kept):
         lines = f"{quantity(published.row_count, 'line')}, but {len(kept)} kept and {len(refused)} rejected"

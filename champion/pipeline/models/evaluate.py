@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from champion.errors import DecisionOutdated, ModelError, PromotionRefused
+from champion.errors import DecisionOutdated, ModelError, PromotionRefused, UsageError
 from champion.modeling import metrics
+from champion.modeling.labels import Returns
 from champion.modeling.universe import stored
+from champion.pipeline.models import looks
 from champion.settings import Settings
 from champion.tracking import promotion, recovery, registry, runs
 from champion.tracking.promotion import Decision, Rules
@@ -21,10 +23,13 @@ if TYPE_CHECKING:
     from champion.runner import Execution
 
 OUT_OF_SAMPLE = "result/tables/out_of_sample.parquet"
+SCORES = "result/tables/scores.parquet"  # of the same sessions, with the rows whose forward return is not known
 CANARY = "canary_passed"
 HORIZON, LAG, UNIVERSE, TRAIN_END = "champion.horizon", "champion.lag", "champion.universe", "champion.learnt_to"
+RETURNS_TAG = "champion.returns"  # a version without it was trained on returns of the price
 LABEL_END = "champion.knew_to"  # the last session whose prices a label of the training rows depends on
 _TRIES = 5
+_SHORT = 8  # characters of a run's id
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +56,23 @@ class Evaluation:
 
 
 def evaluate(settings: Settings, version: int, against: int | None = promotion.ANY_CHAMPION) -> Evaluation:
-    """Return the gate's decision about a version, by default against the champion; nothing is written.
+    """Return the gate's decision about a version, by default against the champion; the decision is not recorded.
+
+    A version that was registered without a trial gets one, because its figures are seen here.
 
     Raises:
         ModelError: there is no such version, its run holds no out-of-sample scores, or the two share no session.
     """
     champion = promotion.in_force(settings) if against == promotion.ANY_CHAMPION else against
     candidate = registry.find(settings, version)
+    looks.of_version(settings, candidate)
     rival, scores, incomparable = None, None, list[str]()
     if champion is not None and champion != version:
         try:
             rival = registry.find(settings, champion)
             scores = out_of_sample(settings, rival)
+            if returns_of(rival) != returns_of(candidate):
+                scores = _with_returns_of(scores, out_of_sample(settings, candidate))
         except ModelError as error:
             if against != promotion.ANY_CHAMPION:
                 raise
@@ -90,6 +100,17 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
     limits = {"margin": rules.margin, "level": rules.level, "canary": canary}
     evidence = {**compared, "champion_version": None if rival is None else rival.number, **limits}
     return Evaluation(version, champion, decision, evidence, sessions)
+
+
+def returns_of(version: registry.Version) -> Returns:
+    """Return what the forward returns of a version count: `total`, or `price` as in earlier releases."""
+    return "total" if version.tags.get(RETURNS_TAG) == "total" else "price"
+
+
+def _with_returns_of(scores: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """Return scores with the forward returns of another model, on the shares and sessions that both scored."""
+    returns = other.select("instrument_id", "trade_date", "forward_return")
+    return scores.drop("forward_return").join(returns, on=["instrument_id", "trade_date"])
 
 
 def _task(tags: Mapping[str, str], tag: str) -> str | None:
@@ -198,6 +219,36 @@ def out_of_sample(settings: Settings, version: registry.Version) -> pl.DataFrame
     if (content := runs.read_file(settings, version.run_id, OUT_OF_SAMPLE)) is None:
         raise ModelError(f"version {version.number}: its run {version.run_id} holds no {OUT_OF_SAMPLE}; train it again")
     return pl.read_parquet(io.BytesIO(content))
+
+
+def scores(settings: Settings, which: str) -> tuple[str, pl.DataFrame]:
+    """Return a name and the out-of-sample scores (instrument_id, trade_date, score) of a model version or training run.
+
+    `which` is the number or an alias of a version, or a run's id or at least its first 8 characters. The scores are all
+    those of the test sessions; runs of earlier releases kept only the ones whose forward return became known, and the
+    name says so.
+
+    Raises:
+        ModelError: there is neither such a version nor such a run, or it holds no scores.
+    """
+    try:
+        version = registry.find(settings, int(which) if which.isdigit() else which)
+        name, run_id = f"version {version.number}", version.run_id
+    except ModelError as error:
+        if len(which) < _SHORT:
+            raise
+        try:
+            run_id = runs.find(settings, which).run_id
+        except UsageError as no_run:
+            raise ModelError(f"{error}; {no_run}") from None
+        name = f"run {run_id}"
+    for artifact, rest in ((SCORES, ""), (OUT_OF_SAMPLE, ", only scores whose return became known")):
+        if (content := runs.read_file(settings, run_id, artifact)) is not None:
+            return name + rest, pl.read_parquet(io.BytesIO(content)).select("instrument_id", "trade_date", "score")
+    raise ModelError(
+        f"{name} holds no out-of-sample scores ({OUT_OF_SAMPLE}); name a model version (`champion models list`) or a "
+        "run of the notebook training (`champion status`)"
+    )
 
 
 def _with_metrics(evidence: Mapping[str, Any], convert: Callable[[Any], Any]) -> dict[str, Any]:

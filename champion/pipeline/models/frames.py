@@ -2,22 +2,23 @@
 
 from collections.abc import Sequence
 from datetime import date
+from typing import get_args
 
 import polars as pl
 
 from champion import contracts, features
 from champion.base.counting import quantity
 from champion.contracts.datasets import BARS
-from champion.errors import LakeError
+from champion.errors import LakeError, UsageError
 from champion.lake import Lake
 from champion.market.actions import adjustment
-from champion.modeling.labels import forward_return
+from champion.modeling.labels import Returns, forward_return
 from champion.modeling.model_inputs import LOOKBACK, model_inputs, scale_free
 from champion.modeling.universe import TURNOVER_WINDOW, Universe, members
 from champion.pipeline.feature_store.build import stale_sessions
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.ingest.bars import with_kinds
-from champion.pipeline.ingest.corporate_actions import unadjusted_gaps
+from champion.pipeline.ingest.corporate_actions import known_factors, unadjusted_gaps
 from champion.pipeline.ingest.quality import require_passed
 from champion.pipeline.models.model_columns import model_columns
 from champion.pipeline.reference.universe_lists import keep
@@ -28,11 +29,16 @@ _BAR_COLUMNS = (
 )  # fmt: skip
 _KEY = ["instrument_id", "trade_date"]
 FEATURE_SET = "v1"
+RETURNS: Returns = "total"
+"""The returns of a label unless others are asked for: with dividends, because an account is paid them.
+
+By price alone the fall of a price on its ex-date, up to some percent, counts as a loss, and high yields look bad.
+"""
 LAG = 1
 """Sessions from the close that a score is computed from to the close at which it can be traded."""
 
 
-def training_frame(
+def training_frame(  # noqa: PLR0913 - what a label is made of
     lake: Lake,
     start: date,
     end: date,
@@ -42,23 +48,40 @@ def training_frame(
     lag: int = LAG,
     feature_set: str = FEATURE_SET,
     limits: Limits | None = None,
+    returns: Returns = RETURNS,
 ) -> pl.DataFrame:
     """Return one row per instrument and session in the universe: key, inputs, forward_return and its dates.
 
-    The return runs from the close `lag` sessions later over `horizon` sessions, as in `forward_return`. Labels near
+    The return runs from the close `lag` sessions later over `horizon` sessions, as in `forward_return`. `price_return`
+    is the one of the price, `total_return` has the dividends, and forward_return is the one of `returns`. Labels near
     `end` are null because later prices are not known. Labels across a price gap that is not adjusted for are null too,
     and marked in `across_gap` (see `corporate_actions.unadjusted_gaps`).
 
     Raises:
         LakeError: features are missing, or older than the bars, corporate actions or rules that they depend on.
         QualityGateError: `limits` are given, and a session fails a quality gate by them.
+        UsageError: `returns` is neither price nor total.
     """
+    if returns not in get_args(Returns):
+        raise UsageError(f"no returns {returns!r} of labels; they are {', '.join(get_args(Returns))}")
     if limits is not None:
         require_passed(lake, start, end, limits)
     check_current(lake, start, end, feature_set)
     bars, rows = _bars_and_features(lake, start, end, universe, feature_set)
-    labels = forward_return(bars, horizon, lag, unadjusted_gaps(lake, start, end))
+    gaps = unadjusted_gaps(lake, start, end)
+    labels = forward_return(bars, horizon, lag, gaps)
+    total = forward_return(_with_dividends(lake, bars), horizon, lag, gaps)
+    forms = {"price": labels["forward_return"], "total": total["forward_return"]}
+    labels = labels.with_columns(
+        forms[returns].alias("forward_return"), price_return=forms["price"], total_return=forms["total"]
+    )
     return _inputs(bars, rows, feature_set).join(labels, on=_KEY, how="left").filter(pl.col("trade_date") >= start)
+
+
+def _with_dividends(lake: Lake, bars: pl.DataFrame) -> pl.DataFrame:
+    """Return the bars, adjusted for prices, with closes whose changes are total returns."""
+    dividends = known_factors(lake).filter(pl.col("kind") == adjustment.DIVIDEND)
+    return adjustment.adjust(bars.select(*_KEY, "close"), dividends, total_return=True)
 
 
 def scoring_frame(lake: Lake, session: date, *, universe: Universe, feature_set: str = FEATURE_SET) -> pl.DataFrame:

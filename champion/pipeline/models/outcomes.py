@@ -9,11 +9,11 @@ from champion.contracts.datasets import PREDICTIONS
 from champion.errors import ModelError
 from champion.lake import Lake
 from champion.modeling import metrics
-from champion.modeling.labels import forward_return
+from champion.modeling.labels import Returns, forward_return
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.ingest.corporate_actions import unadjusted_gaps
-from champion.pipeline.models.evaluate import LABEL_END, LAG as LAG_TAG
-from champion.pipeline.models.frames import LAG
+from champion.pipeline.models.evaluate import LABEL_END, LAG as LAG_TAG, returns_of
+from champion.pipeline.models.frames import LAG, RETURNS
 from champion.settings import Settings
 from champion.tracking import registry
 
@@ -40,11 +40,13 @@ class LiveSkill:
         return metrics.summarise_ic(newest, horizon)
 
 
-def score_outcomes(lake: Lake, start: date | None = None, end: date | None = None, lag: int = LAG) -> pl.DataFrame:
+def score_outcomes(
+    lake: Lake, start: date | None = None, end: date | None = None, lag: int = LAG, returns: Returns = RETURNS
+) -> pl.DataFrame:
     """Return every score with its forward_return, label_end and exit_date.
 
-    forward_return is null near the end of the bars, where it is not known yet, and across a price gap that is not
-    adjusted for.
+    forward_return has the dividends, or is that of the price if `returns` is `price`. It is null near the end of the
+    bars, where it is not known yet, and across a price gap that is not adjusted for.
 
     Columns: trade_date, instrument_id, symbol, model_version, horizon, score, rank, and the columns of
         `forward_return`.
@@ -54,12 +56,13 @@ def score_outcomes(lake: Lake, start: date | None = None, end: date | None = Non
         return scores.with_columns(forward_return=pl.lit(None, pl.Float64), label_end=no_date, exit_date=no_date)
     first: date = scores["trade_date"].min()  # type: ignore[assignment]
     columns = ("instrument_id", "symbol", "trade_date", "close")
-    bars = adjusted_bars(lake, first, columns=columns, kinds=None)  # of whatever kinds a version scored
+    # of whatever kinds a version scored
+    bars = adjusted_bars(lake, first, columns=columns, total_return=returns == "total", kinds=None)
     gaps = unadjusted_gaps(lake, first, bars["trade_date"].max())  # type: ignore[arg-type]
     parts = []
     for (horizon,), part in scores.partition_by("horizon", as_dict=True).items():
-        returns = forward_return(bars, int(horizon), lag, gaps).drop("across_gap")
-        parts.append(part.join(returns, on=["instrument_id", "trade_date"], how="left"))
+        followed = forward_return(bars, int(horizon), lag, gaps).drop("across_gap")
+        parts.append(part.join(followed, on=["instrument_id", "trade_date"], how="left"))
     return pl.concat(parts).sort("trade_date", "model_version", "rank")
 
 
@@ -67,19 +70,20 @@ def live_skill(settings: Settings, start: date | None = None, end: date | None =
     """Return the live rank IC of every version's scores between `start` and `end`, by the bars in the lake."""
     lake = Lake(settings.lake)
     scored = set(lake.scan(PREDICTIONS, start, end).select("model_version").unique().collect().to_series())
-    terms, left_out = dict[int, tuple[int, date]](), list[str]()
+    terms, left_out = dict[int, tuple[tuple[int, Returns], date]](), list[str]()
     for version in registry.versions(settings):
         if version.number in scored:
             try:
                 lag = version.integer(LAG_TAG) if LAG_TAG in version.tags else LAG
-                terms[version.number] = lag, version.day(LABEL_END) if LABEL_END in version.tags else date.min
+                label_end = version.day(LABEL_END) if LABEL_END in version.tags else date.min
+                terms[version.number] = (lag, returns_of(version)), label_end
             except ModelError as error:  # a tag is damaged
                 left_out.append(str(error))
-    by_lag = {lag: score_outcomes(lake, start, end, lag) for lag in {lag for lag, _ in terms.values()}}
+    by_label = {label: score_outcomes(lake, start, end, *label) for label in {label for label, _ in terms.values()}}
     schema = {"model_version": pl.Int64, "trade_date": pl.Date, "ic": pl.Float64}
     parts, waiting, in_sample = [pl.DataFrame(schema=schema)], 0, 0
-    for number, (lag, label_end) in reversed(terms.items()):
-        scores = by_lag[lag].filter(pl.col("model_version") == number)
+    for number, (label, label_end) in reversed(terms.items()):
+        scores = by_label[label].filter(pl.col("model_version") == number)
         live = scores.filter(pl.col("trade_date") >= label_end)
         in_sample += scores["trade_date"].n_unique() - live["trade_date"].n_unique()
         ic = metrics.rank_ic(live)

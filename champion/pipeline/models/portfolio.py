@@ -15,12 +15,17 @@ from champion.lake import Lake
 from champion.market.actions.action_questions import label_gaps
 from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.ingest.corporate_actions import known_factors
+from champion.pipeline.reference import membership
+from champion.pipeline.reference.as_known import band_prices
 from champion.portfolio import report, simulator
 from champion.portfolio.arrays import FillPrice, MarketArrays, market_arrays
 from champion.portfolio.construction import Rule, target_weights
+from champion.portfolio.decisions import NO_SHORT
 from champion.portfolio.simulator import MarketRules, Simulation
 
-_COLUMNS = ("trade_date", "instrument_id", "open", "high", "low", "close", "prev_close", "volume", "turnover")
+_KEY = ("trade_date", "instrument_id")
+_COLUMNS = (*_KEY, "series", "open", "high", "low", "close", "prev_close", "volume", "turnover")
+_BEFORE = 40  # sessions before the first score, for the volatility of shares that skip some of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +41,18 @@ class Portfolio:
     (True, [0.0, 0.0])
     >>> found.growth.columns, found.costs.columns
     (['trade_date', 'net', 'gross', 'benchmark'], ['component', 'basis_points'])
+    >>> found.active.height  # of the sessions after the first
+    1
     """
 
     account: Simulation
     benchmark: Simulation
     summary: dict[str, float]
+
+    @property
+    def active(self) -> pl.DataFrame:
+        """The net return of each session less the benchmark's: see `portfolio.report.active`."""
+        return report.active(self.account, self.benchmark)
 
     @property
     def growth(self) -> pl.DataFrame:
@@ -58,46 +70,59 @@ def simulate(
     rule: Rule | None = None,
     rules: MarketRules | None = None,
     *,
+    short: Rule | None = None,
     fill: FillPrice = "average",
+    end: date | None = None,
+    arrays: MarketArrays | None = None,
     lake: Lake | None = None,
 ) -> Portfolio:
     """Return what a long-only portfolio that follows scores would have earned after charges and impact.
 
+    Scores of shares that trade in a series of small companies on the day of the score are left out, unless `rules.sme`.
+
     Args:
         scores: trade_date, instrument_id and score, as known after the close of trade_date, such as the out-of-sample
-            scores of a model. Scores that a model was trained on show no skill.
+            scores of a model. Scores that a model was trained on show no skill. If the rule needs them, `volatility`
+            and `sector` are added as known on the day, unless they are columns of the scores.
         rule: which instruments, how much and how often; by default the best 50, equally weighted, every 5 sessions.
         rules: capital, brokerage plan and market rules; by default 10 million rupees at a discount broker.
+        short: the rule of a short leg. It is refused until the lake has the prices and lots of stock futures.
         fill: `average` fills at the next session's average price; `open` and `close` are sensitivities.
+        end: the last session known: no later bar is used.
+        arrays: the market of these scores, from `market`, to simulate several rules on; `fill` and `end` are then its.
         lake: by default that of this workspace.
 
     Raises:
-        UsageError: there are no scores, or no bars for them.
+        UsageError: there are no scores, or no bars for them; or a short leg is asked for.
 
     >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
     >>> simulate(scores, Rule(top=1)).account.account["positions"].to_list()
     [0, 1]
     """
+    if short is not None:
+        raise UsageError(f"no short leg is simulated. {NO_SHORT}: leave `short` out")
     rule, rules = rule or Rule(), rules or MarketRules()
-    known = scores.drop_nulls(["trade_date", "instrument_id", "score"])
+    known = scores.drop_nulls([*_KEY, "score"])
     if known.is_empty():
         raise UsageError("there are no scores to simulate; give trade_date, instrument_id and score")
-    arrays = market(lake or workspace.lake(), known, after=rule.every, fill=fill)
-    inside = known.filter(
-        pl.col("trade_date").is_in(arrays.sessions), pl.col("instrument_id").is_in(arrays.instruments)
-    )
+    lake = lake or workspace.lake()
+    if arrays is None:
+        arrays = market(lake, known, after=rule.every, fill=fill, end=end)
+    inside = _with_inputs(_tradable(known, arrays, rules), rule, arrays, lake)
     account = simulator.simulate(arrays, target_weights(inside, rule), rules)
-    everything = Rule(top=inside["instrument_id"].n_unique(), cap=1.0, invested=rule.invested, every=rule.every)
-    weights = target_weights(inside, everything).with_columns(weight=rule.invested / pl.len().over("trade_date"))
+    weights = _all_equally(inside, rule)
     benchmark = simulator.simulate(arrays, weights, replace(rules, charged=False, impact=0.0))
     return Portfolio(account, benchmark, report.summary(account, benchmark))
 
 
-def market(lake: Lake, scores: pl.DataFrame, *, after: int, fill: FillPrice = "average") -> MarketArrays:
+def market(
+    lake: Lake, scores: pl.DataFrame, *, after: int, fill: FillPrice = "average", end: date | None = None
+) -> MarketArrays:
     """Return the market of all scored instruments from the first score to `after` sessions after the last one.
 
-    Average prices are those of the full report, where the lake has them. Corporate actions are the ones known today:
-    each was announced before its ex-date.
+    `end` is the last session known, by default that of the lake. Average prices are those of the full report, and price
+    bands those of the lists of bands, where the lake has them. Corporate actions are the ones known today: each was
+    announced before its ex-date.
 
     Raises:
         UsageError: the lake has no bars of these instruments and sessions.
@@ -108,12 +133,53 @@ def market(lake: Lake, scores: pl.DataFrame, *, after: int, fill: FillPrice = "a
     """
     start: date = scores["trade_date"].min()  # type: ignore[assignment]
     last: date = scores["trade_date"].max()  # type: ignore[assignment]
-    end = [last, *[day for day in lake.sessions(BARS, start) if day > last][:after]][-1]
+    until = [last, *[day for day in lake.sessions(BARS, start, end) if day > last][:after]][-1]
+    until = until if end is None else min(until, end)
     instruments = scores["instrument_id"].unique()
-    bars = equity_bars(lake, start, end).filter(pl.col("instrument_id").is_in(instruments.implode())).select(_COLUMNS)
-    average = lake.scan(DELIVERY, start, end).select("trade_date", "instrument_id", "average_price")
-    held = bars.join(average, on=["trade_date", "instrument_id"], how="left").collect()
-    if held.is_empty():
+    since = min([start, *lake.sessions(BARS, end=start)[-_BEFORE - 1 :]])
+    bars = equity_bars(lake, since, until, kinds=None).select(_COLUMNS)  # the universe has chosen the kinds
+    bars = bars.filter(pl.col("instrument_id").is_in(instruments.implode()))
+    average = lake.scan(DELIVERY, since, until).select(*_KEY, "average_price")
+    held = bars.join(average, on=_KEY, how="left").collect().join(band_prices(lake, start, until), on=_KEY, how="left")
+    if held.filter(pl.col("trade_date") >= start).is_empty():
         raise UsageError(f"the lake has no bars of {quantity(len(instruments), 'scored instrument')} from {start} on")
     factors = known_factors(lake)
-    return market_arrays(held, factors.filter(pl.col("price_factor").is_not_null()), label_gaps(factors), fill=fill)
+    known = factors.filter(pl.col("price_factor").is_not_null())
+    return market_arrays(held, known, label_gaps(factors), fill=fill, start=start)
+
+
+def _with_inputs(scores: pl.DataFrame, rule: Rule, arrays: MarketArrays, lake: Lake) -> pl.DataFrame:
+    """Return the scores with the volatility and sector that the rule needs; an unknown volatility is null."""
+    if rule.weighting == "inverse_volatility" and "volatility" not in scores.columns:
+        rows = scores["trade_date"].replace_strict({day: row for row, day in enumerate(arrays.sessions)})
+        places = scores["instrument_id"].replace_strict({name: place for place, name in enumerate(arrays.instruments)})
+        known = pl.Series("volatility", arrays.volatility[rows.to_numpy(), places.to_numpy()])
+        scores = scores.with_columns(known.replace(0.0, None))
+    if rule.sector_cap < 1 and "sector" not in scores.columns:
+        scores = membership.with_sectors(scores, lake)
+    return scores
+
+
+def _all_equally(scores: pl.DataFrame, rule: Rule) -> pl.DataFrame:
+    """Return the weights of all scored instruments, equally weighted, on the rule's days of decision."""
+    known = scores.filter(pl.col("score").is_finite()).sort(_KEY)
+    days = known["trade_date"].unique().sort().gather_every(rule.every)
+    weight = (rule.invested / pl.len()).over("trade_date")
+    return known.filter(pl.col("trade_date").is_in(days.implode())).select(*_KEY, weight=weight)
+
+
+def _tradable(scores: pl.DataFrame, arrays: MarketArrays, rules: MarketRules) -> pl.DataFrame:
+    """Return the scores of sessions and instruments of the market, without small companies unless they are wanted."""
+    inside = scores.filter(
+        pl.col("trade_date").is_in(arrays.sessions), pl.col("instrument_id").is_in(arrays.instruments)
+    )
+    if rules.sme or not arrays.sme.any():
+        return inside
+    rows, places = arrays.sme.nonzero()
+    small = pl.DataFrame(
+        {
+            "trade_date": [arrays.sessions[row] for row in rows],
+            "instrument_id": [arrays.instruments[place] for place in places],
+        }
+    )
+    return inside.join(small, on=_KEY, how="anti")

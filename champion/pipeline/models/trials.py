@@ -1,38 +1,57 @@
-"""Count training trials in MLflow, and correct the best result for their number."""
+"""All recorded trials of a workspace, and the correction of the best result for their number.
 
-import io
+Scores of published sessions whose outcome becomes known are no trials: nothing was chosen after the outcome was seen.
+"""
+
+from __future__ import annotations
+
 import math
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from datetime import date
 
 import numpy as np
 import polars as pl
 
-from champion.errors import ModelError
-from champion.indicators.numeric import unknown
-from champion.modeling.metrics import deflated_sharpe_ratio, sharpe_ratio
+from champion import workspace
+from champion.base import clock
+from champion.errors import ModelError, UsageError
+from champion.modeling.metrics import SESSIONS_PER_YEAR, deflated_sharpe_ratio, sharpe_ratio
 from champion.modeling.overfitting import BLOCKS, probability_of_overfitting
+from champion.pipeline.models import looks, recipes
 from champion.settings import Settings
-from champion.tracking import experiments, runs
-from champion.tracking.runs import Run
+from champion.tracking import experiments
+from champion.tracking.trials import former_runs, grouping, ledger, series
+from champion.tracking.trials.entry import Entry, digest
+from champion.tracking.trials.grouping import Trial
 
 EXPERIMENT = experiments.TRAINING
-BY_HAND = "training by hand"
-TRIAL, COUNTED = "champion.trial", "yes"
-"""The tag of a run whose model was registered, by any notebook or person."""
-PERIOD_SHARPE = "sharpe_per_period"
-ESTIMATOR = "champion.estimator"
-"""The tag of runs and versions with the hash of the fitted estimator."""
-_COMPARED = 30  # latest trials whose sessions are compared: each is a file to read
+BY_HAND, PERIOD_SHARPE = former_runs.BY_HAND, former_runs.PERIOD_SHARPE
+TRIAL, COUNTED, ESTIMATOR, LOOK = former_runs.TRIAL, former_runs.COUNTED, former_runs.ESTIMATOR, former_runs.LOOK
+_FIGURES = {
+    "id": pl.String, "recorded": pl.Date, "recipe": pl.String, "first": pl.Date, "last": pl.Date, "sessions": pl.Int64,
+    "net_active_return": pl.Float64, "sharpe": pl.Float64, "source": pl.String, "run": pl.String, "count": pl.Int64,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The number of trials: `total`, those `with_series`, and those that count as `independent` without one."""
+
+    total: int
+    with_series: int
+
+    @property
+    def independent(self) -> int:
+        """Trials without a known series."""
+        return self.total - self.with_series
 
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """Earlier trials: the `count` of different training runs, their Sharpe ratios per period, and their sessions.
+    """Earlier trials: their `count`, their Sharpe ratios per period, and their daily net active returns.
 
-    `sessions` has trade_date and the rank IC of each trial in a column, over the sessions shared with the current one.
+    `sessions` has trade_date and a column for each trial with a series, null where the trial has no session.
     """
 
     count: int
@@ -40,27 +59,110 @@ class Trials:
     sessions: pl.DataFrame
 
 
-def known(settings: Settings, ic: pl.DataFrame) -> Trials:
-    """Return the trials recorded so far, without the current one, whose `ic` has trade_date and ic.
+def trials() -> pl.DataFrame:
+    """Return the trials of this workspace, oldest first: id, recipe in words, figures of the series, source and run.
 
-    A trial is a run whose model was registered, whatever its notebook and outcome, or a run of the training notebook
-    from a version that did not tag trials. Runs with the same parameters that fitted the same model are one trial.
-    Parameters alone do not identify a trial: your own notebook may have none, and its cells change.
+    `net_active_return` is growth a year of the simulated account less its benchmark's, a decimal; `sharpe` the Sharpe
+    ratio a year of the same daily differences. Both are null without a series. `count` is above 1 for declared trials.
+
+    Raises:
+        ModelError: the ledger is damaged.
+
+    >>> trials().columns[:3]
+    ['id', 'recorded', 'recipe']
     """
-    find = partial(runs.find_runs, settings, limit=1000)
-    recorded = [run for run in find(tags={TRIAL: COUNTED}) if run.status != "RUNNING"]  # a run may fail after its model
-    # Earlier releases did not tag trials.
-    named = find(tags={"champion.notebook": "training"}, status="FINISHED")
-    recorded += [run for run in named if "champion.result_sha256" not in run.tags]
-    recorded += find([EXPERIMENT], tags={"mlflow.runName": BY_HAND}, status="FINISHED")
-    ordered = sorted({run.run_id: run for run in recorded}.values(), key=lambda run: run.started)
-    # The latest run of each trial. A run without a model hash joins runs with the same parameters.
-    latest = {(tuple(sorted(run.parameters.items())), run.tags.get(ESTIMATOR, "")): run for run in ordered}
-    hashed = {parameters for parameters, model in latest if model}
-    distinct = (run for (parameters, model), run in latest.items() if model or parameters not in hashed)
-    trials = sorted(distinct, key=lambda run: run.started)
-    sharpes = tuple(run.metrics[PERIOD_SHARPE] for run in trials if PERIOD_SHARPE in run.metrics)
-    return Trials(len(trials), sharpes, _sessions(settings, trials[-_COMPARED:], ic))
+    return frame(workspace.settings())
+
+
+def frame(settings: Settings) -> pl.DataFrame:
+    """Return the trials of a workspace as `trials` does."""
+    rows = [_row(settings, trial) for trial in recorded(settings)]
+    return pl.DataFrame(rows, schema=_FIGURES, orient="row")
+
+
+def recorded(settings: Settings) -> list[Trial]:
+    """Return the trials of a workspace, oldest first.
+
+    Raises:
+        ModelError: the ledger is damaged.
+        ServiceError: a store does not answer.
+    """
+    return grouping.trials(looks.opened(settings))
+
+
+def count(settings: Settings) -> Count:
+    """Return the number of trials. A trial whose series is lost or was changed counts as independent.
+
+    Raises:
+        ModelError: the ledger is damaged.
+    """
+    known = recorded(settings)
+    return Count(sum(trial.count for trial in known), matrix(settings, known).width - 1)
+
+
+def matrix(settings: Settings, known: list[Trial] | None = None) -> pl.DataFrame:
+    """Return trade_date and the daily net active returns of each trial with a series, in a column named by its id.
+
+    Sessions are sorted; a trial's column is null where it has none. If looks of one trial share a session, the newest
+    look's return counts.
+
+    Raises:
+        ModelError: the ledger is damaged.
+    """
+    chosen = recorded(settings) if known is None else known
+    held = ((trial.id, series_of(settings, trial)) for trial in chosen)
+    named = [found.with_columns(trial=pl.lit(name)) for name, found in held if found is not None]
+    long = pl.concat([pl.DataFrame(schema={**series.SCHEMA, "trial": pl.String}), *named])
+    return long.pivot("trial", index="trade_date", values="active").sort("trade_date")
+
+
+def series_of(settings: Settings, trial: Trial) -> pl.DataFrame | None:
+    """Return trade_date and active of a trial; None if it has no series, or all of its files are lost."""
+    parts, spans = list[pl.DataFrame](), list[tuple[date, date]]()
+    for result in reversed(trial.latest):
+        first, last = result.start or date.min, result.end or date.max
+        is_hidden = any(begin <= first and last <= end for begin, end in spans)  # by a newer series
+        if result.series and not is_hidden and (found := series.get(settings, result.series)) is not None:
+            parts.append(found)
+            spans.append((first, last))
+    if not parts:
+        return None
+    return pl.concat(parts).unique("trade_date", keep="first", maintain_order=True).sort("trade_date")
+
+
+def lost(settings: Settings, known: list[Trial]) -> list[str]:
+    """Return the digests of series that the ledger names, and whose file is missing or was changed."""
+    named = {result.series for trial in known for result in trial.results.values() if result.series}
+    return sorted(one for one in named if series.get(settings, one) is None)
+
+
+def declare(settings: Settings, number: int, note: str) -> Entry:
+    """Add trials that Champion could not see, and return the entry.
+
+    Raises:
+        UsageError: the number is below 1, or there is no note.
+    """
+    if number < 1 or not note.strip():
+        raise UsageError("declare at least one trial, and say in --note what was tried")
+    looks.opened(settings)
+    at = clock.now()
+    named = f"declared-{digest([number, note, at.isoformat()])[:10]}"
+    entry = Entry(kind="declare", id=named, at=at, source="declared", count=number, note=note.strip())
+    ledger.add(settings, [entry])
+    ledger.write_anchor(settings)
+    return entry
+
+
+def known(settings: Settings, look: str | None = None) -> Trials:
+    """Return the recorded trials without the one that has the look of this id, which is being judged.
+
+    Raises:
+        ModelError: the ledger is damaged.
+    """
+    others = [trial for trial in recorded(settings) if not any(one.id == look for one in trial.looks)]
+    figures = [trial.latest[-1].figures for trial in others if trial.latest]
+    sharpes = tuple(found[PERIOD_SHARPE] for found in figures if PERIOD_SHARPE in found)
+    return Trials(sum(trial.count for trial in others), sharpes, matrix(settings, others))
 
 
 def deflated(trials: Trials, net_returns: pl.Series) -> dict[str, float]:
@@ -86,23 +188,37 @@ def deflated(trials: Trials, net_returns: pl.Series) -> dict[str, float]:
     return {"trials": trials.count + 1.0, PERIOD_SHARPE: sharpe, "deflated_sharpe": probability}
 
 
-def overfitting(trials: Trials, ic: pl.DataFrame) -> dict[str, float]:
-    """Return `overfitting_probability` over this trial and earlier ones; empty if there are too few to compare."""
-    both = ic.select("trade_date", this="ic").join(trials.sessions, on="trade_date")
+def overfitting(trials: Trials, active: pl.DataFrame | None) -> dict[str, float]:
+    """Return `overfitting_probability` over this trial and earlier ones; empty if there are too few to compare.
+
+    `active` has trade_date and active, this trial's daily net active returns. Trials that share at least half of its
+    sessions are compared, on the sessions that all of them have.
+    """
+    if active is None:
+        return {}
+    joined = active.select("trade_date", this="active").drop_nulls()
+    for name in trials.sessions.columns[1:]:
+        other = trials.sessions.select("trade_date", name).drop_nulls()
+        if (shared := joined.join(other, on="trade_date")).height * 2 >= active.height:
+            joined = shared
     with suppress(ModelError):
-        probability, _ = probability_of_overfitting(both.sort("trade_date").drop("trade_date"), BLOCKS)
+        probability, _ = probability_of_overfitting(joined.sort("trade_date").drop("trade_date"), BLOCKS)
         return {"overfitting_probability": probability}
     return {}
 
 
-def _sessions(settings: Settings, trials: Sequence[Run], ic: pl.DataFrame) -> pl.DataFrame:
-    """Return the rank IC of the trials that scored at least half of this one's sessions, on their shared sessions."""
-    joined = ic.select("trade_date")
-    for number, run in enumerate(trials, start=1):
-        if (content := runs.read_file(settings, run.run_id, "result/tables/ic.parquet")) is None:
-            continue
-        table = pl.read_parquet(io.BytesIO(content))
-        ranked = table.select("trade_date", unknown.known(pl.col("ic")).alias(f"trial_{number}")).drop_nulls()
-        if (shared := joined.join(ranked, on="trade_date")).height * 2 >= ic.height:
-            joined = shared
-    return joined
+def _row(settings: Settings, trial: Trial) -> tuple[object, ...]:
+    first = trial.looks[0]
+    days = pl.Series([one for look in trial.looks for one in (look.start, look.end)], dtype=pl.Date)
+    sessions, growth, sharpe = 0, None, None
+    if (held := series_of(settings, trial)) is not None:
+        active, days, sessions = held["active"], held["trade_date"], held.height
+        growth, sharpe = float((1 + active).product()) ** (SESSIONS_PER_YEAR / sessions) - 1, _sharpe(active)
+    at = first.at.astimezone(clock.INDIA).date()
+    span = (days.min(), days.max(), sessions)
+    return (trial.id, at, recipes.words(trial.recipe), *span, growth, sharpe, first.source, first.run, trial.count)
+
+
+def _sharpe(active: pl.Series) -> float | None:
+    found = sharpe_ratio(active, SESSIONS_PER_YEAR)
+    return found if math.isfinite(found) else None

@@ -61,6 +61,7 @@ def examine(settings: Settings, only: Collection[str] = ()) -> list[Check]:
         ("tracking", _tracking),
         ("artifacts", _artifacts),  # before the checks that open the store, which updates its locations
         ("champion", _champion),
+        ("trials", _trials),
         ("models", model_files.check),
         ("runs", _runs),
         ("prefect", _prefect),
@@ -245,6 +246,23 @@ def _champion(settings: Settings) -> Check:
         return Check("champion", "failed", wrong, "`champion models history` shows what was decided")
     stack = promotion_ledger.champions(standing.entries(settings))
     return Check("champion", "ok", f"version {stack[-1].version}, by ledger and alias" if stack else "none yet")
+
+
+def _trials(settings: Settings) -> Check:
+    """Check the chain of the trial ledger, its end in the registry, and the files of its series."""
+    from champion.pipeline.models import trials  # noqa: PLC0415
+    from champion.tracking.trials import grouping, ledger  # noqa: PLC0415
+
+    if wrong := ledger.damage(settings):
+        return Check("trials", "failed", wrong, "trials cannot be counted, so no model can be trained or judged")
+    known = grouping.trials(ledger.read(settings))  # without the import of earlier runs, which would write
+    found = quantity(sum(trial.count for trial in known), "trial")
+    if lost := trials.lost(settings, known):
+        files = quantity(len(lost), "series is", "series are")
+        remedy = "restore trials/ from a backup, or train the same recipes again: `champion trials` shows them"
+        where = f"{files} lost or changed in trials/, the first {lost[0][:12]}.parquet"
+        return Check("trials", "warning", f"{found}; {where}: their trials count as independent", remedy)
+    return Check("trials", "ok", found)
 
 
 def _artifacts(settings: Settings) -> Check:

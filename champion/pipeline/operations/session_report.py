@@ -20,6 +20,7 @@ from champion.pipeline.ingest import corporate_actions, quality
 from champion.pipeline.ingest.bars import equity_bars, unknown_kinds
 from champion.pipeline.ingest.share_moves import moves
 from champion.pipeline.models import outcomes
+from champion.pipeline.models.paper_account import PaperAccount, paper_account
 from champion.pipeline.operations.status import RunLine, last_runs
 from champion.settings import Settings
 from champion.settings.quality_limits import Limits
@@ -40,6 +41,7 @@ class SessionReport:
     - `gates`: the results of the quality gates; `accepted`: the accepted findings of the session, with user and reason.
     - `moved`: the drift of each feature since the month before, largest first.
     - `scores`: the champion's scores of the session; `outcomes`: its earlier scores whose forward return was known.
+    - `paper`: the account that follows the champion's published scores since its promotion.
     - `runs`: the newest recorded runs.
     - `reach`: the ex-dates that the lists of corporate actions cover, as text; `waiting`: the actions that need a
       decision.
@@ -59,6 +61,7 @@ class SessionReport:
     runs: list[RunLine]
     reach: str = ""
     waiting: pl.DataFrame = field(default_factory=pl.DataFrame)
+    paper: PaperAccount | None = None
 
     @property
     def failed(self) -> list[str]:
@@ -89,6 +92,7 @@ class SessionReport:
             "champion": self.champion,
             "scores": self.scores.head(_MOVERS).to_dicts(),
             "rank_ic": self.rank_ic.tail(1).to_dicts(),
+            "paper_account": {"text": self.paper.text, **self.paper.figures} if self.paper else {},
             "corporate_actions": {"reach": self.reach, "waiting": self.waiting.height},
             "runs": [{"run": run.run_id, "name": run.name, "outcome": run.outcome} for run in self.runs],
         }
@@ -147,4 +151,5 @@ def session_report(settings: Settings, session: date | None = None) -> SessionRe
         runs=last_runs(settings, 15),
         reach=corporate_actions.reach(lake).text,
         waiting=corporate_actions.questions(lake, end=session).sort("session", descending=True),
+        paper=paper_account(lake, entry, session),
     )

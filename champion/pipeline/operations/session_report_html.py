@@ -31,6 +31,8 @@ def render(report: SessionReport, home: Path, mlflow: str | None = None) -> str:
         "scores": plots.top_scores(report.scores),
         "ic": plots.ic_series(report.rank_ic),
     }
+    if report.paper is not None and report.paper.account.result is not None:
+        figures["paper"] = plots.account_equity(report.paper.account.growth)
     last_ic = report.rank_ic.sort("trade_date").tail(1)
     return pages.get_template("session_report.html").render(
         report=report,

@@ -12,7 +12,7 @@ import polars as pl
 from champion import workspace
 from champion.contracts.datasets import CONSTITUENTS, CONTRADICTIONS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
 from champion.lake import Lake
-from champion.market.reference.indices import sectors as by_sector
+from champion.market.reference.indices import sectors as sectors_of
 from champion.market.reference.indices.change_checks import REFUSED_SCHEMA
 from champion.market.reference.indices.index_lists import evidence
 from champion.market.reference.indices.membership import SET_ASIDE_SCHEMA, require_covered, stored, within
@@ -97,16 +97,15 @@ def keep(rows: pl.DataFrame, lake: Lake, index: str, sectors: Collection[str]) -
     return rows
 
 
-def with_sectors(lake: Lake, rows: pl.DataFrame) -> tuple[pl.DataFrame, str]:
-    """Return the rows (instrument_id, trade_date, turnover) with their sector as of the date, and what is unknown.
+def with_sectors(rows: pl.DataFrame, lake: Lake) -> pl.DataFrame:
+    """Return the rows (instrument_id, trade_date) with their `sector` as of the date, `Unknown` where none was listed.
 
-    Without lists, and on dates that none covers, the sector is null.
+    The sector is null on dates that no list covers, and everywhere in a lake without lists.
     """
     if not lake.sessions(SECTORS):
-        return rows.with_columns(sector=pl.lit(None, pl.String)), "no index list, so no sectors"
+        return rows.with_columns(sector=pl.lit(None, pl.String))
     periods = workspace.latest_list(lake, SECTORS)
-    named = by_sector.with_sectors(rows, periods, workspace.sectors_covered(lake, periods))
-    return named, by_sector.unknown_share(named)
+    return sectors_of.with_sectors(rows, periods, workspace.sectors_covered(lake, periods))
 
 
 def digests(lake: Lake, index: str, sectors: Collection[str], end: date) -> dict[str, str]:

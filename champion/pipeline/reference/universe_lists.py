@@ -17,9 +17,10 @@ from champion.market.equity_bars import EQUITY_SERIES
 from champion.market.reference import price_bands
 from champion.market.reference.covered import ranges
 from champion.market.reference.indices.membership import stored
-from champion.market.reference.indices.sectors import require_sectors
+from champion.market.reference.indices.sectors import require_sectors, unknown_share
 from champion.modeling.universe import NO_BAND, Universe
 from champion.pipeline.reference import membership
+from champion.pipeline.reference.as_known import market_sessions
 from champion.sources.lists.index_list import canonical_index
 
 _SHOWN = 6
@@ -64,8 +65,8 @@ def notes(lake: Lake, universe: Universe, rows: pl.DataFrame) -> list[str]:
             found.append(f"{name}: no list between {', '.join(spans)}; a change in between counts from the later one")
     if universe.sectors:
         shares = lake.scan(BARS, days[1], days[1]).filter(pl.col("series").is_in(EQUITY_SERIES))
-        _, text = membership.with_sectors(lake, shares.select(*_KEY, "turnover").collect())
-        found.append(f"shares traded on {days[1]}: {text}")
+        traded = membership.with_sectors(shares.select(*_KEY, "turnover").collect(), lake)
+        found.append(f"shares traded on {days[1]}: {unknown_share(traded)}")
     return found
 
 
@@ -100,7 +101,7 @@ def _in_bands(lake: Lake, rows: pl.DataFrame, bands: Collection[str]) -> pl.Data
     if rows.is_empty() or not bands:
         return rows.select(_KEY)
     wanted = rows["trade_date"].unique().sort().to_list()
-    sessions = lake.sessions(BARS)
+    sessions = market_sessions(lake)
     applies = price_bands.list_dates_by_session(lake.sessions(PRICE_BANDS), sessions)
     if missing := [day for day in wanted if day not in applies]:
         raise UsageError(

@@ -1,0 +1,304 @@
+"""The rules of the promotion gate: each has a figure, a threshold, a verdict and a sentence.
+
+1. `data`: the leakage checks were run, and found nothing.
+2. `luck`: the net active return beats what the best of all recorded trials would show by luck.
+3. `neutral skill`: the scores rank returns after style and sector are removed from both.
+4. `champion`: the net active return beats the champion's on the sessions that both have.
+
+A figure that is not known is a refusal. The champion does not block a version once its own net active return, on the
+sessions since its promotion, is no longer above zero at the gate's level. Deflated Sharpe ratio and probability of
+overfitting are shown beside; they decide nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+import polars as pl
+from scipy.stats import kurtosis, skew, t as student
+
+from champion.base.counting import quantity
+from champion.errors import ModelError
+from champion.modeling import multiplicity
+from champion.modeling.metrics import deflated_sharpe_ratio, summarise_ic
+from champion.modeling.multiplicity import Floats, Luck
+from champion.modeling.overfitting import BLOCKS, probability_of_overfitting
+
+__all__ = ["Evidence", "Levels", "RuleResult", "beside", "judged", "rules", "table"]
+__dir__ = __all__.copy
+
+_UNKNOWN = math.nan
+_REMEDIES = {
+    "shuffled labels": "the score depends on its own label through something else than the inputs: look for state that "
+    "the model or its preparation keeps between rows",
+    "implausible inputs": "no input ranks returns so well: look for prices of later sessions in its expression, such "
+    "as a shift with a negative number or a return that ends after the session",
+    "recomputed inputs": "they change when they are computed again without later bars: correct the expression, then "
+    "run `champion features` and train again",
+}
+_LISTED = {"implausible inputs", "recomputed inputs"}  # checks whose finding is a list of inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The gate's levels: the rates at which each rule may pass a version without skill.
+
+    Args:
+        luck: of all decisions of the trial ledger together, for net active return; see `multiplicity.spent_level`.
+        neutral: for skill after neutralisation.
+        champion: for the difference to the champion, and for the champion's own return since its promotion.
+
+    >>> Levels().luck
+    0.025
+    """
+
+    luck: float = 0.025
+    neutral: float = 0.025
+    champion: float = 0.025
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """One rule of the gate: its name, its figure and threshold (NaN if unknown), its verdict, and why.
+
+    >>> RuleResult("luck", 1.9, 1.4, True, "The Sharpe ratio is 1.90; luck reaches 1.40.").passed
+    True
+    """
+
+    name: str
+    figure: float
+    threshold: float
+    passed: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the gate knows about a version.
+
+    Args:
+        trial: the version's column in `returns`.
+        returns: trade_date and the daily net active returns of each recorded trial with a series, null where it has no
+            session.
+        horizon: the longest horizon of the recorded trials, in sessions.
+        own_horizon: the horizon of the version's labels.
+        checks: the table of `leakage_checks.LeakageChecks`; None if they were not run.
+        neutral_ic: trade_date and ic from `styles.neutral_ic`; None if it was not measured.
+        independent: number of recorded trials without a series.
+        judged_before: number of recorded trials at the time of the gate's last decision.
+        wider: the factor `multiplicity.widening` of the version; NaN, unknown, is a refusal.
+        champion: the champion's column in `returns`; None without a champion.
+        champion_known: whether the champion has a series; a champion without one blocks.
+        promoted_on: the date of the champion's promotion.
+
+    >>> daily = pl.DataFrame({"trade_date": [date(2024, 1, 1)], "t1": [0.001]})
+    >>> Evidence("t1", daily, horizon=5, own_horizon=5).champion is None
+    True
+    """
+
+    trial: str
+    returns: pl.DataFrame
+    horizon: int
+    own_horizon: int
+    checks: pl.DataFrame | None = None
+    neutral_ic: pl.DataFrame | None = None
+    independent: int = 0
+    judged_before: int = 0
+    wider: float = _UNKNOWN
+    champion: str | None = None
+    champion_known: bool = True
+    promoted_on: date | None = field(default=None)
+
+
+def rules(evidence: Evidence, levels: Levels | None = None) -> list[RuleResult]:
+    """Return the gate's rules about a version, in the order above; the last one only with a champion.
+
+    >>> found = rules(Evidence("t1", pl.DataFrame({"trade_date": []}), horizon=5, own_horizon=5))
+    >>> [(rule.name, rule.passed) for rule in found]
+    [('data', False), ('luck', False), ('neutral skill', False)]
+    """
+    levels = levels or Levels()
+    found = [_data(evidence.checks), _luck(evidence, levels.luck), _neutral_skill(evidence, levels.neutral)]
+    if evidence.champion is not None or not evidence.champion_known:
+        found.append(_champion(evidence, levels.champion))
+    return found
+
+
+def table(found: Sequence[RuleResult]) -> pl.DataFrame:
+    """Return the rules as a frame: rule, figure, threshold, passed, sentence; an unknown number is null.
+
+    >>> table([RuleResult("data", float("nan"), 0.0, False, "Not run.")]).row(0)
+    ('data', None, 0.0, False, 'Not run.')
+    """
+    schema = {
+        "rule": pl.String, "figure": pl.Float64, "threshold": pl.Float64, "passed": pl.Boolean, "sentence": pl.String,
+    }  # fmt: skip
+    rows = [(rule.name, rule.figure, rule.threshold, rule.passed, rule.sentence) for rule in found]
+    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("figure", "threshold").fill_nan(None))
+
+
+def beside(evidence: Evidence, effective: float) -> dict[str, float]:
+    """Return deflated_sharpe and overfitting_probability of a version's daily net active returns, without the unknown.
+
+    `effective` is the effective number of trials, `multiplicity.Luck.effective`. The probability of overfitting uses
+    the sessions that all trials have which share at least half of the version's sessions.
+
+    >>> daily = pl.DataFrame({"trade_date": range(300), "t1": np.random.default_rng(1).normal(0.001, 0.005, 300)})
+    >>> round(beside(Evidence("t1", daily, horizon=5, own_horizon=5), 1.0)["deflated_sharpe"], 2)
+    0.97
+    """
+    if evidence.trial not in evidence.returns.columns:
+        return {}
+    own = evidence.returns.select("trade_date", pl.all().exclude("trade_date")).drop_nulls(evidence.trial)
+    values = own[evidence.trial].to_numpy()
+    found: dict[str, float] = {}
+    if len(values) > 2 and values.std() > 0:  # noqa: PLR2004 - a skew needs three
+        # Sharpe ratios of trials without skill have the variance 1 / sessions.
+        found["deflated_sharpe"] = deflated_sharpe_ratio(
+            float(values.mean() / values.std(ddof=1)),
+            trials=max(round(effective), 1),
+            variance=1 / len(values),
+            periods=len(values),
+            skew=float(skew(values)),
+            kurtosis=float(kurtosis(values, fisher=False)),
+        )
+    long = [name for name in own.columns[1:] if own[name].count() * 2 >= own.height]
+    shared = own.select(long).drop_nulls()
+    try:
+        found["overfitting_probability"], _ = probability_of_overfitting(shared, BLOCKS)
+    except ModelError:  # too few trials or sessions to compare
+        return found
+    return found
+
+
+def _data(checks: pl.DataFrame | None) -> RuleResult:
+    if checks is None or checks.is_empty():
+        return RuleResult(
+            "data", _UNKNOWN, 0.0, passed=False, sentence="The leakage checks were not run: train it again."
+        )
+    failed = checks.filter(~pl.col("passed").fill_null(value=False))
+    if failed.is_empty():
+        ran = quantity(checks.height, "leakage check")
+        return RuleResult("data", 0.0, 0.0, passed=True, sentence=f"{ran} found nothing.")
+    parts = []
+    for check, found in failed.select("canary", "found").iter_rows():
+        if found == "not run":
+            parts.append(f"The check of {check} was not run: train it again.")
+            continue
+        what = f"inputs {found}" if check in _LISTED else str(found)
+        parts.append(f"The check of {check} found {what}; {_REMEDIES.get(check, 'see the training notebook')}.")
+    return RuleResult("data", float(failed.height), 0.0, passed=False, sentence=" ".join(parts))
+
+
+def _luck(evidence: Evidence, level: float) -> RuleResult:
+    count = evidence.returns.width - 1 + evidence.independent
+    if evidence.trial not in evidence.returns.columns:
+        sentence = "Its trial has no series of daily net active returns: train it again, with the simulated portfolio."
+        return RuleResult("luck", _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
+    if math.isnan(evidence.wider):
+        sentence = "Whether a few instruments earned it is not known: its scores have no decision with known returns."
+        return RuleResult("luck", _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
+    # A refit of the champion's recipe is no new chance: its trial has passed before.
+    refit = evidence.trial == evidence.champion
+    spent = level if refit else multiplicity.spent_level(level, count, evidence.judged_before)
+    try:
+        luck = judged(evidence, spent)
+    except ModelError as error:
+        return RuleResult("luck", _UNKNOWN, _UNKNOWN, passed=False, sentence=f"Its series cannot be judged: {error}.")
+    if math.isnan(luck.score):
+        few = f"{quantity(luck.sessions, 'session')} in blocks of {luck.block}"
+        needed = multiplicity.FEWEST_BLOCKS * luck.block
+        sentence = f"Its series has {few} or does not vary; at least {needed} sessions are needed: train on more."
+        return RuleResult("luck", _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
+    sentence = (
+        f"The Sharpe ratio of its daily net active returns is {luck.sharpe:.2f} a year over "
+        f"{quantity(luck.sessions, 'session')}; the best of {quantity(luck.trials, 'recorded trial')} without skill "
+        f"exceeds {luck.sharpe_needed:.2f} at a rate of {spent:.2%} (p-value {luck.p_value:.4f})."
+    )
+    return RuleResult("luck", luck.sharpe, luck.sharpe_needed, passed=luck.passed, sentence=sentence)
+
+
+def judged(evidence: Evidence, level: float) -> Luck:
+    """Return the version's net active return against the best of all recorded trials by luck at a level.
+
+    Raises:
+        ModelError: there are too few sessions for a block.
+
+    >>> daily = np.random.default_rng(1).normal(0.001, 0.005, 300)
+    >>> found = judged(Evidence("t1", pl.DataFrame({"trade_date": range(300), "t1": daily}), 5, 5), level=0.025)
+    >>> found.trials, found.passed
+    (1, True)
+    """
+    columns = [name for name in evidence.returns.columns if name != "trade_date"]
+    place = columns.index(evidence.trial)
+    wider = np.full(len(columns), _UNKNOWN)
+    wider[place] = evidence.wider
+    values = _numbers(evidence.returns.sort("trade_date").select(columns))
+    chosen = {"horizon": evidence.horizon, "level": level, "independent": evidence.independent}
+    return multiplicity.beyond_luck(values, place, wider=wider, **chosen)  # type: ignore[arg-type]
+
+
+def _neutral_skill(evidence: Evidence, level: float) -> RuleResult:
+    name = "neutral skill"
+    if evidence.neutral_ic is None:
+        sentence = "Its skill after style and sector was not measured: train it again."
+        return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
+    summary = summarise_ic(evidence.neutral_ic, evidence.own_horizon)
+    freedom = summary["sessions"] / evidence.own_horizon - 1
+    needed = float(student.ppf(1 - level, freedom)) if freedom > 0 else math.inf
+    sentence = (
+        f"After volatility, beta, liquidity and sector are removed, its mean rank IC is {summary['mean']:.4f} over "
+        f"{quantity(round(summary['sessions']), 'session')}, with a t-statistic of {summary['t']:.2f}; chance exceeds "
+        f"{needed:.2f} at a rate of {level:.1%}."
+    )
+    return RuleResult(name, summary["t"], needed, passed=bool(summary["t"] >= needed), sentence=sentence)
+
+
+def _champion(evidence: Evidence, level: float) -> RuleResult:
+    name, columns = "champion", evidence.returns.columns
+    if evidence.champion is None or evidence.champion not in columns:
+        sentence = "The champion has no series of daily net active returns, so it cannot be compared: train it again."
+        return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
+    since = evidence.returns.filter(pl.col("trade_date") > evidence.promoted_on) if evidence.promoted_on else None
+    standing = None if since is None else _alone(since, pl.col(evidence.champion), evidence.horizon, level)
+    if standing is not None and not standing.passed:
+        sentence = (
+            f"The champion does not block: since its promotion on {evidence.promoted_on} the Sharpe ratio of its daily "
+            f"net active returns is {standing.sharpe:.2f} a year over {quantity(standing.sessions, 'session')}, below "
+            f"{standing.sharpe_needed:.2f}, which chance exceeds at a rate of {level:.1%}."
+        )
+        return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=True, sentence=sentence)
+    if evidence.trial == evidence.champion:
+        sentence = "It is a refit of the champion's recipe, whose series it continues: there is nothing to compare."
+        return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=True, sentence=sentence)
+    difference = None
+    if evidence.trial in columns:
+        difference = _alone(
+            evidence.returns, pl.col(evidence.trial) - pl.col(evidence.champion), evidence.horizon, level
+        )
+    if difference is None:
+        sentence = "It shares too few sessions with the champion to be compared: train on the champion's sessions too."
+        return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
+    sentence = (
+        f"The Sharpe ratio of its daily net active returns less the champion's is {difference.sharpe:.2f} a year over "
+        f"{quantity(difference.sessions, 'common session')}; chance exceeds {difference.sharpe_needed:.2f} at a rate "
+        f"of {level:.1%}."
+    )
+    return RuleResult(name, difference.sharpe, difference.sharpe_needed, passed=difference.passed, sentence=sentence)
+
+
+def _alone(returns: pl.DataFrame, series: pl.Expr, horizon: int, level: float) -> Luck | None:
+    """Return whether the mean of one series is above 0 at a level; None if it is too short or does not vary."""
+    values = _numbers(returns.sort("trade_date").select(series.alias("series")).drop_nulls())
+    if len(values) < multiplicity.FEWEST_BLOCKS * horizon:
+        return None
+    luck = multiplicity.beyond_luck(values, 0, horizon=horizon, level=level)
+    return None if math.isnan(luck.score) else luck
+
+
+def _numbers(frame: pl.DataFrame) -> Floats:
+    return frame.select(pl.all().cast(pl.Float64).fill_null(_UNKNOWN)).to_numpy()

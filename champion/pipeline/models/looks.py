@@ -1,0 +1,258 @@
+"""Record looks at forward returns in the trial ledger: the intent before any figure, the series after.
+
+A training begins its look before the model is fitted, so that a killed or failed training counts. A tear sheet records
+intent and result in one call, before it draws.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from champion import report
+from champion.base.counting import quantity
+from champion.errors import ChampionError, ModelError
+from champion.lake import Lake
+from champion.pipeline.models import portfolio, recipes
+from champion.settings import Settings
+from champion.tracking import registry
+from champion.tracking.trials import entry, former_runs, grouping, ledger, series
+from champion.tracking.trials.entry import Entry
+from champion.tracking.trials.grouping import Trial
+
+if TYPE_CHECKING:
+    from champion.modeling.training import TrainingResult
+    from champion.portfolio.construction import Rule
+    from champion.portfolio.simulator import MarketRules
+
+SCORES = "champion.trial_scores"
+"""The tag of versions with the digest of the scores that their look was about."""
+_KEPT = (former_runs.PERIOD_SHARPE, "rank_ic", "rank_ic_t")
+_BY_HAND = "registered by hand"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A look whose intent is in the ledger."""
+
+    settings: Settings
+    id: str
+    source: str
+    run: str | None
+
+    def complete(
+        self, scores: pl.DataFrame, active: pl.DataFrame | None = None, figures: Mapping[str, float] | None = None
+    ) -> str:
+        """Add the result to the ledger, and return a sentence about the trial.
+
+        Args:
+            scores: trade_date, instrument_id and score, as they were judged.
+            active: trade_date and active, the daily net active returns of a portfolio that follows the scores; without
+                them the trial counts as independent of all others.
+            figures: metrics of a training; `sharpe_per_period`, `rank_ic` and `rank_ic_t` are kept.
+        """
+        judged, before = fingerprint(scores), ledger.read(self.settings)
+        known = [one.figures for one in before if (one.kind, one.id, one.scores) == ("result", self.id, judged)]
+        kept = {name: value for name, value in (figures or {}).items() if name in _KEPT}
+        figured = {**(known[-1] if known else {}), **kept}
+        result = Entry(kind="result", id=self.id, source=self.source, run=self.run, scores=judged, figures=figured)
+        if active is not None and not (held := series.known(active)).is_empty():
+            first, last = window(held)
+            stored = series.put(self.settings, held)
+            result = replace(result, series=stored, sessions=held.height, start=first, end=last)
+        return _sentence(grouping.trials(ledger.add(self.settings, [result])), result)
+
+
+def begin(
+    settings: Settings,
+    recipe: Mapping[str, Any],
+    *,
+    window: tuple[date, date],
+    data: Mapping[str, str],
+    source: str,
+    run: str | None = None,
+) -> Look:
+    """Write the intent to look at a recipe's forward returns; call it before any figure can be seen.
+
+    Args:
+        settings: the workspace.
+        recipe: what is looked at: see `recipes`.
+        window: first and last session of the frame.
+        data: digests of the datasets, by name: see `register.digests`.
+        source: what looks, such as `training`.
+        run: the MLflow run, by default that of the notebook.
+
+    Raises:
+        ModelError: the ledger is damaged: figures that cannot be counted must not be seen.
+        ServiceError: a shared registry does not answer.
+    """
+    opened(settings)
+    look = replace(entry.look(recipe, *window, data), source=source, run=run or report.run_id())
+    ledger.add(settings, [look])
+    return Look(settings, look.id, source, look.run)
+
+
+def record(
+    settings: Settings,
+    recipe: Mapping[str, Any],
+    scores: pl.DataFrame,
+    *,
+    data: Mapping[str, str],
+    source: str,
+) -> str:
+    """Record a look at scores with its series, before figures are drawn, and return a sentence about the trial.
+
+    `scores` has trade_date, instrument_id and score; the default portfolio buys the highest scores. Without scores
+    nothing is recorded.
+    """
+    known = scores.drop_nulls("score")
+    if known.is_empty():
+        return "There are no scores, so no trial was recorded."
+    look = begin(settings, recipe, window=window(known), data=data, source=source)
+    return look.complete(known, simulated(settings, known))
+
+
+def simulated(settings: Settings, scores: pl.DataFrame) -> pl.DataFrame | None:
+    """Return the daily net active returns of the default portfolio; None if the lake cannot simulate it.
+
+    The reason is logged. A trial without a series counts as independent, which is the cautious assumption.
+    """
+    try:
+        return portfolio.simulate(scores, lake=Lake(settings.lake)).active
+    except ChampionError as error:
+        message = "no portfolio could be simulated, so this trial counts as independent of all others: %s"
+        logging.getLogger("champion.trials").warning(message, error)
+        return None
+
+
+def record_rule(
+    settings: Settings,
+    scores: pl.DataFrame,
+    active: pl.DataFrame,
+    rule: Rule,
+    rules: MarketRules,
+    *,
+    source: str,
+) -> str:
+    """Record a look at scores under a construction rule, before its figures are shown, and return a sentence.
+
+    The rule that training simulates gives the trial of the training, so it adds none. Other rules, and accounts with
+    other capital, charges or impact, are trials of their own. `active` has trade_date and active.
+    """
+    entries, digest = opened(settings), fingerprint(scores)
+    judged = [one.id for one in entries if one.kind == "result" and one.scores == digest]
+    trained = [one for one in entries if one.kind == "look" and one.id in judged and not one.recipe.get("construction")]
+    base: dict[str, Any] = dict(trained[0].recipe) if trained else {"scores": digest}
+    span = (trained[0].start, trained[0].end) if trained else window(scores)
+    data = trained[0].data if trained else {}
+    look = replace(entry.look(recipes.constructed(base, rule, rules), *span, data), source=source, run=report.run_id())
+    ledger.add(settings, [look])
+    return Look(settings, look.id, source, look.run).complete(scores, active)
+
+
+def of_version(settings: Settings, version: registry.Version) -> str:
+    """Return the id of a version's trial; a version that was registered without one gets one, without a series.
+
+    Raises:
+        ModelError: the ledger is damaged.
+    """
+    entries = opened(settings)
+    look = _look(entries, version)
+    if look is None:
+        named = version.tags.get(registry.DIGEST) or f"version {version.number} of {version.created:%Y-%m-%d %H:%M:%S}"
+        made = entry.look({_BY_HAND: named}, None, None, {})
+        look = replace(made, source=_BY_HAND, run=version.run_id or None)
+        entries = ledger.add(settings, [look])
+        ledger.write_anchor(settings)
+    having = [trial for trial in grouping.trials(entries) if any(one.id == look.id for one in trial.looks)]
+    scores = version.tags.get(SCORES, "")
+    same = [one for one in having if look.id in one.results and one.results[look.id].scores == scores]
+    return (same or having)[0].id
+
+
+def opened(settings: Settings) -> list[Entry]:
+    """Return the ledger's lines, after importing trials of earlier releases and of a file that a registry replaces.
+
+    Raises:
+        ModelError: the ledger is damaged.
+        ServiceError: a store does not answer.
+    """
+    _take_over_file(settings)
+    entries = ledger.read(settings)
+    if not former_runs.is_imported(entries) and (lines := former_runs.lines(settings)):
+        entries = ledger.add(settings, lines)
+        ledger.write_anchor(settings)
+    return entries
+
+
+def judged(result: TrainingResult) -> pl.DataFrame:
+    """Return the scores of a training's test sessions, also those whose forward return is not known."""
+    return result.out_of_sample if result.scores.is_empty() else result.scores
+
+
+def anchored(settings: Settings) -> None:
+    """Anchor the ledger in the registry, so that the loss of its last lines is found."""
+    ledger.write_anchor(settings)
+
+
+def window(frame: pl.DataFrame) -> tuple[date, date]:
+    """Return the first and the last session of a frame.
+
+    >>> window(pl.DataFrame({"trade_date": [date(2024, 1, 16), date(2024, 1, 15)]}))
+    (datetime.date(2024, 1, 15), datetime.date(2024, 1, 16))
+    """
+    first, last = frame["trade_date"].min(), frame["trade_date"].max()
+    if not isinstance(first, date) or not isinstance(last, date):
+        raise ModelError("the frame has no session: there is nothing to look at")
+    return first, last
+
+
+def fingerprint(scores: pl.DataFrame) -> str:
+    """Return the SHA-256 of scores: trade_date, instrument_id and score, in any order of rows.
+
+    >>> rows = pl.DataFrame({"trade_date": [date(2024, 1, 15)] * 2, "instrument_id": ["A", "B"], "score": [0.1, 0.2]})
+    >>> fingerprint(rows) == fingerprint(rows.reverse())
+    True
+    """
+    ordered = scores.select("trade_date", "instrument_id", "score").sort("trade_date", "instrument_id")
+    digest = sha256(ordered["score"].cast(pl.Float64).fill_null(np.nan).to_numpy().tobytes())
+    digest.update(ordered["trade_date"].cast(pl.Date).to_physical().to_numpy().tobytes())
+    names = io.BytesIO()
+    ordered.select("instrument_id").write_csv(names)
+    digest.update(names.getvalue())
+    return digest.hexdigest()
+
+
+def _take_over_file(settings: Settings) -> None:
+    """Copy lines and series that this workspace wrote to its files before it joined a shared registry."""
+    for line in ledger.take_over_file(settings):
+        if line.series and (held := series.get(settings, line.series)) is not None:
+            series.put(settings, held)
+
+
+def _look(entries: list[Entry], version: registry.Version) -> Entry | None:
+    """Return the look of a version: by its tag, or by the run of an imported trial."""
+    looks = [one for one in entries if one.kind == "look"]
+    if (tag := version.tags.get(former_runs.LOOK)) is not None:
+        return next((one for one in looks if one.id == tag), None)
+    by_hand = version.tags.get(registry.DIGEST)
+    registered = [one for one in looks if by_hand and one.recipe.get(_BY_HAND) == by_hand]
+    imported = [one for one in looks if version.run_id and one.run == version.run_id and one.start is None]
+    return next(iter([*registered, *imported]), None)
+
+
+def _sentence(trials: list[Trial], result: Entry) -> str:
+    found = next(
+        trial for trial in trials if result.id in trial.results and trial.results[result.id].scores == result.scores
+    )
+    count = sum(trial.count for trial in trials)
+    sessions = f"{quantity(result.sessions, 'session')} of net active returns" if result.series else "no series"
+    return f"Recorded as trial {found.id} of {count} in the trial ledger, with {sessions} (`champion trials`)."

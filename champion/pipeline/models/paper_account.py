@@ -1,0 +1,98 @@
+"""A paper account: what the champion's published scores would have earned since its promotion.
+
+It trades by the default rule and the rules of `portfolio.simulate`. It follows only scores that were published after
+the promotion and before the next session opened: a session that was scored later, or scored again, is left out, because
+no order could have followed these scores. Before its promotion the champion has no paper account.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+
+import polars as pl
+
+from champion.base.clock import INDIA
+from champion.base.counting import quantity
+from champion.contracts.datasets import BARS, PREDICTIONS
+from champion.lake import Lake
+from champion.pipeline.models import portfolio
+from champion.pipeline.models.portfolio_report import SimulatedAccount, simulated
+from champion.tracking.promotion_ledger import Entry
+
+_OPEN = time(9, 15, tzinfo=INDIA)
+_TO_THE_END = 1_000_000  # sessions after the last score
+
+
+@dataclass(frozen=True, slots=True)
+class PaperAccount:
+    """The account of a champion since its promotion.
+
+    `version` and `since`, the date of the promotion in India, are None without a champion. `followed` counts the
+    sessions whose scores the account follows, `late` those whose scores were published too late.
+
+    >>> nothing = PaperAccount(None, None, 0, 0, SimulatedAccount(None, "there is no champion"))
+    >>> nothing.text, nothing.figures
+    ('not simulated: there is no champion', {'paper_sessions': 0.0, 'paper_late': 0.0})
+    """
+
+    version: int | None
+    since: date | None
+    followed: int
+    late: int
+    account: SimulatedAccount
+
+    @property
+    def text(self) -> str:
+        """One sentence about the account, or why there is none."""
+        if self.version is None:
+            return self.account.text
+        late = f"; {quantity(self.late, 'session')} left out, scored after the next open" if self.late else ""
+        return f"version {self.version}, champion since {self.since}: {self.account.text}{late}"
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The figures of the account, each as paper_<name>, with paper_sessions and paper_late; for MLflow and JSON."""
+        counted = {"paper_sessions": float(self.followed), "paper_late": float(self.late)}
+        return counted | {f"paper_{name}": value for name, value in self.account.figures.items()}
+
+
+def paper_account(lake: Lake, champion: Entry | None, end: date) -> PaperAccount:
+    """Return the paper account of a champion up to the session `end`; no later score or bar is used.
+
+    `champion` is the entry of the promotion ledger that made it champion, such as `promotion.current_champion` returns.
+
+    >>> from pathlib import Path
+    >>> paper_account(Lake(Path("lake")), None, date(2024, 1, 15)).text
+    'not simulated: there is no champion yet'
+    """
+    if champion is None:
+        return PaperAccount(None, None, 0, 0, SimulatedAccount(None, "there is no champion yet"))
+    promoted = champion.effective or champion.at
+    since = promoted.astimezone(INDIA).date()
+    scored = lake.scan(PREDICTIONS, since, end).filter(pl.col("model_version") == champion.version)
+    scores = scored.select("trade_date", "instrument_id", "score", "ingest_time").collect()
+    on_time = scores.join(_next_opens(lake, since), on="trade_date").filter(
+        pl.col("ingest_time") >= promoted, pl.col("ingest_time") < pl.col("open")
+    )
+    followed = on_time["trade_date"].n_unique()
+    late = scores["trade_date"].n_unique() - followed
+    if not followed:
+        account = SimulatedAccount(None, "no score since then was published before the next session opened")
+    else:
+        account = simulated(lambda: _follow(lake, on_time.drop("ingest_time", "open"), end), lake)
+    return PaperAccount(champion.version, since, followed, late, account)
+
+
+def _follow(lake: Lake, scores: pl.DataFrame, end: date) -> portfolio.Portfolio:
+    arrays = portfolio.market(lake, scores, after=_TO_THE_END, end=end)
+    return portfolio.simulate(scores, arrays=arrays, lake=lake)
+
+
+def _next_opens(lake: Lake, since: date) -> pl.DataFrame:
+    """Return trade_date of each session and `open`, when the session after it opened; far ahead for the last one."""
+    days = lake.sessions(BARS, since)
+    opens = [datetime.combine(day, _OPEN).astimezone(UTC) for day in days[1:]]
+    far = [datetime.max.replace(tzinfo=UTC)] if days else []
+    known = pl.DataFrame({"trade_date": days, "open": [*opens, *far]})
+    return known.cast({"trade_date": pl.Date, "open": pl.Datetime("ms", "UTC")})

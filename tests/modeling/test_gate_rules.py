@@ -1,0 +1,140 @@
+"""The gate's rules: what each refuses, and what it says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from champion.modeling.gate_rules import Evidence, Levels, RuleResult, beside, judged, rules, table
+
+FIRST, SESSIONS = date(2023, 1, 2), 500
+DAYS = [FIRST + timedelta(days=n) for n in range(SESSIONS)]
+CHECKS = pl.DataFrame({
+    "canary": ["shuffled labels", "implausible inputs", "recomputed inputs"],
+    "passed": [True, True, True],
+    "found": ["AUC 0.5012, standard error 0.0031", "no mean rank IC beyond 0.25", "no input looks ahead"],
+})  # fmt: skip
+
+
+def returns(**means: float) -> pl.DataFrame:
+    """Return independent series with exact means, in daily standard deviations."""
+    rng = np.random.default_rng(11)
+    columns = {"trade_date": pl.Series(DAYS)}
+    for name, mean in means.items():
+        noise = rng.standard_normal(SESSIONS)
+        columns[name] = pl.Series(0.005 * ((noise - noise.mean()) / noise.std() + mean))
+    return pl.DataFrame(columns)
+
+
+def ic(mean: float) -> pl.DataFrame:
+    noise = np.random.default_rng(3).normal(0, 0.1, SESSIONS)
+    return pl.DataFrame({"trade_date": DAYS, "ic": noise - noise.mean() + mean})
+
+
+GOOD = Evidence(
+    "t1", returns(t1=0.25, t2=0.0, t3=-0.1, t4=0.05), horizon=5, own_horizon=5, checks=CHECKS, neutral_ic=ic(0.03),
+    wider=1.0,
+)  # fmt: skip
+
+
+def by_name(evidence: Evidence, levels: Levels | None = None) -> dict[str, RuleResult]:
+    return {rule.name: rule for rule in rules(evidence, levels)}
+
+
+def test_skilled_version_passes_every_rule() -> None:
+    found = by_name(GOOD)
+    assert list(found) == ["data", "luck", "neutral skill"]
+    assert all(rule.passed for rule in found.values())
+    assert found["luck"].figure == pytest.approx(0.25 * 252**0.5, rel=0.01)
+    assert found["luck"].figure > found["luck"].threshold > 0
+    assert "the best of 4 recorded trials without skill exceeds" in found["luck"].sentence
+
+
+@pytest.mark.parametrize(
+    ("changed", "rule", "says"),
+    [
+        ({"checks": None}, "data", "not run"),
+        ({"neutral_ic": None}, "neutral skill", "not measured"),
+        ({"neutral_ic": ic(0.005)}, "neutral skill", "t-statistic of 0.50"),
+        ({"neutral_ic": ic(0.03).head(8)}, "neutral skill", "over 8 sessions"),
+        ({"neutral_ic": ic(float("nan"))}, "neutral skill", "chance exceeds"),
+        ({"returns": returns(t2=0.0)}, "luck", "no series"),
+        ({"returns": returns(t1=0.25).head(40)}, "luck", "at least 50 sessions are needed"),
+        ({"returns": returns(t1=0.25).with_columns(t1=0.0)}, "luck", "does not vary"),
+        ({"returns": returns(t1=0.05)}, "luck", "without skill exceeds"),
+        ({"independent": 10**9}, "luck", "best of 1,000,000,004 recorded trials"),
+        ({"wider": float("nan")}, "luck", "few instruments earned it is not known"),
+        ({"wider": 3.0}, "luck", "without skill exceeds"),
+        ({"champion": "t9"}, "champion", "no series"),
+        ({"champion_known": False}, "champion", "no series"),
+    ],
+)
+def test_each_rule_refuses_what_it_does_not_know_or_trust(changed: dict[str, object], rule: str, says: str) -> None:
+    found = by_name(replace(GOOD, **changed))  # type: ignore[arg-type]
+    assert not found[rule].passed
+    assert says in found[rule].sentence
+    others = [one.passed for name, one in found.items() if name != rule]
+    assert all(others)
+
+
+def test_failed_checks_name_the_inputs_in_full_and_what_to_do() -> None:
+    inputs = ", ".join(f"an_input_with_a_long_name_{number}" for number in range(12))
+    failing = CHECKS.with_columns(
+        passed=pl.col("canary") != "recomputed inputs",
+        found=pl.when(canary="recomputed inputs").then(pl.lit(inputs)).otherwise("found"),
+    )
+    rule = by_name(replace(GOOD, checks=failing))["data"]
+    assert (rule.passed, rule.figure) == (False, 1.0)
+    assert inputs in rule.sentence
+    assert "run `champion features` and train again" in rule.sentence
+    skipped = CHECKS.with_columns(passed=None, found=pl.lit("not run"))
+    assert "The check of recomputed inputs was not run" in by_name(replace(GOOD, checks=skipped))["data"].sentence
+
+
+def test_version_must_beat_the_champion_on_common_sessions() -> None:
+    with_champion = replace(GOOD, champion="t2", returns=returns(t1=0.25, t2=0.0))
+    assert by_name(with_champion)["champion"].passed
+    equal = replace(GOOD, champion="t2", returns=returns(t1=0.25, t2=0.24))
+    rule = by_name(equal)["champion"]
+    assert not rule.passed
+    assert "over 500 common sessions" in rule.sentence
+    apart = equal.returns.with_columns(t2=pl.when(pl.col("trade_date") < DAYS[30]).then("t2"))
+    assert "too few sessions" in by_name(replace(equal, returns=apart))["champion"].sentence
+
+
+def test_champion_without_skill_since_its_promotion_stops_blocking() -> None:
+    """The champion has the same mean in all, but before its promotion only."""
+    lucky = returns(t1=0.25, t2=0.0).with_columns(
+        t2=pl.col("t2") + pl.when(pl.col("trade_date") < DAYS[200]).then(0.004).otherwise(-0.0002)
+    )
+    champion = replace(GOOD, champion="t2", returns=lucky, promoted_on=DAYS[200])
+    assert "does not block" in by_name(champion)["champion"].sentence
+    assert by_name(champion)["champion"].passed
+    # Too few sessions say nothing, so it blocks.
+    early = by_name(replace(champion, promoted_on=DAYS[470]))["champion"]
+    assert "does not block" not in early.sentence
+    skilled = replace(GOOD, champion="t2", returns=returns(t1=0.25, t2=0.24), promoted_on=DAYS[200])
+    assert not by_name(skilled)["champion"].passed
+
+
+def test_refit_of_the_champion_is_no_new_chance() -> None:
+    found = by_name(replace(GOOD, champion="t1", judged_before=4))
+    assert found["champion"].passed
+    assert "refit" in found["champion"].sentence
+    assert "at a rate of 2.50%" in found["luck"].sentence
+    assert "at a rate of 2.50%" not in by_name(replace(GOOD, judged_before=3))["luck"].sentence
+
+
+def test_rules_as_a_table_and_the_figures_beside() -> None:
+    found = table(rules(replace(GOOD, neutral_ic=None)))
+    assert found["rule"].to_list() == ["data", "luck", "neutral skill"]
+    assert found["figure"].null_count() == 1
+    luck = judged(GOOD, 0.025)
+    figures = beside(GOOD, luck.effective)
+    assert figures["deflated_sharpe"] > 0.99
+    assert figures["overfitting_probability"] < 0.05
+    assert beside(replace(GOOD, trial="t9"), 1.0) == {}

@@ -1,0 +1,174 @@
+"""Laws of target weights: caps by instrument and sector, turnover budget, mean-variance."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from datetime import date
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+import pytest
+from accounts import sessions
+from hypothesis import given, settings, strategies as st
+
+from champion.errors import UsageError
+from champion.portfolio.arrays import MarketArrays, market_arrays
+from champion.portfolio.construction import Rule, target_weights
+from champion.portfolio.mean_variance import mean_variance_weights
+
+NAMES = [f"S{number:02d}" for number in range(12)]
+SECTORS = ["IT", "IT", "IT", "IT", "Metals", "Metals", "Power", "Power", None, None, None, None]
+NEEDS_CVXPY = pytest.mark.skipif(
+    importlib.util.find_spec("cvxpy") is None, reason="cvxpy is not installed: pip install 'champion[optimize]'"
+)
+
+
+def scores(seed: int, count: int = 6, start: date = date(2023, 1, 16)) -> pl.DataFrame:
+    """Return scores of most instruments on each session, and their sectors."""
+    random = np.random.default_rng(seed)
+    keys = pl.DataFrame({"trade_date": sessions(count, start)}).join(
+        pl.DataFrame({"instrument_id": NAMES, "sector": SECTORS}), how="cross"
+    )
+    values = {"score": random.standard_normal(keys.height), "volatility": random.uniform(0.01, 0.05, keys.height)}
+    return keys.with_columns(**{name: pl.Series(each) for name, each in values.items()}).filter(
+        pl.Series(random.random(keys.height) < 0.9)
+    )
+
+
+def by_decision(weights: pl.DataFrame) -> list[dict[str, float]]:
+    return [
+        dict(rows.select("instrument_id", "weight").iter_rows())
+        for rows in weights.sort("trade_date").partition_by("trade_date")
+    ]
+
+
+def moved(before: dict[str, float], after: dict[str, float]) -> float:
+    return sum(abs(after.get(name, 0.0) - before.get(name, 0.0)) for name in before | after) / 2
+
+
+def require_caps(weights: pl.DataFrame, scored: pl.DataFrame, rule: Rule) -> None:
+    sector = dict(zip(NAMES, SECTORS, strict=True))
+    for decision in by_decision(weights):
+        assert min(decision.values()) > 0
+        assert max(decision.values()) <= rule.cap + 1e-6
+        assert sum(decision.values()) <= rule.invested + 1e-6
+        for group in set(SECTORS):
+            assert sum(w for name, w in decision.items() if sector[name] == group) <= rule.sector_cap + 1e-6
+    assert set(weights["trade_date"]) <= set(scored["trade_date"])
+
+
+RULES = st.builds(
+    Rule,
+    top=st.integers(2, 8),
+    buffer=st.sampled_from([0.0, 0.5]),
+    weighting=st.sampled_from(["equal", "score", "inverse_volatility"]),
+    cap=st.sampled_from([0.15, 0.4, 1.0]),
+    sector_cap=st.sampled_from([0.25, 0.5]),
+    turnover=st.sampled_from([0.05, 0.3, 1.0]),
+    every=st.integers(1, 2),
+)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10**6), RULES)
+def test_weights_keep_the_caps_also_of_the_unknown_sector(seed: int, rule: Rule) -> None:
+    scored = scores(seed)
+    require_caps(target_weights(scored, rule), scored, rule)
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10**6), RULES)
+def test_a_decision_moves_at_most_the_turnover_budget(seed: int, rule: Rule) -> None:
+    decisions = by_decision(target_weights(scores(seed), rule))
+    for before, after in pairwise(decisions):
+        assert moved(before, after) <= rule.turnover + 1e-6 * len(before)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10**6), RULES)
+def test_later_scores_change_no_earlier_decision(seed: int, rule: Rule) -> None:
+    scored = scores(seed)
+    day = scored["trade_date"].unique().sort()[3]
+    early = target_weights(scored.filter(pl.col("trade_date") <= day), rule)
+    assert early.equals(target_weights(scored, rule).filter(pl.col("trade_date") <= day))
+
+
+def test_a_sector_above_its_cap_leaves_the_rest_in_cash() -> None:
+    scored = scores(1, 1).with_columns(score=pl.when(pl.col("sector") == "IT").then(9.0).otherwise(0.0))
+    rule = Rule(top=3, cap=1.0, sector_cap=0.3, invested=0.9)
+    weights = target_weights(scored, rule)
+    assert weights["weight"].to_list() == pytest.approx([0.1, 0.1, 0.1])
+
+
+def test_a_sector_cap_needs_sectors() -> None:
+    with pytest.raises(UsageError, match="the scores lack sector; they have"):
+        target_weights(scores(1).drop("sector"), Rule(sector_cap=0.3))
+
+
+@pytest.mark.parametrize("values", [{"sector_cap": 0.0}, {"turnover": 0.0}, {"turnover": 1.5}])
+def test_impossible_limits_are_refused(values: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match=r"no portfolio can have .*sector_cap, turnover"):
+        Rule(**values)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def market() -> MarketArrays:
+    """Return 90 sessions of independent returns; the later an instrument in the alphabet, the more volatile."""
+    random = np.random.default_rng(5)
+    moves = random.normal(0, 1, (90, len(NAMES))) * np.linspace(0.01, 0.04, len(NAMES))
+    close = 100 * np.cumprod(1 + moves, axis=0)
+    before = np.vstack([np.full((1, len(NAMES)), 100.0), close[:-1]])
+    keys = pl.DataFrame({"trade_date": sessions(90)}).join(pl.DataFrame({"instrument_id": NAMES}), how="cross")
+    columns = {"open": before, "high": close * 1.1, "low": close * 0.9, "close": close, "prev_close": before}
+    return market_arrays(
+        keys.with_columns(
+            **{name: pl.Series(each.ravel()) for name, each in columns.items()},
+            volume=pl.lit(1000),
+            turnover=pl.Series(close.ravel() * 1000),
+        )
+    )
+
+
+@NEEDS_CVXPY
+@settings(max_examples=4, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([0.1, 1.0]))
+def test_mean_variance_weights_keep_the_same_laws(market: MarketArrays, seed: int, budget: float) -> None:
+    scored = scores(seed, 4, market.sessions[80])
+    rule = Rule(top=8, cap=0.4, sector_cap=0.5, turnover=budget, every=1)
+    weights = mean_variance_weights(scored, market, rule)
+    require_caps(weights, scored, rule)
+    days = weights["trade_date"].unique().sort()
+    for day, (before, after) in zip(days[1:], pairwise(by_decision(weights)), strict=True):
+        candidates = set(scored.filter(trade_date=day)["instrument_id"])
+        left = sum(weight for name, weight in before.items() if name not in candidates)  # sold whole
+        assert moved(before, after) <= max(budget, left) + 1e-5
+
+
+@NEEDS_CVXPY
+def test_mean_variance_without_constraints_is_the_closed_form(market: MarketArrays) -> None:
+    """The inverse of the covariance times expected returns, over the risk aversion, where that needs no limit."""
+    from sklearn.covariance import LedoitWolf  # noqa: PLC0415
+
+    scored = scores(2, 1, market.sessions[-1]).with_columns(score=pl.lit(1.0) + pl.col("score").rank() / 100)
+    rule = Rule(top=12, buffer=0.0, cap=1.0, invested=1.0, every=5)
+    found = mean_variance_weights(scored, market, rule, risk_aversion=40.0, skill=0.05)
+    ordered = scored.sort("score", "instrument_id", descending=[True, False])
+    places = [market.instruments.index(name) for name in ordered["instrument_id"]]
+    covariance = LedoitWolf().fit(market.simple_return[:, places]).covariance_ * 5
+    score = ordered["score"].to_numpy()
+    expected = 0.05 * np.sqrt(np.diag(covariance)) * (score - score.mean()) / score.std()
+    ours = dict(found.select("instrument_id", "weight").iter_rows())
+    weight = np.array([ours.get(name, 0.0) for name in ordered["instrument_id"]])
+    assert weight.sum() < 1
+    # Karush, Kuhn and Tucker: the gradient is 0 where an instrument is held, and not positive where it is not.
+    gradient = expected - 40.0 * covariance @ weight
+    assert np.abs(gradient[weight > 1e-4]).max() < 1e-6
+    assert gradient.max() < 1e-6
+
+
+def test_mean_variance_without_cvxpy_names_the_extra(market: MarketArrays, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cvxpy", None)  # Python's own way to say that a module is not to be had
+    with pytest.raises(UsageError, match=r"pip install 'champion\[optimize\]'"):
+        mean_variance_weights(scores(1), market, Rule())
