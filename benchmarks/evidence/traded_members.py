@@ -18,7 +18,8 @@ from champion.contracts.datasets import BARS, CONSTITUENTS, INDEX_CHANGES
 from champion.lake import Lake
 from champion.market.equity_bars import EQUITY_SERIES
 from champion.market.reference.indices.index_lists import evidence
-from champion.market.reference.indices.membership import NO_BAR, memberships
+from champion.market.reference.indices.membership import memberships
+from champion.market.reference.indices.steps import NO_BAR
 from champion.market.reference.life import QUIET
 from champion.pipeline.reference.index_lists import traded
 

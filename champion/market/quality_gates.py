@@ -50,7 +50,8 @@ class GateInputs:
 
     `accepted` are the findings that a user accepted (`ACCEPTED`). `identity` are the contradictions of symbols and
     ISINs, None if they were not searched. `questions` are the corporate actions of these sessions that need a manual
-    decision, in the columns of findings.
+    decision, `index_lists` the lists and changes of indices that are not used, None without lists; both in the
+    columns of findings.
     """
 
     bars: pl.DataFrame
@@ -61,6 +62,7 @@ class GateInputs:
     accepted: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ACCEPTED))
     identity: pl.DataFrame | None = None
     questions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FINDINGS))
+    index_lists: pl.DataFrame | None = None
 
     @property
     def sessions(self) -> list[date]:
@@ -94,6 +96,9 @@ def evaluate_gates(inputs: GateInputs, as_of: date | None = None) -> GateReport:
         found.append(_by_bar(gate, inputs, inputs.questions.filter(pl.col("gate") == gate), 1, 0.0, what))
     if inputs.identity is not None:
         found.append(_by_bar("identity", inputs, inputs.identity, 1, 0.0, "contradictions of symbol and ISIN"))
+    if inputs.index_lists is not None:
+        unused = "lists and changes of indices not used"
+        found.append(_by_bar("index_lists", inputs, inputs.index_lists, 1, 0.0, unused))
     gates = [gate for gate, _, _ in found]
     if as_of is not None:
         last, limit = inputs.sessions[-1], limits.stale_days

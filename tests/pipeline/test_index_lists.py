@@ -100,7 +100,7 @@ def test_moved_folder_of_lists_is_accepted_by_the_printed_command_and_reaches_th
         return CliRunner(env={**home, "CHAMPION_LISTS": str(lists)}).invoke(app, arguments)
 
     try:
-        assert "2 versions in the lake" in run("lists", "refresh").output
+        assert "2 versions in staging" in run("lists", "refresh").output
         members = "select count() from index_members where index_name = 'NIFTY BANK'"
         assert warehouse.sql(settings, members).item() == 13
         lists = lists.rename(tmp_path / "moved")
@@ -114,26 +114,17 @@ def test_moved_folder_of_lists_is_accepted_by_the_printed_command_and_reaches_th
         warehouse.close()
 
 
-def test_list_in_a_folder_proves_nothing_about_later_dates(settings: Settings) -> None:
-    put(Path(settings.archive), BANK, listing([*NAMES[1:12], NAMES[12]]))
-    index_lists.refresh(settings)
-    lake, today = Lake(settings.lake), clock.today()
-    assert membership.coverage(lake)["NIFTY BANK"] == (date(2023, 1, 10), today)  # the day of first reading
-    assert lake.scan(INDEX_CHANGES).collect().is_empty()
-    assert lake.scan(CONSTITUENTS, today, today).collect()["as_of_from"].null_count() == 12
-
-
 def test_list_that_the_exchange_serves_unchanged_is_confirmed_once_a_day(settings: Settings) -> None:
-    put(Path(settings.archive), BANK, listing([*NAMES[1:12], NAMES[12]]))
     index_lists.refresh(settings)
     lake, today = Lake(settings.lake), clock.today()
     folders = [settings.staging]
-    kept = [replace(one, origin=f"https://exchange/{BANK}") for one in kept_lists(folders, index_lists.LISTS)]
+    copies = list(kept_lists(folders, index_lists.COPIES))
+    kept = [replace(copies[-1], origin=f"https://exchange/{BANK}")]
     before = today - timedelta(30)
     served = [replace(one, fetched_at=clock.now() - timedelta(30), session=before) for one in kept]
     for _ in range(2):
         one = index_lists._Refresh(lake, SymbolHistory())
-        index_lists._commit_lists(one, [*kept_lists(folders, index_lists.COPIES), *served])
+        index_lists._commit_lists(one, [*copies, *served])
         index_lists._commit_changes(one, [], {BANK: served[0]})
         index_lists.derive(lake)
         rows = lake.scan(INDEX_CHANGES).collect()
@@ -179,8 +170,11 @@ def test_members_and_sectors_are_answered_as_of_a_date(settings: Settings, monke
         assert "B12" in workspace.members("NIFTY BANK", "2024-01-10")["symbol"].to_list()
         with pytest.raises(UsageError, match="cover 2023-01-10 to 2024-01-10"):
             workspace.members("NIFTY BANK", "2024-01-11")
-        with pytest.raises(UsageError, match="cover 2023-01-10 to 2023-01-10"):
-            workspace.members("NIFTY BANK", "2023-06-30", known="2023-06-30")
+        # The last list counts on the day itself, as for a person on that day, but not later.
+        then = workspace.members("NIFTY BANK", "2023-06-30", known="2023-06-30")
+        assert then["symbol"].to_list() == sorted(NAMES[:12])
+        with pytest.raises(UsageError, match="cover 2023-01-10 to 2023-06-30"):
+            workspace.members("NIFTY BANK", "2023-07-01", known="2023-06-30")
         assert workspace.sectors("2023-06-30").height == 12
         assert workspace.sectors("2023-06-30", fill_backward=True).filter(basis="later list")["symbol"].to_list() == [
             "B12"
@@ -232,30 +226,6 @@ def test_digest_of_a_universe_changes_with_its_members_only(settings: Settings) 
     shutil.rmtree(Path(settings.archive) / "content/indices/snapshots/2024-03-10")
     index_lists.refresh(settings)
     assert membership.digests(lake, "NIFTY BANK", (), date(2024, 12, 31)) == after  # staging keeps what was read
-
-
-def test_withdrawn_list_counts_no_longer_and_its_file_must_be_gone(settings: Settings) -> None:
-    index_lists.refresh(settings)
-    lake = Lake(settings.lake)
-    true = lake.scan(INDEX_MEMBERS).drop("ingest_time").collect()
-    assert membership.open_evidence(lake).holes.rows() == [("NIFTY BANK", date(2023, 1, 10), date(2024, 1, 10), 365)]
-    wrong = Path(settings.archive) / copy_of("2023-05-05")
-    put(Path(settings.archive), copy_of("2023-05-05"), listing([*NAMES[1:12], NAMES[13]]))
-    index_lists.refresh(settings)
-    assert "B13" in lake.scan(INDEX_MEMBERS).collect()["symbol"].to_list()
-    with pytest.raises(UsageError, match="still has content/indices/snapshots/2023-05-05"):
-        index_lists.withdraw(settings, "NIFTY BANK", date(2023, 5, 5))
-    wrong.unlink()
-    with pytest.raises(UsageError, match="its lists are of 2023-01-10, 2023-05-05, 2024-01-10"):
-        index_lists.withdraw(settings, "NIFTY BANK", date(2023, 5, 6))
-    for _ in range(2):  # once more after the first one was killed before it derived the members
-        index_lists.withdraw(settings, "Nifty Bank", date(2023, 5, 5))
-        index_lists.refresh(settings)
-        assert lake.scan(INDEX_MEMBERS).drop("ingest_time").collect().equals(true)
-        killed = lake.scan(CONSTITUENTS, date(2023, 1, 10), date(2023, 1, 10)).collect()
-        lake.write(
-            CONSTITUENTS, day := date(2023, 5, 5), killed.with_columns(list_date=pl.lit(day)), {"list": "killed"}
-        )
 
 
 def test_members_are_traced_to_their_files_and_back(settings: Settings) -> None:

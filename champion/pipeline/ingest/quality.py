@@ -14,7 +14,14 @@ import polars as pl
 
 from champion import contracts
 from champion.base import clock
-from champion.contracts.datasets import ACCEPTANCES, BARS, FINDINGS, QUARANTINED_BARS
+from champion.contracts.datasets import (
+    ACCEPTANCES,
+    BARS,
+    CONTRADICTIONS,
+    FINDINGS,
+    INDEX_MEMBERS,
+    QUARANTINED_BARS,
+)
 from champion.errors import QualityGateError, UsageError
 from champion.lake import Lake
 from champion.market import gate_report, quality_gates
@@ -55,6 +62,7 @@ def check(
     factors, acceptances = known_factors(lake), accepted(lake).select(list(ACCEPTED))
     questions = action_questions.questions(factors, lake.sessions(BARS))
     contradictions = _contradictions(lake, sessions) if identity else None
+    index_lists = _index_lists(lake, sessions)
 
     def evaluate(first: date, last: date, fresh_at: date | None) -> GateReport:
         """Evaluate the gates over at most one year: six years together would need gigabytes of memory."""
@@ -64,7 +72,8 @@ def check(
         bars = context.filter(pl.col("trade_date") >= first)
         rejected = lake.scan(QUARANTINED_BARS, first, last).select("session").collect()
         wrong, waiting = None if contradictions is None else contradictions.filter(within), questions.filter(within)
-        inputs = GateInputs(bars, context, rejected, factors, limits or Limits(), acceptances, wrong, waiting)
+        unused = None if index_lists is None else index_lists.filter(within)
+        inputs = GateInputs(bars, context, rejected, factors, limits or Limits(), acceptances, wrong, waiting, unused)
         return quality_gates.evaluate_gates(inputs, fresh_at)
 
     years = [list(year) for _, year in groupby(sessions, key=lambda session: session.year)]
@@ -175,3 +184,26 @@ def _contradictions(lake: Lake, sessions: Sequence[date]) -> pl.DataFrame:
         for (session, instrument_id), texts in sorted(details.items())
     ]
     return pl.DataFrame(rows, schema=gate_report.FINDINGS, orient="row")
+
+
+def _index_lists(lake: Lake, sessions: Sequence[date]) -> pl.DataFrame | None:
+    """Return the lists and changes of indices that are not used, each on the first session on or after its date.
+
+    Changes of the register are left out: its earlier decades contradict the lists of today in many names. None if the
+    lake has no lists.
+    """
+    derived = (day for day in reversed(lake.sessions(INDEX_MEMBERS)) if lake.rows(INDEX_MEMBERS, day, day))
+    if (read := next(derived, None)) is None:
+        return None
+    rows = lake.scan(CONTRADICTIONS, read, read).filter(pl.col("basis") != "register").collect()
+    found: dict[tuple[date, str], list[str]] = {}
+    for index, kind, dated, subject, reason in rows.select("index_name", "kind", "dated", "subject", "reason").rows():
+        session = next((day for day in sessions if day >= dated), None)
+        if session is not None and dated >= sessions[0]:
+            what = f"list of {dated}" if kind == "list" else f"{subject} {kind} on {dated}"
+            found.setdefault((session, index), []).append(f"{what}: {reason}")
+    findings = [
+        (session, "index_lists", index, index, None, float(len(texts)), "; ".join(texts))
+        for (session, index), texts in sorted(found.items())
+    ]
+    return pl.DataFrame(findings, schema=gate_report.FINDINGS, orient="row")

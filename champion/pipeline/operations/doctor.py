@@ -18,7 +18,14 @@ from champion.base import file_modes
 from champion.base.counting import quantity
 from champion.contracts.datasets import ACTIONS, BARS
 from champion.lake import Lake
-from champion.pipeline.operations import consistency, databases, model_files, own_features, warehouse_check
+from champion.pipeline.operations import (
+    consistency,
+    databases,
+    index_evidence,
+    model_files,
+    own_features,
+    warehouse_check,
+)
 from champion.pipeline.operations.checks import Check, run_check
 from champion.settings import Settings
 
@@ -44,6 +51,7 @@ def examine(settings: Settings, only: Collection[str] = ()) -> list[Check]:
         ("disk", _disk),
         ("archive", _archive),
         ("corporate actions", _corporate_actions),
+        ("index lists", index_evidence.check),
         ("lake", _lake),
         ("own features", own_features.check),
         ("identity", _identity),

@@ -9,7 +9,9 @@ was read, and a correction is known from the time of its reading: nobody had it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from operator import attrgetter
@@ -21,6 +23,7 @@ from champion.sources.lists.index_list import index_names
 
 FOLDER = "content/indices"
 COPIES = f"{FOLDER}/snapshots"
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")  # `date.fromisoformat` reads weeks and other forms too
 Withdrawn = Collection[tuple[str, date, str]]
 """Index, date and digest of each list that a user withdrew."""
 
@@ -79,10 +82,9 @@ def copy_date(path: str, read_on: date) -> date:
             f"{COPIES}/YYYY-MM-DD/, under the day on which it was downloaded"
         )
     folder = path.rsplit("/", 2)[-2]
-    try:
-        day = date.fromisoformat(folder) if len(folder) == len("2024-03-20") else None
-    except ValueError:
-        day = None
+    day = None
+    with suppress(ValueError):
+        day = date.fromisoformat(folder) if _DATE.fullmatch(folder) else None
     if day is None:
         raise ValueError(f"its folder {folder!r} is no date such as 2024-03-20; name it after the day of the download")
     if day > read_on:

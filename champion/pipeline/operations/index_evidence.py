@@ -1,0 +1,33 @@
+"""The doctor's check of index lists: which lists and changes are not used."""
+
+from champion.base.counting import quantity
+from champion.lake import Lake
+from champion.pipeline.operations.checks import Check, first
+from champion.pipeline.reference import index_lists, membership
+from champion.settings import Settings
+
+_NAME = "index lists"
+_SHOWN = 3
+
+
+def check(settings: Settings) -> Check:
+    """Report lists that are set aside or refused, and dated changes that the members contradict."""
+    lake = Lake(settings.lake)
+    covered, left_open = membership.coverage(lake), membership.open_evidence(lake)
+    refused = index_lists.refused_files(settings)
+    if not covered:
+        return Check(_NAME, "ok", "none in the lake: index members and sectors are unknown")
+    aside = [f"{index} of {day}: {why}" for index, day, why, _ in left_open.set_aside.rows()]
+    typed = left_open.contradictions.filter(basis="press release")
+    changes = [f"{name} on {day}: {why}" for day, name, why in typed.select("effective", "member", "reason").rows()]
+    facts, remedies = [quantity(len(covered), "index", "indices")], list[str]()
+    if aside:
+        facts.append(f"{quantity(len(aside), 'list')} set aside ({first(_SHOWN, aside)})")
+        remedies.append("put a list under its right date, or `champion lists withdraw INDEX DATE --reason TEXT`")
+    if changes:
+        facts.append(f"{quantity(len(changes), 'change')} not applied ({first(_SHOWN, changes)})")
+        remedies.append("correct index_changes.csv, then `champion lists refresh`")
+    if refused:
+        facts.append(f"{quantity(len(refused), 'file')} refused ({first(_SHOWN, refused)})")
+        remedies.append("`champion lists refresh` says why")
+    return Check(_NAME, "warning" if remedies else "ok", "; ".join(facts), "; ".join(remedies))
