@@ -66,7 +66,7 @@ def main() -> None:
 def one_round(context: ForkServerContext, settings: Settings, count: int, instants: random.Random) -> dict[str, int]:
     """Return what kills left behind in one ledger: kills, unterminated lines, intents without result."""
     left = Counter[str](kills=0, unterminated=0, intents=0, series=0)
-    written, total, longest = 0, 0, 0.1
+    written, total, longest = 0, 0, 0.04
     while written < count:
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(target=work, args=(str(settings.home), max(written - BACK, 0), count, sender))
