@@ -63,12 +63,27 @@ def normalize_rows(raw: pl.DataFrame, contract: Contract, entity: str, **columns
 
 
 def stamp_list(
-    frame: pl.DataFrame, contract: Contract, *, source: pl.Expr, read_at: pl.Expr, entity: str
+    frame: pl.DataFrame,
+    contract: Contract,
+    *,
+    source: pl.Expr,
+    read_at: pl.Expr,
+    entity: str,
+    list_date: date | None = None,
+    known_at: datetime | None = None,
+    sha256: str | None = None,
 ) -> pl.DataFrame:
     """Return the rows of a published list in the contract's columns, with envelope; each id includes the list's digest.
 
-    `entity` is the column with the id of a row's subject; the frame has the contract's other columns.
+    `entity` is the column with the id of a row's subject. `list_date`, `known_at` and the digest of the list are those
+    of all rows; without them the frame has the columns, as it has the contract's other ones.
     """
+    of_list = {
+        "list_date": None if list_date is None else pl.lit(list_date),
+        "known_at": None if known_at is None else pl.lit(known_at).cast(pl.Datetime("ms", "UTC")),
+        "source_sha256": None if sha256 is None else pl.lit(sha256),
+    }
+    frame = frame.with_columns(**{name: value for name, value in of_list.items() if value is not None})
     key = [*(pl.col(name) for name in contract.key), pl.col("source_sha256")]
     return stamp(frame, contract, source, read_at, pl.col(entity), key)
 

@@ -39,11 +39,8 @@ def normalize(
     list_date = read.astimezone(INDIA).date()
     names = lineage.names(rows["symbol"], list_date)
     named = rows.with_columns(
-        list_date=pl.lit(list_date),
         instrument_id=instrument_id(pl.col("symbol").replace(names), pl.col("series"), pl.lit(EXCHANGE)),
         exchange=pl.lit(EXCHANGE),
-        known_at=read_at,
-        source_sha256=pl.lit(sha256),
         instrument_kind=instrument_kind.kind(
             pl.col("isin"), pl.col("series"), pl.col("symbol"), pl.col("company").str.to_uppercase()
         ),
@@ -51,5 +48,14 @@ def normalize(
     known = pl.DataFrame(schema=_SECTORS) if sectors is None else sectors
     named = named.join(known, on="instrument_id", how="left", maintain_order="left")
     contract, breaks = contracts.load(SYMBOLS), ("listed share breaks", "listed shares break")
-    stamped = stamp_list(named, contract, source=pl.lit(source), read_at=read_at, entity="instrument_id")
+    stamped = stamp_list(
+        named,
+        contract,
+        source=pl.lit(source),
+        read_at=read_at,
+        entity="instrument_id",
+        list_date=list_date,
+        known_at=read,
+        sha256=sha256,
+    )
     return validation.require_valid(stamped, contract, breaks, ["symbol", "company"])

@@ -81,10 +81,14 @@ def _stamped(
 ) -> pl.DataFrame:
     contract = contracts.load(name)
     read_at = pl.lit(origin.fetched_at).cast(pl.Datetime("ms", "UTC"))
-    dated = rows.with_columns(
-        list_date=pl.lit(origin.list_date),
-        known_at=pl.lit(origin.known_at).cast(pl.Datetime("ms", "UTC")),
-        source_sha256=pl.lit(origin.sha256),
+    stamped = stamp_list(
+        rows,
+        contract,
+        source=pl.lit(origin.source),
+        read_at=read_at,
+        entity=entity,
+        list_date=origin.list_date,
+        known_at=origin.known_at,
+        sha256=origin.sha256,
     )
-    stamped = stamp_list(dated, contract, source=pl.lit(origin.source), read_at=read_at, entity=entity)
     return validation.require_valid(stamped, contract, breaks, shown)

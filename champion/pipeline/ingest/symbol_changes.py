@@ -166,6 +166,12 @@ def names_by_session(
 
 def _read(staged: Staged) -> pl.DataFrame:
     changes = lists.parse_symbol_changes(staged.name, staged.path.read_bytes()).unique(maintain_order=True)
-    dated = changes.with_columns(list_date=pl.lit(staged.session), source_sha256=pl.lit(staged.sha256))
-    contract, read_at = contracts.load(CHANGES), pl.lit(staged.fetched_at)
-    return stamp_list(dated, contract, source=pl.lit(SOURCE), read_at=read_at, entity="after")
+    return stamp_list(
+        changes,
+        contracts.load(CHANGES),
+        source=pl.lit(SOURCE),
+        read_at=pl.lit(staged.fetched_at),
+        entity="after",
+        list_date=staged.session,
+        sha256=staged.sha256,
+    )

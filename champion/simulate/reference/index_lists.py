@@ -19,7 +19,7 @@ import numpy as np
 from champion.simulate.changes import Change
 from champion.simulate.events import Events
 from champion.simulate.files import apply_changes, identities
-from champion.simulate.reference.index_register import PATH, register
+from champion.simulate.reference.index_register import register
 from champion.simulate.universe import Instrument
 from champion.sources.lists.index_changes import HEADER as CHANGES_HEADER
 from champion.sources.lists.index_list import HEADER, index_names
@@ -66,7 +66,7 @@ def index_lists(
             files[path] = _text(universe, events, held[number], sessions[number])
         if known.index_name == RELEASES:
             files[f"{FOLDER}/index_changes.csv"] = _releases(universe, events, held, sessions)
-    return {**files, PATH: register(universe, members, sessions)} if members else files
+    return {**files, **register(universe, members, sessions)}
 
 
 def _members(

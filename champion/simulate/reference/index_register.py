@@ -29,10 +29,14 @@ Members: TypeAlias = Sequence[frozenset[int]]
 """The positions of an index's members on each session."""
 
 
-def register(universe: Sequence[Instrument], held: Mapping[str, Members], sessions: Sequence[date]) -> bytes:
-    """Return the register of the changes until its last session; `held` has the members by index."""
-    sheets = {index: _rows(index, universe, members, sessions) for index, members in held.items()}
-    return _workbook({index.title(): rows for index, rows in sheets.items()}, sessions[0])
+def register(universe: Sequence[Instrument], held: Mapping[str, Members], sessions: Sequence[date]) -> dict[str, bytes]:
+    """Return by path the register of the changes until its last session; none if nothing changed.
+
+    `held` has the members by index.
+    """
+    sheets = {index.title(): _rows(index, universe, members, sessions) for index, members in held.items()}
+    changed = any(len(rows) > 1 for rows in sheets.values())
+    return {PATH: _workbook(sheets, sessions[0])} if changed else {}
 
 
 def last_session(sessions: Sequence[date]) -> date:
