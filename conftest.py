@@ -28,8 +28,10 @@ ASKING = frozenset(
         "pipeline.ingest.adjusted_bars",
         "pipeline.ingest.symbol_master",
         "pipeline.models.index_comparison",
+        "pipeline.models.looks",
         "pipeline.models.portfolio",
         "pipeline.models.portfolio_report",
+        "pipeline.models.trials",
         "pipeline.reference.as_known",
         "pipeline.reference.benchmarks",
     )

@@ -114,6 +114,9 @@ def sectors_covered(workspace_lake: Lake, periods: pl.DataFrame, known: date | N
     """Return the first and last date on which sectors are known: from the first list until the last one was seen.
 
     `periods` are sectors by period. With `known`, the last list known then counts until that date.
+
+    >>> [str(day) for day in sectors_covered(lake(), latest_list(lake(), "normalized_sectors"))]
+    ['2024-01-15', '2024-01-15']
     """
     lists, _ = evidence(workspace_lake.scan(CONSTITUENTS).collect(), workspace_lake.scan(INDEX_CHANGES).collect())
     last = lists.select(pl.col("seen_until").max()).item()

@@ -36,7 +36,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks import meter
-from benchmarks.evidence.membership import real_lists, symbol_history
+from benchmarks.evidence.membership import read_evidence, read_history
 from champion.contracts.datasets import BARS
 from champion.lake import Lake
 from champion.market.reference.indices.membership import memberships, require_covered, within
@@ -67,7 +67,7 @@ def published(products: Path) -> pl.DataFrame:
 
 def members(products: Path, archive: Path, sessions: Sequence[date]) -> pl.DataFrame:
     """Return trade_date and instrument_id of the members in each session, from all real lists and changes."""
-    lists, changes, _ = real_lists(products, symbol_history(archive))
+    lists, changes, _ = read_evidence(products, read_history(archive))
     found = memberships(lists, changes)
     require_covered(found.covered, INDEX, sessions[0], sessions[-1])
     periods = found.members.filter(index_name=INDEX)

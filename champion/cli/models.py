@@ -12,7 +12,7 @@ from champion.errors import UsageError
 from champion.tracking import promotion, recovery, registry
 
 app = typer.Typer(help="Model versions, the champion, and promotion.", no_args_is_help=True)
-trials_app = typer.Typer(help="Recipes whose forward returns were looked at.", invoke_without_command=True)
+trials_app = typer.Typer(help="Recipes whose forward returns were seen.", invoke_without_command=True)
 _SHORT = 8  # characters of a run id; `champion notebook show` accepts them
 Reason = Annotated[str, typer.Option(help="Reason, stored in the ledger.")]
 
@@ -163,7 +163,7 @@ def history(
 
 @trials_app.callback()
 def list_trials(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """List the recipes whose forward returns were looked at, with the figures of their portfolios.
+    """List the recipes whose forward returns were seen, with the figures of their portfolios.
 
     Example: champion trials
     """

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from champion.base.nearest import known_names
+from champion.base.counting import known_names
 from champion.base.strict_json import parse_json
 from champion.contracts.instrument_kinds import EQUITY, KINDS
 from champion.errors import UsageError

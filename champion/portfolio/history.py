@@ -62,6 +62,13 @@ class History:
     """The history of one account; amounts come in paise and leave in rupees.
 
     Rows are kept as arrays until the end, because a frame for each session would cost more than the account itself.
+
+    >>> history, two = History([date(2024, 1, 1)], ["A"]), np.array([2.0])
+    >>> history.log(0, "buy", two, two, (100 * two, 100 * two), np.array([0]))
+    >>> history.close_session(0, {"equity": 400.0}, two, 200 * two, dict.fromkeys(EXPLAINED, np.zeros(1)))
+    >>> found = history.result(two, 200 * two)
+    >>> found.trades.select("side", "quantity", "price").rows(), found.holdings.rows()
+    ([('buy', 2.0, 2.0)], [('A', 2.0, 4.0)])
     """
 
     def __init__(self, sessions: Sequence[date], instruments: Sequence[str]) -> None:

@@ -23,7 +23,9 @@ from champion.modeling.universe import find
 from champion.pipeline.models import looks, recipes, trials
 from champion.pipeline.models.register import Task
 from champion.settings import Settings
+from champion.tracking import ledger_storage
 from champion.tracking.trials import ledger, series
+from champion.tracking.trials.entry import content, parse
 
 FIRST, LAST = date(2023, 1, 2), date(2023, 12, 29)
 DATA = {"normalized_equity_ohlc": "a" * 64}
@@ -142,6 +144,18 @@ def test_declared_trials_count_and_a_damaged_ledger_is_refused(
     assert shown["recipe"][0] == "logistic (seed 1) on v1 (1 inputs), 5 sessions ahead, all"
     assert stat.S_IMODE((settings.home / "trials.jsonl").stat().st_mode) == 0o600
     assert stat.S_IMODE((settings.home / "trials").stat().st_mode) == 0o700
+
+    # A registry that machines share holds the same lines, and the series by their digests.
+    shared, stored = ledger_storage.RegistryStorage(settings, ledger_storage.TRIALS), ledger.read(settings)
+    for line in stored:
+        assert ledger_storage.add_sealed(shared, shared.held(), content(line))
+    assert ledger_storage.parse_lines(shared, shared.held(), parse) == stored
+    digest = next(line.series for line in stored if line.series)
+    file = (settings.home / "trials" / f"{digest}.parquet").read_bytes()
+    for _ in range(2):
+        series._share(settings, digest, file)
+    assert series._shared(settings, digest) == file
+    assert series._shared(settings, "0" * 64) is None
 
     path = settings.home / "trials.jsonl"
     whole = path.read_bytes().splitlines(keepends=True)

@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 import polars as pl
 
-from champion.base.nearest import known_names
+from champion.base.counting import known_names
 from champion.contracts.instrument_kinds import KINDS, UNKNOWN
 from champion.errors import UsageError
 from champion.market.reference.kind_rules import NO_ISIN, RULES, Rule

@@ -2,6 +2,21 @@
 
 A training begins its look before the model is fitted, so that a killed or failed training counts. A tear sheet records
 intent and result in one call, before it draws.
+
+>>> from champion import workspace
+>>> from champion.portfolio.construction import Rule
+>>> from champion.portfolio.simulator import MarketRules
+>>> settings, day = workspace.settings(), date(2024, 1, 15)
+>>> scores = pl.DataFrame({"trade_date": [day], "instrument_id": ["NSE:ACME"], "score": [1.0]})
+>>> recipe = recipes.of_factor("v1", "return_5", universe="all", horizon=5, lag=1)
+>>> record(settings, recipe, scores, data={}, source="tear sheet").partition(" of ")[0]
+'Recorded as trial 6e50241e37'
+>>> look = begin(settings, recipe, window=(day, day), data={}, source="my notebook")
+>>> isinstance(look, Look), look.complete(scores).partition(" of ")[0]
+(True, 'Recorded as trial 6e50241e37')
+>>> active = pl.DataFrame({"trade_date": [date(2024, 1, 16)], "active": [0.01]})
+>>> record_rule(settings, scores, active, Rule(top=20), MarketRules(), source="portfolio").partition(", ")[2]
+'with 1 session of net active returns (`champion trials`).'
 """
 
 from __future__ import annotations
@@ -84,7 +99,7 @@ def begin(
 
     Args:
         settings: the workspace.
-        recipe: what is looked at: see `recipes`.
+        recipe: what is examined: see `recipes`.
         window: first and last session of the frame.
         data: digests of the datasets, by name: see `register.digests`.
         source: what looks, such as `training`.

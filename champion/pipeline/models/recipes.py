@@ -78,7 +78,7 @@ def of_expression(
     False
     """
     feature = features.Feature("value", "own", _LOOKBACK, pl.Float64(), "A feature in a notebook.", expression)
-    digest = custom.digest(features.FeatureSet("looked_at", "looked_at1", (feature,)))
+    digest = custom.digest(features.FeatureSet("examined", "examined1", (feature,)))
     return _of_input({"set": f"expression {digest}", "inputs": [name]}, find(universe), horizon, lag)
 
 
@@ -149,7 +149,7 @@ def _code(model: str) -> str:
         module = importlib.import_module(model.rpartition(".")[0])
         file = inspect.getsourcefile(module)
         source = inspect.getsource(module)
-    except (ImportError, OSError, TypeError):  # no source: the digest of the scores still tells two models apart
+    except (ImportError, OSError, TypeError):  # no source: the digest of the scores still differs for another model
         return ""
     if file is None or any(part in file for part in _INSTALLED):
         return ""

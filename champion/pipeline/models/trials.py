@@ -1,6 +1,14 @@
 """All recorded trials of a workspace, and the correction of the best result for their number.
 
 Scores of published sessions whose outcome becomes known are no trials: nothing was chosen after the outcome was seen.
+
+>>> settings = workspace.settings()
+>>> count(settings).total == frame(settings)["count"].sum() == trials()["count"].sum()
+True
+>>> matrix(settings).columns[0]
+'trade_date'
+>>> Count(total=12, with_series=10).independent
+2
 """
 
 from __future__ import annotations

@@ -14,8 +14,7 @@ from operator import attrgetter
 
 import polars as pl
 
-from champion.base.counting import quantity
-from champion.base.nearest import known_names
+from champion.base.counting import known_names, quantity
 from champion.contracts.datasets import INDEX_HISTORY, LOTS
 from champion.errors import FormatError, UsageError
 from champion.lake import Lake

@@ -8,8 +8,7 @@ from datetime import date
 import polars as pl
 
 from champion import workspace
-from champion.base.counting import quantity
-from champion.base.nearest import known_names
+from champion.base.counting import known_names, quantity
 from champion.contracts.datasets import BARS, INDEX_MEMBERS, PRICE_BANDS
 from champion.errors import UsageError
 from champion.lake import Lake

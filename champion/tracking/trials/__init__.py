@@ -1,4 +1,4 @@
-"""The trial ledger: every recipe whose forward returns were looked at, so that a result is judged against all of them.
+"""The trial ledger: every recipe whose forward returns were seen, so that a result is judged against all of them.
 
 - `entry`: a line of the ledger
 - `grouping`: which looks are one trial

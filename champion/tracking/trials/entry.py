@@ -33,7 +33,7 @@ class Entry:
         at: when the line was written (UTC).
         by: the user.
         source: what looked, such as `training` or `tear sheet`.
-        recipe: what was looked at, by content.
+        recipe: what was examined, by content.
         start: first session of the frame with forward returns.
         end: its last session.
         data: digests of the datasets, by name.

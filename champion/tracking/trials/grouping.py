@@ -24,7 +24,7 @@ _DIGITS = 10  # of a trial's id
 
 @dataclass(slots=True)
 class Trial:
-    """A recipe that was looked at, with its looks and the result of each, oldest first.
+    """A recipe whose forward returns were seen, with its looks and the result of each, oldest first.
 
     The id stays the same as the ledger grows. `count` is above 1 only if trials were declared.
     """

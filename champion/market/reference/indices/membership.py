@@ -27,7 +27,7 @@ from operator import attrgetter
 
 import polars as pl
 
-from champion.base.nearest import known_names
+from champion.base.counting import known_names
 from champion.errors import UsageError
 from champion.market.reference.indices.change_checks import REFUSED_SCHEMA, checked
 from champion.market.reference.indices.early_lists import early_lists

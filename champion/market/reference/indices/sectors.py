@@ -17,8 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
-from champion.base.counting import quantity
-from champion.base.nearest import known_names
+from champion.base.counting import known_names, quantity
 from champion.errors import FormatError, UsageError
 from champion.market.reference.indices.identities import Identities, Identity
 from champion.market.reference.indices.index_identity import identify
