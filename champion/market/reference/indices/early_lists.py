@@ -1,8 +1,8 @@
 """Find index lists that name shares before their first bar: lists that are newer than their date.
 
-An index takes a share long after its listing. So two shares of a list whose first bar is later than the list's date show
-that the list is from a later time, also if no dated change does. Bars prove nothing about dates before them, nor about
-shares that they do not have.
+An index takes a share long after its listing. So two shares whose first bar is later than the list's date show that the
+list is from a later time, also if no dated change does. Bars prove nothing about dates before them, nor about shares
+that they do not have.
 """
 
 from __future__ import annotations
