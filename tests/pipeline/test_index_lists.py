@@ -180,8 +180,8 @@ def test_members_and_sectors_are_answered_as_of_a_date(settings: Settings, monke
             "B12"
         ]
         assert workspace.sectors("2023-01-10", known="2023-06-30").filter(symbol="B12").is_empty()
-        for day, known in (("2023-01-09", None), ("2024-01-11", None), ("2023-06-30", "2023-06-30")):
-            covered = "2023-01-10 to " + ("2023-01-10" if known else "2024-01-10")
+        for day, known in (("2023-01-09", None), ("2024-01-11", None), ("2023-07-01", "2023-06-30")):
+            covered = "2023-01-10 to " + ("2023-06-30" if known else "2024-01-10")
             with pytest.raises(UsageError, match=f"sectors on {day} are not known: index lists cover {covered}"):
                 workspace.sectors(day, known)
     finally:

@@ -1,6 +1,7 @@
 """Derive the members of an index as of a date from dated lists and dated changes.
 
-1. Lists that are older than their date are set aside (`champion.market.reference.indices.stale_lists`).
+1. Lists that are older or newer than their date are set aside (`champion.market.reference.indices.stale_lists` and
+   `early_lists`).
 2. The first list is the anchor. Earlier dates follow from it by undoing the dated changes, latest first, from
    sources that are complete until then, and only back to the first contradiction.
 3. Later dates follow by applying the dated changes. What then differs from the next list changed between both lists:
@@ -29,6 +30,7 @@ import polars as pl
 from champion.base.counting import known_names
 from champion.errors import UsageError
 from champion.market.reference.indices.change_checks import REFUSED_SCHEMA, checked
+from champion.market.reference.indices.early_lists import early_lists
 from champion.market.reference.indices.identities import Identities
 from champion.market.reference.indices.index_identity import identify
 from champion.market.reference.indices.stale_lists import DatedList, Event, set_aside_stale
@@ -178,10 +180,12 @@ def memberships(
     lists, changes = bars.name(lists), bars.name(checks.usable)
     lists, changes = identify(lists, changes, dict(bars.continued.select("instrument_id", "continued_as").iter_rows()))
     everyone = frozenset(lists["member"].unique())
-    aside: list[tuple[object, ...]] = []
+    early = early_lists(lists, bars)
+    aside: list[tuple[object, ...]] = [(*where, each.reason, each.content_before) for where, each in early.items()]
     evidence = dict(_evidence(lists, changes))
     for index, one in evidence.items():
         one.leave_open(checks.holes.get(index, ()))
+        one.lists = [each for each in one.lists if (index, each.day) not in early]
         one.lists, stale = set_aside_stale(one.lists, one.events, one.complete, everyone)
         aside += [(index, day, each.reason, each.content_before) for day, each in stale.items()]
     set_aside = pl.DataFrame(aside, SET_ASIDE_SCHEMA, orient="row")
