@@ -9,7 +9,7 @@ import pytest
 from warehouse_rows import FRAMES, JANUARY, NORMALIZED, SESSIONS
 
 from champion import contracts, warehouse, workspace
-from champion.contracts.datasets import INDEX_BARS, INDEX_MEMBERS, SECTORS
+from champion.contracts.datasets import BAN_LIST, INDEX_BARS, INDEX_MEMBERS, LOTS, PRICE_BANDS, SECTORS
 from champion.lake import Lake
 from champion.settings import Settings
 from champion.warehouse import adjustment_cache
@@ -21,6 +21,7 @@ ASKING = frozenset(
         "pipeline.ingest.adjusted_bars",
         "pipeline.ingest.symbol_master",
         "pipeline.models.portfolio",
+        "pipeline.reference.as_known",
         "pipeline.reference.benchmarks",
     )
 )
@@ -34,7 +35,7 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     bars = FRAMES[NORMALIZED]()
     for session in SESSIONS:
         Lake(made.lake).write(NORMALIZED, session, bars.filter(trade_date=session), {"file": str(session)})
-    for name in (INDEX_BARS, INDEX_MEMBERS, SECTORS):
+    for name in (INDEX_BARS, INDEX_MEMBERS, SECTORS, PRICE_BANDS, BAN_LIST, LOTS):
         Lake(made.lake).write(name, SESSIONS[0], FRAMES[name](), {"sample": name})
     with warehouse.writer(made) as client:
         warehouse.migrate(client)

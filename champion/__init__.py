@@ -2,8 +2,8 @@
 
 `import champion as ch` gives a notebook `ch.scan`, `ch.scan_adjusted`, `ch.share_moves`, `ch.instruments`,
 `ch.members`, `ch.sectors`, `ch.benchmark`, `ch.sql`, `ch.query` and `ch.publish`, and the modules `ch.features`,
-`ch.labels`, `ch.metrics`, `ch.pipeline`, `ch.plots`, `ch.portfolio`, `ch.training`, `ch.workspace` and the rest.
-Each is imported when first used, so that importing Champion costs nothing. `%load_ext champion` gives it `%%sql`.
+`ch.labels`, `ch.lists`, `ch.metrics`, `ch.pipeline`, `ch.plots`, `ch.portfolio`, `ch.training`, `ch.workspace` and the
+rest. Each is imported when first used, so that importing Champion costs nothing. `%load_ext champion` gives it `%%sql`.
 """
 
 import warnings
@@ -32,6 +32,7 @@ _MODELING = (
 )  # fmt: skip
 _MODULES = {
     "data_summary": "champion.market.data_summary",
+    "lists": "champion.pipeline.reference.as_known",
     **{name: f"champion.{name}" for name in _PACKAGES},
     **{name: f"champion.modeling.{name}" for name in _MODELING},
 }

@@ -25,7 +25,7 @@ from waiting import PATIENCE
 from champion import contracts
 from champion.base import clock
 from champion.contracts.datasets import FEATURES
-from champion.errors import ArchiveUnavailable, ServiceError, UsageError
+from champion.errors import ArchiveError, ArchiveUnavailable, ServiceError, UsageError
 from champion.lake import Lake
 from champion.pipeline.feature_store.build import build_features, compare_with_rebuild
 from champion.pipeline.ingest.availability import PublicationState, deadline
@@ -36,6 +36,7 @@ from champion.sources.publications import bhavcopy_paths
 from flows import notifications, steps
 from flows.configuration import variables_to_set
 from flows.daily import await_publication
+from flows.market_data import Arrival
 from flows.policy import is_transient
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks" / "robustness"
@@ -119,6 +120,17 @@ def test_broken_lists_are_named_and_fail_no_flow(empty: Settings, session: date)
     assert "5 missing" in note
     assert "found an HTML page" in note
     assert "has no content/fo/fo_mktlots.csv" in note
+    assert "price bands never loaded" in note
+
+
+def test_refused_sessions_are_counted_and_named_once() -> None:
+    """The exchange's 2022-08-08: one file serves as bhavcopy and as delivery file, and both refuse it."""
+    text = "2022-08-08: products/content/sec_bhavdata_full_08082022.csv: expected CSV text, found an Excel workbook"
+    with pytest.raises(ArchiveError, match=r"^1 session was refused, all others are done: 2022-08-08: [^;]*$"):
+        Arrival(refused=[text, text]).require_complete()
+    others = [f"2022-08-0{day}: refused" for day in range(1, 6)]
+    with pytest.raises(ArchiveError, match=r"^6 sessions were refused, .*; and 3 more files$"):
+        Arrival(refused=[text, text, *others]).require_complete()
 
 
 def test_the_environment_overrides_settings_in_prefect() -> None:

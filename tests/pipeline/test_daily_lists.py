@@ -96,7 +96,7 @@ def test_price_bands_of_a_session_are_those_of_the_list_before(loaded: Settings)
     assert traded.join(bands, on="instrument_id", how="anti").height == 0
     assert bands.filter(band_kind="dynamic")["band_percent"].to_list() == [None]
     assert set(bands["band_percent"].drop_nulls()) <= {10, 20, 40}
-    with pytest.raises(UsageError, match="Lists cover the sessions 2024-05-07 to 2024-05-15"):
+    with pytest.raises(UsageError, match="Lists cover the sessions 2024-05-07 to 2024-05-16"):
         as_known.price_bands(lake, START)
     with pytest.raises(UsageError, match="No list of price bands applies"):
         as_known.price_bands(lake, date(2024, 5, 8), known_at=datetime(2024, 5, 7, tzinfo=UTC))
@@ -114,6 +114,23 @@ def test_band_prices_hold_every_bar_of_the_covered_sessions(loaded: Settings) ->
     assert as_known.band_prices(lake, START, END, datetime(2024, 5, 7, tzinfo=UTC)).is_empty()  # read later
 
 
+def test_session_without_bars_ends_the_list_before_it(loaded: Settings, tmp_path: Path) -> None:
+    """Bars of 2024-05-09 are missing, but its other lists are not: the bands of 05-10 are those of 05-09."""
+    whole, holed, missing = Lake(loaded.lake), Lake(tmp_path), date(2024, 5, 9)
+    for name in (BARS, PRICE_BANDS, CIRCUIT_HITS):
+        for day in whole.sessions(name):
+            if (name, day) != (BARS, missing):
+                holed.write(name, day, whole.scan(name, day, day).collect(), {"copy": name})
+    after = as_known.price_bands(holed, "2024-05-10")
+    assert after["list_date"].unique().to_list() == [missing]
+    assert after.sort("symbol").equals(as_known.price_bands(whole, "2024-05-10").sort("symbol"))
+    limits, all_limits = (as_known.band_prices(lake, "2024-05-08", "2024-05-15") for lake in (holed, whole))
+    assert limits.equals(all_limits.filter(pl.col("trade_date") != missing))
+    shutil.rmtree(holed.files(PRICE_BANDS, missing, missing)[0].parent)
+    with pytest.raises(UsageError, match="it would be dated 2024-05-09"):
+        as_known.price_bands(holed, "2024-05-10")
+
+
 def test_universe_of_bands_has_the_securities_whose_list_says_so(loaded: Settings) -> None:
     lake = Lake(loaded.lake)
     rows = lake.scan(BARS, lake.sessions(BARS)[1], END).select("instrument_id", "trade_date").collect()
@@ -127,7 +144,7 @@ def test_universe_of_bands_has_the_securities_whose_list_says_so(loaded: Setting
     assert universe_lists.keep(rows, lake, Universe()).equals(rows)
     first = lake.scan(BARS, START, START).select("instrument_id", "trade_date").collect()
     with pytest.raises(
-        UsageError, match=r"no list applies to 2024-05-06 .*cover the sessions 2024-05-07 to 2024-05-15"
+        UsageError, match=r"no list applies to 2024-05-06 .*cover the sessions 2024-05-07 to 2024-05-16"
     ):
         universe_lists.keep(first, lake, Universe(bands=("20",)))
     universe_lists.require_known(lake, Universe(bands=("20",)))

@@ -25,6 +25,11 @@ def published_total_return(history: pl.DataFrame) -> pl.DataFrame:
 
     Raises:
         UsageError: the history has no total return index.
+
+    >>> from datetime import date
+    >>> history = pl.DataFrame({"trade_date": [date(2024, 1, 2), date(2024, 1, 1)], "total_return": [None, 31_939.59]})
+    >>> published_total_return(history).row(0)
+    (datetime.date(2024, 1, 1), 31939.59, 'published')
     """
     found = history.drop_nulls("total_return").sort("trade_date")
     if not found.height:
@@ -74,6 +79,12 @@ def error_by_year(estimated: pl.DataFrame, published: pl.DataFrame) -> pl.DataFr
 
     Raises:
         UsageError: the two have no two sessions in common.
+
+    >>> from datetime import date
+    >>> days = [date(2024, 1, 1), date(2024, 12, 31)]
+    >>> guess, truth = (pl.DataFrame({"trade_date": days, "level": [100.0, level]}) for level in (110.0, 111.0))
+    >>> error_by_year(guess, truth).select("year", "sessions", pl.col("error_bp").round(6)).row(0)
+    (2024, 2, -100.0)
     """
     both = estimated.select("trade_date", guess="level").join(
         published.select("trade_date", truth="level"), on="trade_date", how="inner", maintain_order="left"
@@ -104,6 +115,12 @@ def equal_weighted(activity: pl.DataFrame) -> pl.DataFrame:
     """Return the equal-weighted indices of the market activity reports: trade_date, index_id, level, basis (`price`).
 
     They are price indices: dividends are not in them.
+
+    >>> from datetime import date
+    >>> names = ["NSE:NIFTY 50", EQUAL_WEIGHTED[0]]
+    >>> activity = pl.DataFrame({"trade_date": [date(2024, 1, 1)] * 2, "index_id": names, "close": [1.0, 2.0]})
+    >>> equal_weighted(activity).row(0)[1:]
+    ('NSE:NIFTY50 EQUAL WEIGHT', 2.0, 'price')
     """
     rows = activity.filter(pl.col("index_id").is_in(EQUAL_WEIGHTED)).sort("index_id", "trade_date")
     return rows.select("trade_date", "index_id", level="close", basis=pl.lit(PRICE))

@@ -108,7 +108,7 @@ def refresh_undated(settings: Settings) -> dict[str, str | RefreshResult]:
 
 
 def refresh_quietly(settings: Settings, start: date, end: date) -> str:
-    """Load the lists of the sessions, the lots and the index histories; return what was loaded, missing or refused.
+    """Load the lists of the sessions, lots and index histories; return what was loaded, missing, refused or is old.
 
     An error stops one of the three, never the caller, whose bars do not depend on lists.
     """
@@ -117,7 +117,19 @@ def refresh_quietly(settings: Settings, start: date, end: date) -> str:
         "lots": lambda: refresh_lots(settings),
         "index histories": lambda: refresh_histories(settings),
     }
-    return "; ".join(f"{name}: {_note(load)}" for name, load in parts.items())
+    notes = [f"{name}: {_note(load)}" for name, load in parts.items()]
+    return "; ".join([*notes, freshness(coverage(Lake(settings.lake)))])
+
+
+def freshness(found: Sequence[Coverage]) -> str:
+    """Return how many sessions of the bars came after the last one that each list covers, as a sentence.
+
+    >>> freshness([Coverage("price bands", "normalized_price_bands", 1, None, None, None, 2)])
+    'price bands 2 sessions behind the bars'
+    """
+    late = [f"{one.publication} {quantity(one.behind, 'session')} behind the bars" for one in found if one.behind]
+    never = [f"{one.publication} never loaded" for one in found if one.behind is None]
+    return ", ".join([*late, *never]) or "no list is behind the bars"
 
 
 def _note(load: Callable[[], ListsResult | RefreshResult]) -> str:

@@ -19,6 +19,7 @@ from champion.market.reference.indices.membership import stored
 from champion.market.reference.indices.sectors import require_sectors
 from champion.modeling.universe import NO_BAND, Universe
 from champion.pipeline.reference import membership
+from champion.pipeline.reference.as_known import market_sessions
 from champion.sources.lists.index_list import canonical_index
 
 _SHOWN = 6
@@ -99,7 +100,7 @@ def _in_bands(lake: Lake, rows: pl.DataFrame, bands: Collection[str]) -> pl.Data
     if rows.is_empty() or not bands:
         return rows.select(_KEY)
     wanted = rows["trade_date"].unique().sort().to_list()
-    sessions = lake.sessions(BARS)
+    sessions = market_sessions(lake)
     applies = price_bands.list_dates_by_session(lake.sessions(PRICE_BANDS), sessions)
     if missing := [day for day in wanted if day not in applies]:
         raise UsageError(

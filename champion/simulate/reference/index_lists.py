@@ -1,11 +1,12 @@
-"""Write the constituents of the simulated indices, as dated copies and as served now, and their press releases.
+"""Write the constituents of the simulated indices, as dated copies and as served now, and their dated changes.
 
 1. An index starts with the largest EQ instruments by turnover. At the end of March and of September the three smallest
    give way to three others; the largest instrument outside replaces a delisted member.
-2. Each quarter a copy of the list is kept, up to three weeks old, under the day of keeping. One copy is stale:
-   it is from before the last review. One copy has a line for shares in a demerger.
+2. A copy is from the first session. Each quarter another copy is kept, up to three weeks old, under the day of keeping.
+   One of these is stale: it is from before the last review. One has a line for shares in a demerger.
 3. Industries are in the old scheme until 2022-03 and in the new one later, as in the real lists.
-4. Press releases name the changes of the Nifty 50 alone; those of the other indices lie between lists.
+4. Press releases name the changes of the Nifty 50 alone. The register has those of all indices until the middle of the
+   archive; later ones of the other indices lie between lists.
 
 An archive has the lists of the indices for which it has enough instruments.
 """
@@ -18,6 +19,7 @@ import numpy as np
 from champion.simulate.changes import Change
 from champion.simulate.events import Events
 from champion.simulate.files import apply_changes, identities
+from champion.simulate.reference.index_register import PATH, register
 from champion.simulate.universe import Instrument
 from champion.sources.lists.index_changes import HEADER as CHANGES_HEADER
 from champion.sources.lists.index_list import HEADER, index_names
@@ -45,22 +47,26 @@ RELEASES = "NIFTY 50"
 def index_lists(
     universe: tuple[Instrument, ...], events: Events, sessions: tuple[date, ...], seed: int
 ) -> dict[str, bytes]:
-    """Return the files by path: copies, current lists, the table of changes; none if there are too few instruments."""
+    """Return the files by path: copies, current lists, table of changes, register; none with too few instruments."""
     rng = np.random.default_rng((seed, 9))
     files: dict[str, bytes] = {}
+    members: dict[str, Sequence[frozenset[int]]] = {}
     for known in index_names():
         if known.index_name not in SIZES:
             continue
         held = _members(universe, events, sessions, SIZES[known.index_name], rng)
         if not held:
             continue
+        members[known.index_name] = held
+        first = _text(universe, events, held[0], sessions[0])
+        files[f"{FOLDER}/snapshots/{sessions[0]}/{known.file}"] = first  # so that the lists cover all bars
         for place, (kept_on, as_of) in enumerate(_copies(sessions, rng)):
             content = _text(universe, events, held[as_of], sessions[as_of], has_dummy=place == DUMMY)
             files[f"{FOLDER}/snapshots/{kept_on}/{known.file}"] = content
         files[f"{FOLDER}/{known.file}"] = _text(universe, events, held[-1], sessions[-1])
         if known.index_name == RELEASES:
             files[f"{FOLDER}/index_changes.csv"] = _releases(universe, events, held, sessions)
-    return files
+    return {**files, PATH: register(universe, members, sessions)} if members else files
 
 
 def _members(

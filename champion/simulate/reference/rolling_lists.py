@@ -1,8 +1,8 @@
 """Write the lots as of the last session, and the index provider's histories of the simulated indices.
 
 The histories are newest first, every field is quoted and the last line has no line end, as in the real files: prices
-and ratios of the Nifty 500 and of the Nifty 50 by year, and the total return index of the Nifty 50, into which the
-dividend points of each session are reinvested.
+and ratios of the Nifty 500 and of the Nifty 50 by year, India VIX, and the total return index of the Nifty 50, into
+which the dividend points of each session are reinvested.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from datetime import date
 
 import polars as pl
 
-from champion.simulate.indices import BROAD, FIFTY, POINTS
+from champion.simulate.indices import BROAD, FIFTY, POINTS, VIX
 
 LOTS = "content/fo/fo_mktlots.csv"
 FOLDER = "indices/history"
@@ -57,7 +57,7 @@ def histories(closes: dict[date, dict[str, list[str]]]) -> Iterator[tuple[str, b
 
 def _named(sessions: tuple[date, ...]) -> list[tuple[str, tuple[str, str, int]]]:
     years = sorted({session.year for session in sessions})
-    kinds = [(FIFTY, "Price"), (FIFTY, "PE"), (BROAD, "Price"), (BROAD, "PE"), (FIFTY, "TRI")]
+    kinds = [(FIFTY, "Price"), (FIFTY, "PE"), (BROAD, "Price"), (BROAD, "PE"), (FIFTY, "TRI"), (VIX, "Price")]
     return [
         (f"{FOLDER}/{index.upper()}_{kind}_{year}.csv", (index, kind, year)) for index, kind in kinds for year in years
     ]

@@ -7,7 +7,6 @@ The file has no date: it is as of the day of download, or older. Around a demerg
 import csv
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
@@ -121,11 +120,9 @@ def _index_of(name: str) -> IndexName:
     for known in index_names():
         if known.file.lower() == file:
             return known
-    files = [known.file for known in index_names()]
-    near = get_close_matches(file, files, n=2, cutoff=0)
+    count, example = len(index_names()), index_names()[0].file
     raise FormatError(
-        f"{name}: the list of none of the {len(files)} known indices, the nearest names are {' and '.join(near)}; name "
-        "the file as the exchange does"
+        f"{name}: the list of no known index; {count} are known, such as {example}. Name the file as the exchange does"
     )
 
 
