@@ -23,7 +23,7 @@ from champion.market.identity.symbol_history import SymbolHistory
 from champion.modeling.universe import Universe, find
 from champion.pipeline.ingest.reference_lists import kept_lists
 from champion.pipeline.provenance import downstream, upstream
-from champion.pipeline.reference import index_lists, membership
+from champion.pipeline.reference import index_lists, membership, universe_lists
 from champion.settings import Settings
 
 HEADER = "Company Name,Industry,Symbol,Series,ISIN Code\n"
@@ -205,6 +205,23 @@ def test_universe_filters_by_index_and_sector(settings: Settings) -> None:
         with pytest.raises(UsageError, match="not known"):
             membership.keep(late, lake, *filters)
     assert membership.keep(rows, lake, "", ()).equals(rows)
+
+
+def test_universe_says_what_its_lists_leave_unknown(settings: Settings) -> None:
+    index_lists.refresh(settings)
+    lake, days = Lake(settings.lake), [date(2023, 6, 1), date(2024, 1, 10)]
+    rows = pl.DataFrame({"instrument_id": ["NSE:B5"] * 2, "trade_date": days})
+    found = universe_lists.notes(lake, Universe(index="Nifty Bank", sectors=("Healthcare",)), rows)
+    assert found == [
+        "NIFTY BANK on 2024-01-10: 12 members, 12 of them without a bar: B1, B10, B11, B12, B2, B3, ...",
+        "NIFTY BANK: no list between 2023-01-10 and 2024-01-10; a change in between counts from the later one",
+        "shares traded on 2024-01-10: sectors: no rows",
+    ]
+    assert universe_lists.notes(lake, Universe(), rows) == []
+    traded = rows.with_columns(turnover=pl.Series([3.0, 1.0])).with_columns(pl.Series("instrument_id", ["NSE:B5", "X"]))
+    named, text = membership.with_sectors(lake, traded)
+    assert named["sector"].to_list() == ["Financial Services", "Unknown"]
+    assert text == "sector unknown for 50.0% of 2 rows and 25.0% of turnover"
 
 
 def test_universe_text_names_lists_only_if_it_uses_them() -> None:
