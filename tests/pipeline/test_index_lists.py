@@ -20,6 +20,7 @@ from champion.errors import UsageError
 from champion.lake import Lake
 from champion.market.identity.isin import check_digit
 from champion.market.identity.symbol_history import SymbolHistory
+from champion.market.reference.indices.sectors import unknown_share
 from champion.modeling.universe import Universe, find
 from champion.pipeline.ingest.reference_lists import kept_lists
 from champion.pipeline.provenance import downstream, upstream
@@ -219,9 +220,9 @@ def test_universe_says_what_its_lists_leave_unknown(settings: Settings) -> None:
     ]
     assert universe_lists.notes(lake, Universe(), rows) == []
     traded = rows.with_columns(turnover=pl.Series([3.0, 1.0])).with_columns(pl.Series("instrument_id", ["NSE:B5", "X"]))
-    named, text = membership.with_sectors(lake, traded)
+    named = membership.with_sectors(traded, lake)
     assert named["sector"].to_list() == ["Financial Services", "Unknown"]
-    assert text == "sector unknown for 50.0% of 2 rows and 25.0% of turnover"
+    assert unknown_share(named) == "sector unknown for 50.0% of 2 rows and 25.0% of turnover"
 
 
 def test_universe_text_names_lists_only_if_it_uses_them() -> None:
