@@ -252,9 +252,9 @@ FRAMES |= {CHANGES: changes, FACTORS: factors, FINDINGS: findings, ALPHA158: alp
 PARAMETERS: dict[str, dict[str, object]] = {
     "symbol_history": {"symbol": "ZED'S", "start": SESSIONS[0], "end": SESSIONS[1]},
     "instruments": {"symbol": "M&M"},
-    "session_cross_section": {"session": SESSIONS[0]},
+    "session_cross_section": {"session": SESSIONS[0], "kinds": ""},
     "movers": {"session": SESSIONS[0], "rows": 3, "min_turnover": 0},
-    "volume_leaders": {"session": SESSIONS[0], "rows": 2},
+    "volume_leaders": {"session": SESSIONS[0], "rows": 2, "kinds": ""},
     "liquidity": {"min_sessions": 2, "kinds": ""},
     "year_highs": {"session": SESSIONS[1], "min_sessions": 2},
     "adjusted_returns": {"symbol": "ACME"},

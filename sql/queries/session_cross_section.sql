@@ -1,11 +1,17 @@
--- Each instrument of one session with its bar and, if they are loaded, its indicators.
+-- Each share of one session with its bar and, if they are loaded, its indicators.
 -- Parameters:
 --   session Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the session
+--   kinds String = 'equity': the kinds of instruments, as equity,fund; empty for all; see the table instruments
 with
     bars as (
         select *
         from champion_market.equity_ohlc
         where trade_date = {session:Date}
+            and ({kinds:String} = '' or instrument_id in (
+                select instrument_id
+                from champion_market.instruments
+                where has(splitByChar(',', {kinds:String}), instrument_kind)
+            ))
     ),
 
     indicators as (

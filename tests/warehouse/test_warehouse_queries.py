@@ -27,6 +27,15 @@ def test_every_named_query_is_tested_and_described() -> None:
         queries.load("nope")
 
 
+def test_queries_of_one_session_choose_kinds_and_have_shares_by_default(loaded: Settings) -> None:
+    for name in ("session_cross_section", "volume_leaders"):
+        found = {
+            kinds: queries.run(loaded, name, {"session": SESSIONS[0]} | ({"kinds": kinds} if kinds else {})).height
+            for kinds in ("", "equity", "fund,debt")
+        }
+        assert found == {"": len(SYMBOLS), "equity": len(SYMBOLS), "fund,debt": 0}
+
+
 def test_named_queries_return_expected_rows(loaded: Settings) -> None:
     got = {name: queries.run(loaded, name, bound) for name, bound in PARAMETERS.items()}
     assert got["instruments"].rows() == [("NSE:M&M", "M&M", *SESSIONS, 2, ["INE000A01013"])]
