@@ -288,7 +288,9 @@ def test_decay_notebook_measures_live_skill_and_drift(workspace: Settings) -> No
     promised = metrics.rank_ic(evaluate.out_of_sample(workspace, registry.find(workspace, 1)))
     assert ran.metrics["promised_rank_ic"] == pytest.approx(promised["ic"].to_numpy().mean())
     assert ran.metrics["input_psi"] > 0
-    assert ran.values == {"version": 1, "as_of": str(last)}
+    assert ran.values["version"] == 1
+    assert ran.values["as_of"] == str(last)
+    assert "no score since then was published before the next session opened" in ran.values["paper_account"]
 
 
 def test_inputs_from_the_lake_have_no_look_ahead(modelled: Settings) -> None:
