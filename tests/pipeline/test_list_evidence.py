@@ -117,6 +117,7 @@ def test_list_without_a_date_that_can_be_right_is_refused(settings: Settings, pa
     result = index_lists.refresh(settings)
     assert [refused.partition(": ")[0] for refused in result.refused] == [path]
     assert reason in result.refused[0]
+    assert index_lists.refused_files(settings) == [path]
     assert state(settings) == before[1]
     assert membership.coverage(Lake(settings.lake)) == {BANK: (DAYS[0], DAYS[-1])}
 

@@ -13,6 +13,7 @@ A file that is malformed is set aside and named in the note; the others are load
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from hashlib import sha256
@@ -185,14 +186,24 @@ def _vanished(lake: Lake, copies: Sequence[Staged], listed: Collection[str] | No
 
 
 def refused_files(settings: Settings) -> list[str]:
-    """Return the paths of index lists and changes that were refused, and have no readable version since."""
+    """Return the paths of refused files: no readable version since, or in a folder without a date that can be right."""
     found = set[str]()
     for folder in staging_folders(settings):
         for path in folder.glob(f"{FOLDER}/**/*.refused-*"):
             accepted = path.with_name(path.name.rpartition(".refused-")[0])
             if not accepted.exists():
                 found.add(accepted.relative_to(folder).as_posix())
+    with suppress(UsageError), lists_archive(settings) as archive:  # a folder that has moved is named by a refresh
+        found.update(path for pattern in (LISTS, COPIES) for path in archive.names(pattern) if _has_no_date(path))
     return sorted(found)
+
+
+def _has_no_date(path: str) -> bool:
+    try:
+        list_files.copy_date(path, clock.today())
+    except ValueError:
+        return True
+    return False
 
 
 def derive(lake: Lake) -> None:

@@ -1,0 +1,115 @@
+"""Lists and changes that bars or names contradict, and what they leave open; expected values follow from the cases."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import polars as pl
+import pytest
+
+from champion.errors import UsageError
+from champion.market.reference.indices.change_checks import checked
+from champion.market.reference.indices.early_lists import early_lists
+from champion.market.reference.indices.membership import CHANGES_SCHEMA, LISTS_SCHEMA, memberships
+from champion.market.reference.indices.traded import Traded
+
+INDEX, START = "NIFTY TEST", date(2020, 1, 1)
+
+
+def day(number: int) -> date:
+    return START + timedelta(number)
+
+
+def listed(number: int, symbols: str) -> pl.DataFrame:
+    rows = [
+        (INDEX, day(number), None, day(number), day(number), f"NSE:{one}", one, f"ISIN{one}", f"{one} Ltd.", False)
+        for one in symbols
+    ]
+    return pl.DataFrame(rows, LISTS_SCHEMA, orient="row")
+
+
+def typed(*changes: tuple[int, str, bool], index: str = INDEX, complete: int = 300) -> pl.DataFrame:
+    rows: list[tuple[object, ...]] = [
+        (index, day(number), joins, f"NSE:{name}", name, None, "press release", day(number))
+        for number, name, joins in changes
+    ]
+    rows.append((index, day(complete), None, None, None, None, "press release", day(complete)))
+    return pl.DataFrame(rows, CHANGES_SCHEMA, orient="row")
+
+
+def bars(first: dict[str, int]) -> Traded:
+    """Return the bars of shares from their first day on, in a market of 300 days."""
+    rows = [(name, f"ISIN{name}", day(since), day(299), 300 - since, 1.0, 1.0) for name, since in first.items()]
+    schema = ["symbol", "isin", "first", "last", "sessions", "prev_close", "close"]
+    runs = pl.DataFrame(rows, schema, orient="row").with_columns(instrument_id="NSE:" + pl.col("symbol"))
+    return Traded(runs, [day(number) for number in range(300)])
+
+
+OLD = dict.fromkeys("ABCDEF", 0)
+
+
+def test_list_that_names_shares_before_their_first_bar_is_from_a_later_time() -> None:
+    lists, traded = (
+        pl.concat([listed(50, "ABCD"), listed(60, "ABXY"), listed(250, "ABXY")]),
+        bars({**OLD, "X": 200, "Y": 220}),
+    )
+    true = memberships(pl.concat([listed(50, "ABCD"), listed(250, "ABXY")]), typed(complete=0), traded=traded)
+    found = memberships(lists, typed(complete=0), traded=traded)
+    assert found.members.equals(true.members)
+    reason = f"it is from {day(220)} or later: it names 2 shares before the first bar: X, Y"
+    assert found.set_aside.select("list_date", "reason").rows() == [(day(60), reason)]
+    with pytest.raises(UsageError):
+        memberships(listed(60, "ABXY"), typed(complete=0), traded=traded).on(INDEX, day(60))
+    # One share, bars that begin with the lake, dates outside the bars, and shares without a bar prove nothing.
+    for names, number in (("ABCX", 60), ("ABXY", 10), ("ABXY", 320), ("ABVW", 60), ("ABXY", 215)):
+        assert early_lists(listed(number, names), traded) == {}
+
+
+@pytest.mark.parametrize("has_bars", [True, False])
+def test_changes_of_unknown_symbols_and_indices_are_refused_with_the_nearest_name(*, has_bars: bool) -> None:
+    lists = pl.concat([listed(50, "ABC"), listed(100, "ABD").with_columns(pl.col("symbol").replace("D", "ADANIENT"))])
+    traded = bars({**OLD, "TRADED": 0}) if has_bars else Traded.nothing()
+    changes = pl.concat(
+        [
+            typed((60, "ADANIENTT", True), (60, "C", False), (70, "TRADED", True), (320, "NEWSHARE", True)),
+            typed((60, "A", True), index="NIFTY TESTS"),
+            typed((60, "B", False), index="SENSEX"),
+        ]
+    )
+    found = checked(lists, changes, traded)
+    refused = {
+        (index, name): reason for index, name, reason in found.refused.select("index_name", "member", "reason").rows()
+    }
+    assert refused == {
+        (INDEX, "ADANIENTT"): "no bar, no list and no rename knows 'ADANIENTT'; did you mean 'ADANIENT'?",
+        ("NIFTY TESTS", "A"): "there is no list of index 'NIFTY TESTS'; did you mean 'NIFTY TEST'?",
+        ("SENSEX", "B"): "there is no list of index 'SENSEX'",
+    }
+    assert found.holes == {INDEX: {day(60)}}
+    left = found.usable.filter(index_name=INDEX)["symbol"].drop_nulls().to_list()
+    assert left == ["C", "TRADED", "NEWSHARE"]  # a share may be listed after the last bar
+    renamed = typed((60, "FORMER", True)).with_columns(pl.lit("NSE:A").alias("instrument_id"))
+    assert checked(lists, renamed, traded).refused.is_empty()
+
+
+def test_refused_change_ends_what_is_known_before_and_after_it() -> None:
+    wrong = ((40, "AA", True), (40, "F", False), (30, "B", True), (30, "E", False))
+    lists = pl.concat([listed(50, "ABC"), listed(100, "ABC")]).with_columns(pl.col("symbol").replace("A", "AAAAAAA"))
+    before = typed(*(((40, "AAAAAAB", True)), *wrong[1:]))
+    found = memberships(lists, before)
+    assert found.covered == {INDEX: (day(40), day(300))}  # members before the refused change do not follow
+    after = typed((150, "AAAAAAB", False), (150, "D", True))
+    assert memberships(lists, after).covered == {INDEX: (day(50), day(149))}
+    between = memberships(pl.concat([lists, listed(200, "BCD")]), after)
+    assert between.covered == {INDEX: (day(50), day(300))}  # a list shows the members again
+    left = between.members.filter(symbol="AAAAAAA").select("member_until", "until_basis").row(0)
+    assert left == (day(200), "between lists")
+
+
+@pytest.mark.parametrize(("known", "last"), [(40, 40), (60, 60), (99, 99), (100, 100), (400, 300)])
+def test_last_known_list_counts_on_the_day_of_the_question(known: int, last: int) -> None:
+    lists, changes = pl.concat([listed(20, "ABC"), listed(50, "ABC"), listed(300, "ABD")]), typed(complete=0)
+    now = memberships(lists, changes)
+    then = memberships(lists, changes, known=day(known), covered_now=now.covered)
+    assert then.covered == {INDEX: (day(20), day(last))}
+    assert set(then.on(INDEX, day(last))["symbol"]) == set("ABD" if known >= 300 else "ABC")
