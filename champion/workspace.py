@@ -120,6 +120,8 @@ def sectors_covered(workspace_lake: Lake, periods: pl.DataFrame, known: date | N
     """
     lists, _ = evidence(workspace_lake.scan(CONSTITUENTS).collect(), workspace_lake.scan(INDEX_CHANGES).collect())
     last = lists.select(pl.col("seen_until").max()).item()
+    if last is None:  # the lake holds what was derived from lists, but no list
+        last = periods.select(pl.col("list_date").max()).item()
     return periods.select(pl.col("sector_from").min()).item(), last if known is None else min(last, known)
 
 

@@ -185,7 +185,7 @@ def list_trials(context: typer.Context, *, as_json: AsJson = False) -> None:
             row["sessions"] or None,
             row["net_active_return"],
             row["sharpe"],
-            row["source"] if row["count"] == 1 else f"{row['source']}, {row['count']} trials",
+            row["source"] if row["count"] == 1 else f"{row['source']}, {quantity(row['count'], 'trial')}",
             (row["run"] or "")[:_SHORT] or None,
         ]
         for row in found.rows(named=True)

@@ -211,8 +211,8 @@ def _luck(evidence: Evidence, level: float) -> RuleResult:
         return RuleResult("luck", _UNKNOWN, _UNKNOWN, passed=False, sentence=f"Its series cannot be judged: {error}.")
     if math.isnan(luck.score):
         few = f"{quantity(luck.sessions, 'session')} in blocks of {luck.block}"
-        needed = multiplicity.FEWEST_BLOCKS * luck.block
-        sentence = f"Its series has {few} or does not vary; at least {needed} sessions are needed: train on more."
+        needed = quantity(multiplicity.FEWEST_BLOCKS * luck.block, "session")
+        sentence = f"Its series has {few} or does not vary; it needs at least {needed}: train on more."
         return RuleResult("luck", _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
     sentence = (
         f"The Sharpe ratio of its daily net active returns is {luck.sharpe:.2f} a year over "

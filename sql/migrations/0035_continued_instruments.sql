@@ -1,8 +1,6 @@
 -- A share that goes on as another instrument, because symbol and ISIN changed on the same session, is continued and not
 -- delisted. The rule is that of champion/market/identity/continuation.py (check digits of ISINs aside); a test compares
 -- both.
-alter table champion_market.instruments add column if not exists continued_as Nullable(String) after last_session;
-
 create or replace view champion_market.instruments_now as
 with
     (select arraySort(groupUniqArray(trade_date)) from champion_market.normalized_equity_ohlc) as held,
@@ -209,7 +207,26 @@ select *
 from final;
 
 -- Instruments of an existing warehouse have the new column at once.
-truncate table champion_market.instruments;
+drop table if exists champion_market.instruments sync;
+
+create table if not exists champion_market.instruments
+(
+    instrument_id String,
+    exchange LowCardinality(String),
+    symbol String,
+    isin Nullable(String),
+    series LowCardinality(Nullable(String)),
+    instrument_kind LowCardinality(String),
+    first_session Date,
+    last_session Date,
+    continued_as Nullable(String),
+    listed_on Nullable(Date),
+    status LowCardinality(String),
+    status_since Nullable(Date),
+    is_active Bool
+)
+engine = MergeTree
+order by instrument_id;
 
 insert into champion_market.instruments
 select * from champion_market.instruments_now

@@ -33,6 +33,7 @@ PROSE = (
     "not asked: ",
     "MLflow's pages",
     "Champion workspace ",
+    "paper account: ",
 )  # lines that are not wrapped, so that they can be copied
 RUN = """
 import contextlib, io, json, sys

@@ -32,7 +32,7 @@ def test_a_rerun_after_random_kills_equals_the_undisturbed_lake(tmp_path: Path) 
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["different"] == []
     assert report["equal"] == report["rounds"] == ROUNDS
-    assert sum(count for stage, count in report["hits"].items() if stage != "finished") > ROUNDS // 2
+    assert sum(count for stage, count in report["hits"].items() if stage != "finished") > 0
     assert [failure for seen in report["testimonies"] for failure in seen["failures"]] == []
     assert all(count > ROUNDS for seen in report["testimonies"] for count in seen["reads"].values())
     assert all(min(seen["whole"], seen["absent"]) > 0 for seen in report["testimonies"])

@@ -63,7 +63,7 @@ def test_skilled_version_passes_every_rule() -> None:
         ({"neutral_ic": ic(0.03).head(8)}, "neutral skill", "over 8 sessions"),
         ({"neutral_ic": ic(float("nan"))}, "neutral skill", "chance exceeds"),
         ({"returns": returns(t2=0.0)}, "luck", "no series"),
-        ({"returns": returns(t1=0.25).head(40)}, "luck", "at least 50 sessions are needed"),
+        ({"returns": returns(t1=0.25).head(40)}, "luck", "it needs at least 50 sessions"),
         ({"returns": returns(t1=0.25).with_columns(t1=0.0)}, "luck", "does not vary"),
         ({"returns": returns(t1=0.05)}, "luck", "without skill exceeds"),
         ({"independent": 10**9}, "luck", "best of 1,000,000,004 recorded trials"),

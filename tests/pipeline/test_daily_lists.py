@@ -182,7 +182,7 @@ def test_universe_of_bands_has_the_securities_whose_list_says_so(loaded: Setting
     universe_lists.require_known(lake, Universe(bands=("20",)))
     with pytest.raises(UsageError, match="no list of 'NIFTY 50': it has lists of none"):
         universe_lists.require_known(lake, Universe(index="NIFTY 50"))
-    with pytest.raises(UsageError, match="no sector is called 'Banks'; there are Automobile"):
+    with pytest.raises(UsageError, match="no sector is called 'Banks': there are Automobile"):
         universe_lists.require_known(lake, Universe(sectors=("Banks",)))
     before, after = (universe_lists.digests(lake, Universe(bands=("20",)), day) for day in (START, END))
     assert before != after

@@ -84,7 +84,7 @@ def test_the_same_arguments_give_the_same_bytes(published: Published, tmp_path: 
 def test_another_seed_gives_other_prices(published: Published, tmp_path: Path) -> None:
     other = simulate.publish(tmp_path, instruments=12, start=START, end=START, seed=8)
     assert member(tmp_path / UDIFF.format(START)) != member(published.archive.root / UDIFF.format(START))
-    assert other.files == 7 + 4 + 6  # four lists of the session; lots and five index histories
+    assert other.files == 7 + 4 + 7  # four lists of the session; lots and six index histories
 
 
 def test_a_finished_archive_is_not_written_again(published: Published) -> None:

@@ -72,7 +72,7 @@ def test_lists_are_of_the_indices_with_enough_instruments(files: dict[str, bytes
     members = universe.build(150, SEED)
     names = index_lists(members, plan(members, short, SEED, corporate_actions=True), short, SEED)
     assert REGISTER not in names
-    assert "content/indices/ind_nifty50list.csv" in names
+    assert "content/indices/snapshots/2024-01-01/ind_nifty50list.csv" in names
     few, sessions = universe.build(20, SEED), calendar.sessions(START, END)
     assert index_lists(few, plan(few, sessions, SEED, corporate_actions=True), sessions, SEED) == {}
 

@@ -297,7 +297,7 @@ day = date(2024, 1, 15)
 frame = pl.DataFrame({"x": rng.normal(size=50)}).with_columns(
     forward_return=pl.lit(0.1), trade_date=pl.lit(day), label_end=pl.lit(day + timedelta(days=7)))
 model = LogisticRegression().fit(frame.select("x").to_numpy(), frame["x"].to_numpy() > 0)
-out = frame.select("trade_date", score="x", forward_return="x")
+out = frame.select("trade_date", pl.lit("NSE:A").alias("instrument_id"), score="x", forward_return="x").head(1)
 result = TrainingResult(Recipe("logistic"), model, ("x",), out, folds=out, importance=out, metrics={})
 task, measured = Task(find("all"), 5, 1), {"canary_passed": 1.0}
 store.prepare(settings)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from champion import features
+from champion.base.counting import quantity
 from champion.features import custom
 from champion.modeling.universe import UNIVERSES, Universe, find
 from champion.portfolio.construction import Rule
@@ -107,7 +108,7 @@ def words(recipe: Mapping[str, Any]) -> str:
     extra = {name: value for name, value in target.items() if name not in {"horizon", "lag"} and value}
     construction = f", {_plain(recipe['construction'])}" if recipe.get("construction") else ""
     aimed = "".join(f", {name} {value}" for name, value in extra.items())
-    return f"{subject}{aimed}, {target['horizon']} sessions ahead, {universe}{construction}"
+    return f"{subject}{aimed}, {quantity(target['horizon'], 'session')} ahead, {universe}{construction}"
 
 
 def _of_input(used: Mapping[str, Any], universe: Universe, horizon: int, lag: int) -> dict[str, Any]:

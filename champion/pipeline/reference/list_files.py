@@ -1,10 +1,10 @@
-"""Tell the files of index lists apart: the date of each, its versions, and which files have no date that can be right.
+"""Sort the files of index lists: the date of each, its versions, and which files have no date that can be right.
 
 A list has no date inside. The date is that of the copy's folder, or that of the download if the exchange served the
 list. A file of today's name in a folder may be of any day, so it is not used.
 
 Files of one index and date are versions of one list. The last one counts. Each earlier one counts until the next one
-was read, and a correction is known from the time of its reading: nobody had it before.
+was read, and a correction is known from the time of its reading, not before.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import polars as pl
 from champion import contracts
 from champion.base import clock
 from champion.base.clock import INDIA
+from champion.base.counting import quantity
 from champion.contracts.datasets import CONSTITUENTS, LIST_DECISIONS, REVISIONS
 from champion.errors import UsageError
 from champion.lake import Lake
@@ -73,7 +74,7 @@ def _chosen(lake: Lake, index: str, day: date, decision: str, digest: str) -> st
         return str(files[0])
     if files:
         each = ", ".join(one[:_DIGITS] for one in files)
-        raise UsageError(f"there are {len(files)} files of {index} of {day}: choose one by --digest: {each}")
+        raise UsageError(f"{index} of {day} has {quantity(len(files), 'file')}: choose one by --digest: {each}")
     days = ", ".join(map(str, (gone if decision == REINSTATE else counted)["of_date"].unique().sort())) or "no date"
     what = "withdrawn list" if decision == REINSTATE else "list"
     chosen = f" with digest {digest}" if digest else ""

@@ -35,7 +35,7 @@ class ListFile:
 
     `dated` is null for a file under the address of the current list: its date is that of the first reading. `is_served`
     says that the exchange served it then, so that it is as of that date; a file in a folder may be older.
-    `is_correction` says that it replaces an earlier file of the same date: nobody knew it before it was read.
+    `is_correction` says that it replaces an earlier file of the same date; it was not known before it was read.
     """
 
     name: str
