@@ -62,6 +62,7 @@ def test_every_statement_of_a_migration_can_run_twice(loaded: Settings, tmp_path
             )
             assert re.match(repeatable, code, re.DOTALL), code
     with warehouse.writer(Settings(home=tmp_path)) as client:
+        client.command("create database champion_market")
         for migration in migrations.shipped():
             for statement in [*statements.split(migration.text)] * 2:
                 client.command(statement)

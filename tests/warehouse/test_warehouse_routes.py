@@ -87,7 +87,8 @@ def test_loads_of_many_months_equal_single_loads_with_fewer_statements(market: S
             loaded = load(there, START, END, DATASETS, most_values=most_values)
             asked[name] = warehouse.frame(client, events).item() - before
             written = "select dataset, partition, digest, rows from loads final where partition > 0 order by all"
-            held[name] = loaded, warehouse.frame(client, written).rows()
+            rows = warehouse.frame(client, written).filter(pl.col("dataset").is_in(DATASETS)).rows()
+            held[name] = loaded, rows  # digests of derived tables hold the times of loads
         assert reconciled(there)
     assert held["at once"] == held["one by one"]
     assert 2 * asked["at once"] < asked["one by one"]

@@ -62,8 +62,9 @@ def with_target(
     targets.find(recipe.target)
     if wrong := [each for each in recipe.horizons if not 1 <= each < horizon]:
         raise UsageError(
-            f"horizons {', '.join(map(str, wrong))} cannot be combined with a horizon of {quantity(horizon, 'session')}: "
-            "they are at least 1 and shorter, since labels are purged by the longest; give the longest one as horizon"
+            f"horizons {', '.join(map(str, wrong))} cannot be combined with a horizon of "
+            f"{quantity(horizon, 'session')}: they are at least 1 and shorter, since labels are purged by the "
+            "longest; give the longest one as horizon"
         )
     if recipe.target == targets.DEFAULT and not recipe.horizons:
         return frame

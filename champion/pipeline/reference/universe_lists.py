@@ -106,7 +106,8 @@ def _in_bands(lake: Lake, rows: pl.DataFrame, bands: Collection[str]) -> pl.Data
         raise UsageError(
             f"the universe filters on price bands, and no list applies to {missing[0]} "
             f"({len(missing)} of {quantity(len(wanted), 'session')}); lists cover the sessions "
-            f"{ranges(list(applies), sessions)}. Load others by `champion lists fetch START END`, or ask for these sessions"
+            f"{ranges(list(applies), sessions)}. Load others by `champion lists fetch START END`, "
+            "or ask for these sessions"
         )
     lists = lake.scan(PRICE_BANDS, applies[wanted[0]], applies[wanted[-1]])
     band = pl.coalesce(pl.col("band_percent").cast(pl.String), pl.lit(NO_BAND))
