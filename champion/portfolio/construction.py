@@ -12,6 +12,7 @@ import polars as pl
 from champion.errors import UsageError
 
 _NEGLIGIBLE = 1e-6  # of the equity: ten rupees of ten million
+_USUAL_CAP = 0.1
 Weighting: TypeAlias = Literal["equal", "score", "inverse_volatility"]
 
 
@@ -22,9 +23,10 @@ class Rule:
     Args:
         top: number of instruments to hold, the best scores first.
         buffer: an instrument that is held stays while its rank is at most top * (1 + buffer), which saves trades.
-        weighting: `equal`; `score`, proportional to the rank among those held; or `inverse_volatility`, which needs a
-            column `volatility`.
-        cap: largest weight of one instrument.
+        weighting: `equal`; `score`, proportional to the rank among those held, 1 for the worst of them; or
+            `inverse_volatility`, which needs a column `volatility`.
+        cap: largest weight of one instrument; by default 10%, or more where `top` equal or ranked weights need more to
+            be fully invested: see `largest_weight`.
         sector_cap: largest weight of one sector, as of the date of the decision; below 1 it needs a column `sector`.
             All instruments of unknown sector (null) count as one sector.
         turnover: largest part of the equity that one decision moves: half the sum of the changes of the target weights.
@@ -34,12 +36,14 @@ class Rule:
 
     >>> Rule(top=20, every=21).invested
     0.98
+    >>> Rule(top=20).largest_weight, Rule(top=5).largest_weight, Rule(top=5, cap=0.1).largest_weight
+    (0.1, 0.2, 0.1)
     """
 
     top: int = 50
     buffer: float = 0.5
     weighting: Weighting = "equal"
-    cap: float = 0.1
+    cap: float | None = None
     sector_cap: float = 1.0
     turnover: float = 1.0
     invested: float = 0.98
@@ -50,7 +54,7 @@ class Rule:
         allowed = {
             "top": self.top >= 1,
             "buffer": self.buffer >= 0,
-            "cap": 0 < self.cap <= 1,
+            "cap": self.cap is None or 0 < self.cap <= 1,
             "sector_cap": 0 < self.sector_cap <= 1,
             "turnover": 0 < self.turnover <= 1,
             "invested": 0 < self.invested <= 1,
@@ -62,6 +66,16 @@ class Rule:
                 f"no portfolio can have {', '.join(wrong)}: top and every are at least 1, buffer at least 0, cap, "
                 "sector_cap, turnover and invested above 0 and at most 1, weighting equal, score or inverse_volatility"
             )
+
+    @property
+    def largest_weight(self) -> float:
+        """The cap; without one 10%, or the largest weight that `top` instruments of this weighting have if it is more.
+
+        The size of weights by inverse volatility is not known before: their cap is that of equal weights.
+        """
+        if self.cap is not None:
+            return self.cap
+        return max(_USUAL_CAP, 2 / (self.top + 1) if self.weighting == "score" else 1 / self.top)
 
 
 def target_weights(scores: pl.DataFrame, rule: Rule) -> pl.DataFrame:
@@ -92,9 +106,7 @@ def target_weights(scores: pl.DataFrame, rule: Rule) -> pl.DataFrame:
     known = known.sort("trade_date", "instrument_id")
     if known.select("trade_date", "instrument_id").is_duplicated().any():
         raise UsageError("the scores name an instrument twice in one session; give one row per instrument and session")
-    ordered = known.with_columns(
-        rank=pl.col("score").rank("ordinal", descending=True).over("trade_date"), relative=_relative(rule)
-    )
+    ordered = known.with_columns(rank=pl.col("score").rank("ordinal", descending=True).over("trade_date"))
     days = ordered["trade_date"].unique().sort().gather_every(rule.every)
     held, before, sectors, decided = set[str](), dict[str, float](), dict[str, str | None](), list[pl.DataFrame]()
     for session in ordered.filter(pl.col("trade_date").is_in(days.implode())).partition_by("trade_date"):
@@ -127,7 +139,7 @@ def _chosen(session: pl.DataFrame, rule: Rule, held: AbstractSet[str]) -> pl.Dat
     is_held = pl.col("instrument_id").is_in(sorted(held))
     kept = near.filter(is_held).head(rule.top)
     chosen = pl.concat([kept, near.filter(~is_held).head(rule.top - kept.height)])
-    return chosen.with_columns(weight=_weights(rule, chosen.height))
+    return chosen.with_columns(relative=_relative(rule)).with_columns(weight=_weights(rule, chosen.height))
 
 
 def capped(weights: dict[str, float], sectors: Mapping[str, str | None], cap: float) -> dict[str, float]:
@@ -155,9 +167,9 @@ def _in_part(before: Mapping[str, float], after: Mapping[str, float], budget: fl
 
 
 def _relative(rule: Rule) -> pl.Expr:
-    """Return the size of a position relative to the others."""
+    """Return the size of a position relative to the others that are held."""
     if rule.weighting == "score":
-        return pl.col("score").rank().over("trade_date")
+        return pl.col("score").rank()
     if rule.weighting == "inverse_volatility":
         return 1 / pl.col("volatility")
     return pl.lit(1.0)
@@ -165,4 +177,4 @@ def _relative(rule: Rule) -> pl.Expr:
 
 def _weights(rule: Rule, count: int) -> pl.Expr:
     share = pl.col("relative") / pl.col("relative").sum()
-    return (share * rule.invested * min(1.0, count / rule.top)).clip(upper_bound=rule.cap)
+    return (share * rule.invested * min(1.0, count / rule.top)).clip(upper_bound=rule.largest_weight)

@@ -98,7 +98,7 @@ def _solved(
     expected = skill * np.sqrt(np.diag(covariance)) * standard
     names = near["instrument_id"].to_list()
     weight = cp.Variable(len(names), nonneg=True)
-    limits = [cp.sum(weight) <= rule.invested, weight <= rule.cap]
+    limits = [cp.sum(weight) <= rule.invested, weight <= rule.largest_weight]
     if rule.sector_cap < 1:
         sectors = near["sector"].to_list()
         members = [np.array([each == sector for each in sectors], float) for sector in dict.fromkeys(sectors)]

@@ -240,7 +240,7 @@ def test_rules_of_construction() -> None:
     equal = target_weights(scores, Rule(top=8, cap=1.0, invested=1.0, every=1))
     assert equal["weight"].unique().to_list() == [1 / 8], "with fewer instruments than top, the rest stays in cash"
     ranked = target_weights(scores, Rule(top=2, buffer=0.0, weighting="score", cap=1.0, invested=1.0, every=3))
-    assert dict(ranked.select("instrument_id", "weight").iter_rows()) == pytest.approx({"A": 4 / 7, "B": 3 / 7})
+    assert dict(ranked.select("instrument_id", "weight").iter_rows()) == pytest.approx({"A": 2 / 3, "B": 1 / 3})
     with pytest.raises(UsageError, match="the scores lack volatility"):
         target_weights(scores, Rule(weighting="inverse_volatility"))
     with pytest.raises(UsageError, match="no portfolio can have top 0"):
