@@ -294,6 +294,8 @@ def portfolio(
         "benchmarks": compared.texts,
         "fills": result.account.trades.height,
         "trial": trial,
+        "left_out": result.left_out.counts,
+        "notes": list(result.notes),
         "cuts": dict(cuts["reason"].value_counts(sort=True).iter_rows()),
     }
     console.show(shown, as_json=as_json)
