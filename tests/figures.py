@@ -256,7 +256,9 @@ EVERY: dict[str, tuple[Callable[[pl.DataFrame], Figure], pl.DataFrame]] = {
     "profit_by_group": (plots.profit_by_group, pl.DataFrame({"group": ["IT", "Unknown"], "profit": [3e5, -1e5]})),
     "capacity_curve": (
         plots.capacity_curve,
-        pl.DataFrame({"capital": [1e6, 1e9], "net_return": [0.04, -0.09], "gross_return": [0.08, 0.03]}),
+        pl.DataFrame({"capital": [1e6, 1e9], "net_return": [0.04, -0.09], "gross_return": [0.08, 0.03]}).with_columns(
+            invested_share=pl.Series([0.97, 0.4])
+        ),
     ),
     "holdings_exposure": (plots.holdings_exposure, EXPOSURES),
     "runs": (plots.runs, RUNS),

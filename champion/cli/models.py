@@ -278,7 +278,7 @@ def portfolio(
     chosen = console.settings()
     name, scored = scores(chosen, which)
     rules = MarketRules(capital=capital, plan=plan, participation=participation, impact=impact)
-    rule = Rule(top=top, every=every, cap=max(0.1, 1 / top))
+    rule = Rule(top=top, every=every)
     result = simulate(scored, rule, rules, lake=Lake(chosen.lake))
     trial = looks.record_rule(chosen, scored, result.active, rule, rules, source="portfolio")
     account, cuts = result.account.account, result.account.cuts
@@ -294,6 +294,8 @@ def portfolio(
         "benchmarks": compared.texts,
         "fills": result.account.trades.height,
         "trial": trial,
+        "left_out": result.left_out.counts,
+        "notes": list(result.notes),
         "cuts": dict(cuts["reason"].value_counts(sort=True).iter_rows()),
     }
     console.show(shown, as_json=as_json)

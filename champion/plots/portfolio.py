@@ -100,32 +100,38 @@ def profit_by_group(groups: pl.DataFrame) -> Figure:
     return figure
 
 
-@style.plot("Capacity", "capital", "net_return", "gross_return", source=_SOURCE)
+@style.plot("Capacity", "capital", "net_return", "gross_return", "invested_share", source=_SOURCE)
 def capacity_curve(found: pl.DataFrame) -> Figure:
-    """Draw the return of the same weights against the capital, before and after costs.
+    """Draw the return of the same weights against the capital, before and after costs, and the share that is invested.
 
-    Columns: capital (rupees); net_return and gross_return, a year, as `portfolio.capacity` returns them for one
-    coefficient of impact.
+    Columns: capital (rupees); net_return and gross_return, a year, and invested_share, as `portfolio.capacity` returns
+    them for one coefficient of impact. Where the invested share falls, orders are not filled, and the return nears that
+    of cash: it shows no capacity.
 
     >>> found = pl.DataFrame({"capital": [1e6, 1e7], "net_return": [0.05, 0.02], "gross_return": [0.09, 0.08]})
-    >>> capacity_curve(found).axes[0].get_title(loc="left")
-    'Capacity: 5.0% with 10 lakh rupees, 2.0% with 1 crore'
+    >>> capacity_curve(found.with_columns(invested_share=pl.Series([0.98, 0.4]))).axes[0].get_title(loc="left")
+    'Capacity: 5.0% with 10 lakh rupees (98% invested), 2.0% with 1 crore (40% invested)'
     """
     found = found.sort("capital")
-    figure, (ax,) = style.panels((8, 4))
+    figure, (ax, lower) = style.panels((8, 5), nrows=2, sharex=True, height_ratios=[2, 1])
     capital = found["capital"].to_numpy()
     style.line(ax, capital, found["gross_return"].to_numpy(), label="before costs", color=style.SKY)
     style.line(ax, capital, found["net_return"].to_numpy(), label="after costs", color=style.BLUE)
     ax.scatter(capital, found["net_return"].to_numpy(), color=style.BLUE, s=18, zorder=3)
-    ax.set_xscale("log")
-    ax.set_xticks(capital, [_rupees(each) for each in capital])
-    ax.minorticks_off()
+    style.line(lower, capital, found["invested_share"].to_numpy(), color=style.GREY)
+    lower.set_xscale("log")
+    lower.set_xticks(capital, [_rupees(each) for each in capital])
+    lower.minorticks_off()
+    lower.set_ylim(0, 1)
     ax.axhline(0, color=style.INK, linewidth=0.8)
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    for each in (ax, lower):
+        each.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     ax.legend(loc="best")
-    first, last = (f"{style.signed(100 * found['net_return'][place], '.1f').lstrip('+')}%" for place in (0, -1))
-    title = f"Capacity: {first} with {_rupees(capital[0])} rupees, {last} with {_rupees(capital[-1])}"
-    ax.set(title=title, xlabel="capital in rupees", ylabel="return a year")
+    net, share = (found[name].to_list() for name in ("net_return", "invested_share"))
+    first, last = (f"{style.signed(100 * net[place], '.1f').lstrip('+')}%" for place in (0, -1))
+    title = f"Capacity: {first} with {_rupees(capital[0])} rupees ({share[0]:.0%} invested), "
+    ax.set(title=f"{title}{last} with {_rupees(capital[-1])} ({share[-1]:.0%} invested)", ylabel="return a year")
+    lower.set(xlabel="capital in rupees", ylabel="invested")
     return figure
 
 

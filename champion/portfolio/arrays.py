@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import polars as pl
@@ -97,7 +97,7 @@ def market_arrays(
         bars: trade_date, instrument_id, volume (shares), and in rupees turnover, open, high, low, close and prev_close;
             if known, also series, average_price, and upper_band and lower_band, the prices that the session's band
             allows (infinity and 0 without a limit): a close at the band counts as locked. Where no band is known, a bar
-            whose only price differs from the previous close does.
+            whose only price differs from the previous close does. NaN is not known, as null.
         factors: instrument_id, ex_date, kind, price_factor and volume_factor, as `normalized_adjustment_factors`. A
             null factor raises UsageError.
         undecided: instrument_id and session of the ex-dates whose effect on price and shares is not known: a holding
@@ -107,7 +107,7 @@ def market_arrays(
         start: first session of the result; earlier bars only serve the volatility, without which impact is 0.
 
     Raises:
-        UsageError: a column is missing, or an instrument has two bars in a session.
+        UsageError: a column is missing, an instrument has two bars in a session, or `fill` is another word.
 
     >>> from datetime import date
     >>> names = ("open", "high", "low", "close", "prev_close")
@@ -116,13 +116,15 @@ def market_arrays(
     >>> market.sessions[0].isoformat(), market.instruments, market.fill[0, 0].item()
     ('2024-01-01', ('A',), 100.0)
     """
+    if fill not in get_args(FillPrice):
+        raise UsageError(f"no order is filled at {fill!r}; fill is one of {', '.join(get_args(FillPrice))}")
     if missing := [name for name in _REQUIRED if name not in bars.columns]:
         raise UsageError(f"the bars lack {', '.join(missing)}; they need {', '.join(_REQUIRED)}")
     if bars.select(pl.struct("trade_date", "instrument_id").is_duplicated().any()).item():
         raise UsageError("an instrument has two bars in one session")
     absent = [pl.lit(None, kind).alias(name) for name, kind in _OPTIONAL.items() if name not in bars.columns]
     known = bars.select(*_REQUIRED, *(name for name in _OPTIONAL if name in bars.columns), *absent)
-    known = known.sort("trade_date", "instrument_id")
+    known = known.with_columns(pl.selectors.float().fill_nan(None)).sort("trade_date", "instrument_id")
     reference = (
         pl.coalesce("average_price", pl.col("turnover") / pl.col("volume")) if fill == "average" else pl.col(fill)
     )

@@ -207,7 +207,11 @@ def capacity(
 
     One row per capital with the impact of the rules, and one per factor in `impacts` with their capital: capital,
     impact (the coefficient), and of `report.summary` net_return, gross_return, charges_bps, impact_bps, turnover and
-    cash_share, which grows where orders are not filled whole.
+    cash_share; and invested_share, the mean share of the equity in holdings.
+
+    A return is of the whole equity. Where orders are not filled whole, invested_share falls and the return nears that
+    of cash, 0: a losing rule then loses less, the more capital it has. A capital with which invested_share falls is
+    beyond the capacity, whatever the return there.
 
     >>> from datetime import date
     >>> from champion.portfolio.arrays import market_arrays
@@ -226,7 +230,8 @@ def capacity(
     rows = []
     for case in dict.fromkeys(cases):
         figures = report.summary(simulate(market, weights, case))
-        rows.append({"capital": case.capital, "impact": case.impact, **{name: figures[name] for name in names}})
+        kept = {name: figures[name] for name in names} | {"invested_share": 1 - figures["cash_share"]}
+        rows.append({"capital": case.capital, "impact": case.impact, **kept})
     return pl.DataFrame(rows)
 
 

@@ -10,8 +10,12 @@ from typing import Literal, TypeAlias
 import polars as pl
 
 from champion.errors import UsageError
+from champion.portfolio.inputs import KEY, checked_scores, is_number, is_whole, require_sectors
 
 _NEGLIGIBLE = 1e-6  # of the equity: ten rupees of ten million
+_USUAL_CAP = 0.1
+_WORTH_SAYING = 0.001  # of the equity
+_UNINVESTED = {"trade_date": pl.Date, "few": pl.Float64, "cap": pl.Float64, "sector_cap": pl.Float64}
 Weighting: TypeAlias = Literal["equal", "score", "inverse_volatility"]
 
 
@@ -22,9 +26,10 @@ class Rule:
     Args:
         top: number of instruments to hold, the best scores first.
         buffer: an instrument that is held stays while its rank is at most top * (1 + buffer), which saves trades.
-        weighting: `equal`; `score`, proportional to the rank among those held; or `inverse_volatility`, which needs a
-            column `volatility`.
-        cap: largest weight of one instrument.
+        weighting: `equal`; `score`, proportional to the rank among those held, 1 for the worst of them; or
+            `inverse_volatility`, which needs a column `volatility`.
+        cap: largest weight of one instrument; by default 10%, or more where `top` equal or ranked weights need more to
+            be fully invested: see `largest_weight`.
         sector_cap: largest weight of one sector, as of the date of the decision; below 1 it needs a column `sector`.
             All instruments of unknown sector (null) count as one sector.
         turnover: largest part of the equity that one decision moves: half the sum of the changes of the target weights.
@@ -34,12 +39,14 @@ class Rule:
 
     >>> Rule(top=20, every=21).invested
     0.98
+    >>> Rule(top=20).largest_weight, Rule(top=5).largest_weight, Rule(top=5, cap=0.1).largest_weight
+    (0.1, 0.2, 0.1)
     """
 
     top: int = 50
     buffer: float = 0.5
     weighting: Weighting = "equal"
-    cap: float = 0.1
+    cap: float | None = None
     sector_cap: float = 1.0
     turnover: float = 1.0
     invested: float = 0.98
@@ -48,20 +55,31 @@ class Rule:
     def __post_init__(self) -> None:
         """Refuse values that give no portfolio."""
         allowed = {
-            "top": self.top >= 1,
-            "buffer": self.buffer >= 0,
-            "cap": 0 < self.cap <= 1,
-            "sector_cap": 0 < self.sector_cap <= 1,
-            "turnover": 0 < self.turnover <= 1,
-            "invested": 0 < self.invested <= 1,
-            "every": self.every >= 1,
-            "weighting": self.weighting in {"equal", "score", "inverse_volatility"},
+            "top": is_whole(self.top) and self.top >= 1,
+            "buffer": is_number(self.buffer) and self.buffer >= 0,
+            "cap": self.cap is None or (is_number(self.cap) and 0 < self.cap <= 1),
+            "sector_cap": is_number(self.sector_cap) and 0 < self.sector_cap <= 1,
+            "turnover": is_number(self.turnover) and 0 < self.turnover <= 1,
+            "invested": is_number(self.invested) and 0 < self.invested <= 1,
+            "every": is_whole(self.every) and self.every >= 1,
+            "weighting": isinstance(self.weighting, str) and self.weighting in ("equal", "score", "inverse_volatility"),
         }
         if wrong := [f"{name} {getattr(self, name)!r}" for name, holds in allowed.items() if not holds]:
             raise UsageError(
-                f"no portfolio can have {', '.join(wrong)}: top and every are at least 1, buffer at least 0, cap, "
-                "sector_cap, turnover and invested above 0 and at most 1, weighting equal, score or inverse_volatility"
+                f"no portfolio can have {', '.join(wrong)}: top and every are whole numbers of at least 1, "
+                "buffer is finite and at least 0, cap, sector_cap, turnover and invested are above 0 and at most 1, "
+                "weighting is equal, score or inverse_volatility"
             )
+
+    @property
+    def largest_weight(self) -> float:
+        """The cap; without one 10%, or the largest weight that `top` instruments of this weighting have if it is more.
+
+        The size of weights by inverse volatility is not known before: their cap is that of equal weights.
+        """
+        if self.cap is not None:
+            return self.cap
+        return max(_USUAL_CAP, 2 / (self.top + 1) if self.weighting == "score" else 1 / self.top)
 
 
 def target_weights(scores: pl.DataFrame, rule: Rule) -> pl.DataFrame:
@@ -75,7 +93,8 @@ def target_weights(scores: pl.DataFrame, rule: Rule) -> pl.DataFrame:
             than `top` are held meanwhile; a cap is kept even where this moves more than the budget.
 
     Raises:
-        UsageError: the scores lack a column, or name an instrument twice in a session.
+        UsageError: the scores lack a column, have one of another type, an infinite score or a volatility of 0, name an
+            instrument twice in a session, or no sector is known for `sector_cap`.
 
     >>> from datetime import date
     >>> scores = pl.DataFrame({"instrument_id": ["A", "B", "C"], "score": [3.0, 1.0, 2.0]})
@@ -83,32 +102,62 @@ def target_weights(scores: pl.DataFrame, rule: Rule) -> pl.DataFrame:
     >>> target_weights(scores, Rule(top=2, cap=0.5, invested=1.0)).rows()
     [(datetime.date(2024, 1, 1), 'A', 0.5), (datetime.date(2024, 1, 1), 'C', 0.5)]
     """
-    needed = ["trade_date", "instrument_id", "score"]
-    needed += ["volatility"] if rule.weighting == "inverse_volatility" else []
+    return construct(scores, rule).weights
+
+
+@dataclass(frozen=True, slots=True)
+class Construction:
+    """Decisions, and what they leave in cash against the rule.
+
+    `weights` are those of `target_weights`. `uninvested` has a row per decision, in shares of the equity: trade_date,
+    and what fewer instruments than `top` (few), the cap of an instrument (cap) and that of a sector (sector_cap) leave
+    in cash, before a turnover budget.
+
+    >>> Construction(pl.DataFrame(), pl.DataFrame(schema=_UNINVESTED)).text
+    ''
+    """
+
+    weights: pl.DataFrame
+    uninvested: pl.DataFrame
+
+    @property
+    def text(self) -> str:
+        """What the limits leave in cash on average over the decisions; empty below 0.1% of the equity."""
+        words = {"few": "fewer instruments than top", "cap": "the cap", "sector_cap": "the sector cap"}
+        means = {name: self.uninvested[name].mean() or 0.0 for name in words}
+        parts = [f"{words[name]} {mean:.1%}" for name, mean in means.items() if mean >= _WORTH_SAYING]  # type: ignore[operator,str-bytes-safe]
+        return f"left in cash on average: {', '.join(parts)} of the equity" if parts else ""
+
+
+def construct(scores: pl.DataFrame, rule: Rule) -> Construction:
+    """Return the decisions of `target_weights` with what its limits leave in cash; it takes and refuses the same.
+
+    >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 1)], "instrument_id": ["A"], "score": [1.0]})
+    >>> construct(scores, Rule(top=2, cap=0.3, invested=1.0)).text
+    'left in cash on average: fewer instruments than top 50.0%, the cap 20.0% of the equity'
+    """
+    needed = [*KEY, "score", *(["volatility"] if rule.weighting == "inverse_volatility" else [])]
     groups = ["sector"] if rule.sector_cap < 1 else []
-    if missing := [name for name in [*needed, *groups] if name not in scores.columns]:
-        raise UsageError(f"the scores lack {', '.join(missing)}; they have {', '.join(scores.columns)}")
-    known = scores.select(*needed, *groups).drop_nulls(needed).filter(pl.col("score").is_finite())
-    known = known.sort("trade_date", "instrument_id")
-    if known.select("trade_date", "instrument_id").is_duplicated().any():
-        raise UsageError("the scores name an instrument twice in one session; give one row per instrument and session")
-    ordered = known.with_columns(
-        rank=pl.col("score").rank("ordinal", descending=True).over("trade_date"), relative=_relative(rule)
-    )
+    known = checked_scores(scores, [*needed[3:], *groups]).drop_nulls(needed).sort(KEY)
+    if groups:
+        require_sectors(known)
+    ordered = known.with_columns(rank=pl.col("score").rank("ordinal", descending=True).over("trade_date"))
     days = ordered["trade_date"].unique().sort().gather_every(rule.every)
     held, before, sectors, decided = set[str](), dict[str, float](), dict[str, str | None](), list[pl.DataFrame]()
+    left = list[tuple[date, float, float, float]]()
     for session in ordered.filter(pl.col("trade_date").is_in(days.implode())).partition_by("trade_date"):
-        chosen = _chosen(session, rule, held)
+        day, chosen = session["trade_date"][0], _chosen(session, rule, held)
         held, weights = set(chosen["instrument_id"]), dict(chosen.select("instrument_id", "weight").iter_rows())
         sectors |= dict(session.select("instrument_id", *groups).iter_rows()) if groups else {}
-        weights = capped(weights, sectors, rule.sector_cap)
+        whole, weights = sum(weights.values()), capped(weights, sectors, rule.sector_cap)
+        present = rule.invested * min(1.0, chosen.height / rule.top)
+        left.append((day, rule.invested - present, present - whole, whole - sum(weights.values())))
         if before and rule.turnover < 1:
             weights = capped(_in_part(before, weights, rule.turnover), sectors, rule.sector_cap)
         before = weights
-        decided.append(dated(session["trade_date"][0], weights))
-    if not decided:
-        return known.select("trade_date", "instrument_id", weight=pl.lit(0.0)).clear()
-    return pl.concat(decided).sort("trade_date", "instrument_id")
+        decided.append(dated(day, weights))
+    nothing = known.select("trade_date", "instrument_id", weight=pl.lit(0.0)).clear()
+    return Construction(pl.concat([nothing, *decided]).sort(KEY), pl.DataFrame(left, schema=_UNINVESTED, orient="row"))
 
 
 def dated(day: date, weights: Mapping[str, float]) -> pl.DataFrame:
@@ -127,7 +176,7 @@ def _chosen(session: pl.DataFrame, rule: Rule, held: AbstractSet[str]) -> pl.Dat
     is_held = pl.col("instrument_id").is_in(sorted(held))
     kept = near.filter(is_held).head(rule.top)
     chosen = pl.concat([kept, near.filter(~is_held).head(rule.top - kept.height)])
-    return chosen.with_columns(weight=_weights(rule, chosen.height))
+    return chosen.with_columns(relative=_relative(rule)).with_columns(weight=_weights(rule, chosen.height))
 
 
 def capped(weights: dict[str, float], sectors: Mapping[str, str | None], cap: float) -> dict[str, float]:
@@ -155,9 +204,9 @@ def _in_part(before: Mapping[str, float], after: Mapping[str, float], budget: fl
 
 
 def _relative(rule: Rule) -> pl.Expr:
-    """Return the size of a position relative to the others."""
+    """Return the size of a position relative to the others that are held."""
     if rule.weighting == "score":
-        return pl.col("score").rank().over("trade_date")
+        return pl.col("score").rank()
     if rule.weighting == "inverse_volatility":
         return 1 / pl.col("volatility")
     return pl.lit(1.0)
@@ -165,4 +214,4 @@ def _relative(rule: Rule) -> pl.Expr:
 
 def _weights(rule: Rule, count: int) -> pl.Expr:
     share = pl.col("relative") / pl.col("relative").sum()
-    return (share * rule.invested * min(1.0, count / rule.top)).clip(upper_bound=rule.cap)
+    return (share * rule.invested * min(1.0, count / rule.top)).clip(upper_bound=rule.largest_weight)

@@ -7,6 +7,7 @@ import polars as pl
 
 from champion.errors import UsageError
 from champion.portfolio.arrays import Floats, MarketArrays
+from champion.portfolio.inputs import KEY, require_frame
 
 NO_SHORT = (
     "A short position needs stock futures: cash shares cannot be held short over night, and the prices and lots of "
@@ -18,8 +19,8 @@ def decisions(market: MarketArrays, weights: pl.DataFrame) -> dict[int, Floats]:
     """Return the weights of each decision by row of its session, one per instrument of the market.
 
     Raises:
-        UsageError: a weight is negative, not finite or of an instrument without bars, or a day's weights sum to more
-            than 1.
+        UsageError: a weight is negative, not finite or of an instrument without bars, a day's weights sum to more than
+            1, or an instrument has two weights in a session.
 
     >>> from datetime import date
     >>> from champion.portfolio.arrays import market_arrays
@@ -30,6 +31,14 @@ def decisions(market: MarketArrays, weights: pl.DataFrame) -> dict[int, Floats]:
     >>> decisions(market, weights)[0].tolist()
     [0.4]
     """
+    require_frame("weights", weights, [*KEY, "weight"])
+    twice = weights.filter(pl.struct(KEY).is_duplicated())
+    if not twice.is_empty():
+        first = twice.sort(KEY).row(0, named=True)
+        raise UsageError(
+            f"the weights name {first['instrument_id']} twice on {first['trade_date']}; give one row per "
+            "instrument and session"
+        )
     wrong = weights.filter((pl.col("weight") < 0) | ~pl.col("weight").is_finite() | pl.col("weight").is_null())
     if not wrong.is_empty():
         first = wrong.row(0, named=True)

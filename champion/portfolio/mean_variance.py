@@ -21,6 +21,7 @@ import polars as pl
 from champion.errors import UsageError
 from champion.portfolio.arrays import Floats, MarketArrays
 from champion.portfolio.construction import Rule, dated
+from champion.portfolio.inputs import KEY, checked_scores, require_sectors
 
 WINDOW, LEAST = 250, 60
 """Sessions of returns that the covariance uses, and the fewest bars of an instrument among them."""
@@ -53,11 +54,10 @@ def mean_variance_weights(
     champion.errors.UsageError: the scores lack score; they have trade_date, instrument_id
     """
     groups = ["sector"] if rule.sector_cap < 1 else []
-    needed = ["trade_date", "instrument_id", "score", *groups]
-    if missing := [name for name in needed if name not in scores.columns]:
-        raise UsageError(f"the scores lack {', '.join(missing)}; they have {', '.join(scores.columns)}")
+    known = checked_scores(scores, groups).drop_nulls([*KEY, "score"])
+    if groups:
+        require_sectors(known)
     solver = _cvxpy()
-    known = scores.select(needed).drop_nulls("score").filter(pl.col("score").is_finite())
     days = known["trade_date"].unique().sort().gather_every(rule.every)
     places = {name: place for place, name in enumerate(market.instruments)}
     rows = {day: row for row, day in enumerate(market.sessions)}
@@ -98,7 +98,7 @@ def _solved(
     expected = skill * np.sqrt(np.diag(covariance)) * standard
     names = near["instrument_id"].to_list()
     weight = cp.Variable(len(names), nonneg=True)
-    limits = [cp.sum(weight) <= rule.invested, weight <= rule.cap]
+    limits = [cp.sum(weight) <= rule.invested, weight <= rule.largest_weight]
     if rule.sector_cap < 1:
         sectors = near["sector"].to_list()
         members = [np.array([each == sector for each in sectors], float) for sector in dict.fromkeys(sectors)]

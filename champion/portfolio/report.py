@@ -20,8 +20,10 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
     `charges_bps`, `impact_bps` and each component as `<component>_bps` are basis points of the mean equity a year,
     `turnover` is the traded value over twice the mean equity a year, `cash_share` the mean share of cash, and
     `cash_drag_bps` what the cash would have earned in the holdings of its session: what holding it cost, below 0 if the
-    holdings fell. It is not paid, and no part of gross less net return. With a benchmark, `active_return` is net_return
-    less its net_return, and `tracking_error` the deviation a year.
+    holdings fell. It is not paid, and no part of gross less net return. `sharpe` is the mean over the deviation of the
+    daily returns, a year. No risk-free rate is taken off, because no rates are in the lake, and cash earns nothing: in
+    a year of high rates `sharpe` flatters an account that earns less than treasury bills. With a benchmark,
+    `active_return` is net_return less its net_return, and `tracking_error` the deviation a year.
 
     Sessions before the first trade are left out. All figures are NaN if there is no trade.
 

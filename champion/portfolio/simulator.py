@@ -30,6 +30,7 @@ from champion.portfolio.arrays import Floats, MarketArrays
 from champion.portfolio.contract_note import COMPONENTS, Plan, billed, find_plan
 from champion.portfolio.decisions import decisions
 from champion.portfolio.history import REASONS, History, Simulation
+from champion.portfolio.inputs import is_number, is_whole
 from champion.portfolio.settlement import settlement_rows
 
 __all__ = ["REASONS", "MarketRules", "Simulation", "simulate"]
@@ -76,16 +77,17 @@ class MarketRules:
         """Refuse values that no account can have."""
         find_plan(self.plan)
         allowed = {
-            "capital": self.capital > 0,
-            "participation": 0 < self.participation <= 1,
-            "impact": self.impact >= 0,
-            "haircut": 0 <= self.haircut <= 1,
-            "delisted_after": self.delisted_after > 0,
+            "capital": is_number(self.capital) and self.capital > 0,
+            "participation": is_number(self.participation) and 0 < self.participation <= 1,
+            "impact": is_number(self.impact) and self.impact >= 0,
+            "haircut": is_number(self.haircut) and 0 <= self.haircut <= 1,
+            "delisted_after": is_whole(self.delisted_after) and self.delisted_after > 0,
         }
-        if wrong := [f"{name} {getattr(self, name)}" for name, holds in allowed.items() if not holds]:
+        if wrong := [f"{name} {getattr(self, name)!r}" for name, holds in allowed.items() if not holds]:
             raise UsageError(
-                f"no account can have {', '.join(wrong)}: capital and delisted_after are above 0, participation is "
-                "above 0 and at most 1, impact at least 0, haircut from 0 to 1"
+                f"no account can have {', '.join(wrong)}: capital is above 0, delisted_after a whole "
+                "number above 0, participation above 0 and at most 1, impact at least 0, haircut from 0 to 1, and each "
+                "is finite"
             )
 
     def without_frictions(self) -> MarketRules:

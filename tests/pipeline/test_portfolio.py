@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from dataclasses import replace
 from datetime import date, timedelta
@@ -24,6 +25,7 @@ from champion.pipeline.models import portfolio, trials
 from champion.pipeline.models.evaluate import out_of_sample
 from champion.pipeline.models.index_comparison import compare
 from champion.pipeline.models.paper_account import paper_account
+from champion.pipeline.models.portfolio_report import compared
 from champion.portfolio.construction import Rule, target_weights
 from champion.portfolio.contract_note import COMPONENTS
 from champion.portfolio.simulator import MarketRules
@@ -65,8 +67,8 @@ def test_scores_become_an_account_and_a_benchmark(modelled: Settings, scores: pl
 def test_an_index_is_compared_where_its_values_are_known(modelled: Settings, scores: pl.DataFrame) -> None:
     lake = Lake(modelled.lake)
     found = portfolio.simulate(scores, RULE, lake=lake)
-    compared = compare(found, lake)
-    universe, nifty_50, nifty_500 = compared.table.iter_rows(named=True)
+    beside = compare(found, lake)
+    universe, nifty_50, nifty_500 = beside.table.iter_rows(named=True)
     assert universe["active_return"] == pytest.approx(found.summary["active_return"], abs=1e-12)
     assert (nifty_50["benchmark_return"], nifty_50["active_return"]) == (None, None)
     assert "NIFTY 50 (published) has no value" in nifty_50["note"]
@@ -79,8 +81,8 @@ def test_an_index_is_compared_where_its_values_are_known(modelled: Settings, sco
         level *= float(new) / float(old) + float(income) / 100 * (day - before).days / 365
     assert nifty_500["benchmark_return"] == pytest.approx(level ** (252 / (len(days) - 1)) - 1)
     assert (nifty_500["basis"], nifty_500["note"]) == ("estimated", "")
-    assert compared.metrics == {"active_return_nifty_500": nifty_500["active_return"]}
-    assert compared.growth["NIFTY 500"][-1] == pytest.approx(level * compared.growth["NIFTY 500"][0])
+    assert beside.metrics == {"active_return_nifty_500": nifty_500["active_return"]}
+    assert beside.growth["NIFTY 500"][-1] == pytest.approx(level * beside.growth["NIFTY 500"][0])
 
 
 def test_more_capital_pays_more_impact(modelled: Settings, scores: pl.DataFrame) -> None:
@@ -123,6 +125,8 @@ def test_the_command_prints_the_account_and_records_another_rule_as_a_trial(
         "charges_bps",
         "stt_bps",
         "cuts",
+        "left_out",
+        "notes",
     } <= shown.keys()
 
 
@@ -150,6 +154,33 @@ def test_no_scores_are_refused(modelled: Settings, scores: pl.DataFrame) -> None
     unknown = scores.head(1).with_columns(instrument_id=pl.lit("NSE:NOBODY"))
     with pytest.raises(UsageError, match="the lake has no bars of 1 scored instrument"):
         portfolio.simulate(unknown, lake=Lake(modelled.lake))
+
+
+def test_scores_that_match_nothing_are_refused_and_a_part_is_counted(modelled: Settings, scores: pl.DataFrame) -> None:
+    lake = Lake(modelled.lake)
+    arrays = portfolio.market(lake, scores, after=RULE.every)
+    closed = next(day for day in map(timedelta, range(7)) if scores["trade_date"][0] + day not in arrays.sessions)
+    usual = portfolio.simulate(scores, RULE, arrays=arrays, lake=lake).left_out.counts
+    assert usual.keys() <= {"small"}
+    wrong = {
+        "of days without a session": scores.with_columns(trade_date=pl.lit(scores["trade_date"][0] + closed)).unique(
+            "instrument_id"
+        ),
+        "of instruments without bars": scores.with_columns(instrument_id=pl.lit("NSE:NSE:") + pl.col("instrument_id")),
+    }
+    for reason, each in wrong.items():
+        with pytest.raises(UsageError, match=rf"{each.height:,} scores were left out: {each.height:,} {reason} \("):
+            portfolio.simulate(each, RULE, arrays=arrays, lake=lake)
+        both = portfolio.simulate(pl.concat([scores, each]), RULE, arrays=arrays, lake=lake)
+        assert sum(both.left_out.counts.values()) == sum(usual.values()) + each.height
+        assert reason in compared(both, lake).text
+    with pytest.raises(UsageError, match="there are no scores to simulate"):
+        portfolio.simulate(scores.with_columns(score=float("nan")), RULE, arrays=arrays, lake=lake)
+    poor = portfolio.simulate(scores, RULE, MarketRules(capital=1.0), arrays=arrays, lake=lake)
+    assert poor.notes[-1].startswith("there is no trade, so no figure is known: ")
+    for given in ({"fill": "close"}, {"end": date(2024, 1, 1)}):
+        with pytest.raises(UsageError, match="arrays have their own fill and end"):
+            portfolio.simulate(scores, RULE, arrays=arrays, lake=lake, **given)
 
 
 @pytest.fixture(scope="module")
@@ -213,9 +244,15 @@ def test_small_companies_are_neither_held_nor_in_the_benchmark(modelled: Setting
 def test_a_rule_gets_the_volatility_and_the_sectors_that_it_needs(modelled: Settings, scores: pl.DataFrame) -> None:
     lake = Lake(modelled.lake)
     rule = Rule(top=10, cap=1.0, weighting="inverse_volatility", sector_cap=0.5, every=5)
-    found = portfolio.simulate(scores, rule, MarketRules().without_frictions(), lake=lake).account
+    with pytest.raises(UsageError, match="sector_cap needs sectors, and that of no scored instrument is known"):
+        portfolio.simulate(scores, rule, lake=lake)
+    worst = scores.sort("trade_date", "score")["instrument_id"][0]
+    listed = scores.with_columns(sector=pl.when(pl.col("instrument_id") == worst).then(pl.lit("Metals")))
+    result = portfolio.simulate(listed, rule, MarketRules().without_frictions(), lake=lake)
+    found = result.account
     share = found.account.select(pl.col("holdings") / pl.col("equity")).to_series()
-    assert 0.4 < share.max() < 0.6, "without lists all shares are of one sector, unknown"  # type: ignore[operator]
+    assert 0.4 < share.max() < 0.7, "shares of unknown sector count as one"  # type: ignore[operator]
+    assert re.match(r"left in cash on average: .*the sector cap [34]\d\.\d%", result.notes[-1]), result.notes
     first = found.trades.filter(trade_date=found.trades["trade_date"][0])
     worth = first.select("instrument_id", worth=pl.col("quantity") * pl.col("reference"))
     market = portfolio.market(lake, scores, after=5)
@@ -240,7 +277,7 @@ def test_rules_of_construction() -> None:
     equal = target_weights(scores, Rule(top=8, cap=1.0, invested=1.0, every=1))
     assert equal["weight"].unique().to_list() == [1 / 8], "with fewer instruments than top, the rest stays in cash"
     ranked = target_weights(scores, Rule(top=2, buffer=0.0, weighting="score", cap=1.0, invested=1.0, every=3))
-    assert dict(ranked.select("instrument_id", "weight").iter_rows()) == pytest.approx({"A": 4 / 7, "B": 3 / 7})
+    assert dict(ranked.select("instrument_id", "weight").iter_rows()) == pytest.approx({"A": 2 / 3, "B": 1 / 3})
     with pytest.raises(UsageError, match="the scores lack volatility"):
         target_weights(scores, Rule(weighting="inverse_volatility"))
     with pytest.raises(UsageError, match="no portfolio can have top 0"):

@@ -25,6 +25,7 @@ from champion.portfolio.attribution import (
     quantile_groups,
 )
 from champion.portfolio.history import EXPLAINED
+from champion.portfolio.simulator import simulate
 
 SEEDS = st.integers(0, 10**9)
 
@@ -126,6 +127,12 @@ def test_more_capital_and_impact_fill_less_and_cost_more() -> None:
     assert found["capital"].to_list() == [1e6, 1e7, 1e8, 1e9, 1e6, 1e6]
     assert found["impact"].to_list() == [1.0, 1.0, 1.0, 1.0, 0.5, 2.0]
     assert found["cash_share"][1:4].is_sorted()
+    assert found["invested_share"].to_list() == pytest.approx((1 - found["cash_share"]).to_list())
+    for row, capital in enumerate((1e6, 1e7, 1e8, 1e9)):
+        account = simulate(market, weights, replace(RULES, capital=capital)).account
+        first = max(int((account["bought"] > 0).arg_max() or 0) - 1, 0)
+        held = account[first + 1 :].select((pl.col("holdings") / pl.col("equity")).mean()).item()
+        assert found["invested_share"][row] == pytest.approx(held)
     half, whole, twice = (found.filter(capital=1e6, impact=each)["impact_bps"].item() for each in (0.5, 1.0, 2.0))
     assert half < whole < twice
     assert ROUNDING not in market.instruments

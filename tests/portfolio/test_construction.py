@@ -15,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 
 from champion.errors import UsageError
 from champion.portfolio.arrays import MarketArrays, market_arrays
-from champion.portfolio.construction import Rule, target_weights
+from champion.portfolio.construction import Rule, Weighting, target_weights
 from champion.portfolio.mean_variance import mean_variance_weights
 
 NAMES = [f"S{number:02d}" for number in range(12)]
@@ -52,7 +52,7 @@ def require_caps(weights: pl.DataFrame, scored: pl.DataFrame, rule: Rule) -> Non
     sector = dict(zip(NAMES, SECTORS, strict=True))
     for decision in by_decision(weights):
         assert min(decision.values()) > 0
-        assert max(decision.values()) <= rule.cap + 1e-6
+        assert max(decision.values()) <= rule.largest_weight + 1e-6
         assert sum(decision.values()) <= rule.invested + 1e-6
         for group in set(SECTORS):
             assert sum(w for name, w in decision.items() if sector[name] == group) <= rule.sector_cap + 1e-6
@@ -111,6 +111,27 @@ def test_a_sector_cap_needs_sectors() -> None:
 def test_impossible_limits_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=r"no portfolio can have .*sector_cap, turnover"):
         Rule(**values)  # type: ignore[arg-type]
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10**6), st.integers(1, 12), st.sampled_from([0.0, 1.0]))
+def test_score_weights_are_ranks_among_those_held(seed: int, top: int, buffer: float) -> None:
+    """The weights of n instruments, in the order of their scores, are 1, 2, ..., n over their sum."""
+    scored = scores(seed)
+    weights = target_weights(scored, Rule(top=top, buffer=buffer, weighting="score", every=1))
+    held = weights.join(scored, on=["trade_date", "instrument_id"]).sort("trade_date", "score")
+    for day in held.partition_by("trade_date"):
+        ranks = np.arange(1, day.height + 1)
+        invested = 0.98 * day.height / top
+        assert day["weight"].to_numpy() == pytest.approx(ranks / ranks.sum() * invested)
+
+
+@given(st.integers(1, 12), st.sampled_from(["equal", "score"]))
+def test_by_default_no_cap_leaves_a_full_portfolio_in_cash(top: int, weighting: Weighting) -> None:
+    full = scores(3, 1)
+    rule = Rule(top=min(top, full.height), weighting=weighting)
+    assert target_weights(full, rule)["weight"].sum() == pytest.approx(rule.invested)
+    assert rule.largest_weight >= 0.1
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,9 @@ from champion.pipeline.reference import membership
 from champion.pipeline.reference.as_known import band_prices
 from champion.portfolio import report, simulator
 from champion.portfolio.arrays import FillPrice, MarketArrays, market_arrays
-from champion.portfolio.construction import Rule, target_weights
+from champion.portfolio.construction import Construction, Rule, construct
 from champion.portfolio.decisions import NO_SHORT
+from champion.portfolio.inputs import LeftOut, checked_scores, followed, require_frame
 from champion.portfolio.simulator import MarketRules, Simulation
 
 _KEY = ("trade_date", "instrument_id")
@@ -33,7 +34,8 @@ class Portfolio:
     """A simulated account with its benchmark: all scored instruments, equally weighted, without costs.
 
     The benchmark is decided on the same days and filled at the same prices. `summary` has the figures of
-    `portfolio.report.summary`.
+    `portfolio.report.summary`, `left_out` counts the scores that the account does not follow, and `construction` has
+    the decisions and what the rule's limits leave in cash.
 
     >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
     >>> found = simulate(scores, Rule(top=1))
@@ -48,6 +50,20 @@ class Portfolio:
     account: Simulation
     benchmark: Simulation
     summary: dict[str, float]
+    construction: Construction
+    left_out: LeftOut
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences to read with the figures: scores left out, what caps leave in cash, and why there is no trade."""
+        trades, cuts = self.account.trades, self.account.cuts
+        refused = ", ".join(
+            f"{reason} {count:,}" for reason, count in cuts["reason"].value_counts(sort=True).iter_rows()
+        )
+        no_order = "no session follows a decision, or the capital buys no whole share"
+        nothing = f"there is no trade, so no figure is known: {f'orders refused: {refused}' if refused else no_order}"
+        notes = (self.left_out.text, self.construction.text, nothing if trades.is_empty() else "")
+        return tuple(note for note in notes if note)
 
     @property
     def active(self) -> pl.DataFrame:
@@ -71,7 +87,7 @@ def simulate(
     rules: MarketRules | None = None,
     *,
     short: Rule | None = None,
-    fill: FillPrice = "average",
+    fill: FillPrice | None = None,
     end: date | None = None,
     arrays: MarketArrays | None = None,
     lake: Lake | None = None,
@@ -87,13 +103,15 @@ def simulate(
         rule: which instruments, how much and how often; by default the best 50, equally weighted, every 5 sessions.
         rules: capital, brokerage plan and market rules; by default 10 million rupees at a discount broker.
         short: the rule of a short leg. It is refused until the lake has the prices and lots of stock futures.
-        fill: `average` fills at the next session's average price; `open` and `close` are sensitivities.
+        fill: `average`, the default, fills at the next session's average price; `open` and `close` are sensitivities.
         end: the last session known: no later bar is used.
-        arrays: the market of these scores, from `market`, to simulate several rules on; `fill` and `end` are then its.
+        arrays: the market of these scores, from `market`, to simulate several rules on. It has a price of fills and an
+            end of its own, so `fill` and `end` are refused with it.
         lake: by default that of this workspace.
 
     Raises:
-        UsageError: there are no scores, or no bars for them; or a short leg is asked for.
+        UsageError: there are no scores, no bars for any of them, or scores that `checked_scores` refuses; `fill` or
+            `end` is given with `arrays`; or a short leg is asked for.
 
     >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
     >>> simulate(scores, Rule(top=1)).account.account["positions"].to_list()
@@ -102,17 +120,24 @@ def simulate(
     if short is not None:
         raise UsageError(f"no short leg is simulated. {NO_SHORT}: leave `short` out")
     rule, rules = rule or Rule(), rules or MarketRules()
-    known = scores.drop_nulls([*_KEY, "score"])
-    if known.is_empty():
+    if arrays is not None and (fill or end):
+        raise UsageError("arrays have their own fill and end: give these to `market`, and arrays alone to `simulate`")
+    require_frame("scores", scores, [*_KEY, "score"])
+    known = checked_scores(scores, [name for name in _inputs(rule) if name in scores.columns])
+    if (followable := known.drop_nulls([*_KEY, "score"])).is_empty():
         raise UsageError("there are no scores to simulate; give trade_date, instrument_id and score")
     lake = lake or workspace.lake()
     if arrays is None:
-        arrays = market(lake, known, after=rule.every, fill=fill, end=end)
-    inside = _with_inputs(_tradable(known, arrays, rules), rule, arrays, lake)
-    account = simulator.simulate(arrays, target_weights(inside, rule), rules)
+        arrays = market(lake, followable, after=rule.every, fill=fill or "average", end=end)
+    inside, left_out = followed(known, arrays.sessions, arrays.instruments, _small(arrays, rules))
+    inside = _with_inputs(inside, rule, arrays, lake)
+    if rule.weighting == "inverse_volatility":
+        left_out = replace(left_out, volatility=inside["volatility"].null_count())
+    constructed = construct(inside, rule)
+    account = simulator.simulate(arrays, constructed.weights, rules)
     weights = _all_equally(inside, rule)
     benchmark = simulator.simulate(arrays, weights, replace(rules, charged=False, impact=0.0))
-    return Portfolio(account, benchmark, report.summary(account, benchmark))
+    return Portfolio(account, benchmark, report.summary(account, benchmark), constructed, left_out)
 
 
 def market(
@@ -142,7 +167,10 @@ def market(
     average = lake.scan(DELIVERY, since, until).select(*_KEY, "average_price")
     held = bars.join(average, on=_KEY, how="left").collect().join(band_prices(lake, start, until), on=_KEY, how="left")
     if held.filter(pl.col("trade_date") >= start).is_empty():
-        raise UsageError(f"the lake has no bars of {quantity(len(instruments), 'scored instrument')} from {start} on")
+        raise UsageError(
+            f"the lake has no bars of {quantity(len(instruments), 'scored instrument')} from {start} on, first "
+            f"{instruments.sort()[0]}"
+        )
     factors = known_factors(lake)
     known = factors.filter(pl.col("price_factor").is_not_null())
     return market_arrays(held, known, label_gaps(factors), fill=fill, start=start)
@@ -168,18 +196,19 @@ def _all_equally(scores: pl.DataFrame, rule: Rule) -> pl.DataFrame:
     return known.filter(pl.col("trade_date").is_in(days.implode())).select(*_KEY, weight=weight)
 
 
-def _tradable(scores: pl.DataFrame, arrays: MarketArrays, rules: MarketRules) -> pl.DataFrame:
-    """Return the scores of sessions and instruments of the market, without small companies unless they are wanted."""
-    inside = scores.filter(
-        pl.col("trade_date").is_in(arrays.sessions), pl.col("instrument_id").is_in(arrays.instruments)
-    )
-    if rules.sme or not arrays.sme.any():
-        return inside
-    rows, places = arrays.sme.nonzero()
-    small = pl.DataFrame(
+def _small(arrays: MarketArrays, rules: MarketRules) -> pl.DataFrame:
+    """Return trade_date and instrument_id of small companies that must not be bought."""
+    rows, places = (arrays.sme & (not rules.sme)).nonzero()
+    return pl.DataFrame(
         {
             "trade_date": [arrays.sessions[row] for row in rows],
             "instrument_id": [arrays.instruments[place] for place in places],
-        }
+        },
+        schema={"trade_date": pl.Date, "instrument_id": pl.String},
     )
-    return inside.join(small, on=_KEY, how="anti")
+
+
+def _inputs(rule: Rule) -> list[str]:
+    """Return the columns besides the score that a rule needs."""
+    named = {"volatility": rule.weighting == "inverse_volatility", "sector": rule.sector_cap < 1}
+    return [name for name, needed in named.items() if needed]

@@ -38,15 +38,16 @@ class SimulatedAccount:
 
     @property
     def text(self) -> str:
-        """One sentence: sessions and growth after costs beside the benchmark, or why there is no account."""
+        """Sessions and growth after costs beside the benchmark, and `Portfolio.notes`; or why there is no account."""
         if self.result is None:
             return f"not simulated: {self.problem}"
         growth, fills = self.result.growth, self.result.account.trades.height
         net, gross, benchmark = (growth[name][-1] - 1 for name in ("net", "gross", "benchmark"))
-        return (
+        figures = (
             f"{growth['trade_date'][0]} to {growth['trade_date'][-1]}: {net:.1%} after costs, {gross:.1%} before, "
             f"benchmark {benchmark:.1%}, {fills:,} fills"
         )
+        return "; ".join((figures, *self.result.notes))
 
     @property
     def figures(self) -> dict[str, float]:

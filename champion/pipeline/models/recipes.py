@@ -88,9 +88,12 @@ def constructed(recipe: Mapping[str, Any], rule: Rule, rules: MarketRules, fill:
 
     >>> constructed({}, Rule(top=20), MarketRules())
     {'construction': {'top': 20}}
+    >>> constructed({}, Rule(top=5), MarketRules()) == constructed({}, Rule(top=5, cap=0.2), MarketRules())
+    True
     """
     filled = {} if fill == "average" else {"fill": fill}
-    return {**recipe, "construction": {**_changed(rule), **_changed(rules), **filled}}
+    cap = {} if rule.largest_weight == Rule().largest_weight else {"cap": rule.largest_weight}
+    return {**recipe, "construction": {**_changed(rule, "cap"), **cap, **_changed(rules), **filled}}
 
 
 def words(recipe: Mapping[str, Any]) -> str:
