@@ -46,6 +46,7 @@ def status(*, as_json: AsJson = False) -> None:
     if empty := [d.name for d in found.datasets if not d.sessions]:
         console.out.print(f"nothing yet in {', '.join(empty)}", style="dim")
     console.out.print(f"freshness: {found.freshness}")
+    console.out.print(f"lists: {found.lists}")
     console.out.print(f"quarantine: {quantity(found.quarantined, 'row')}")
     console.out.print(f"findings: {found.findings}")
     console.out.print(f"champion: {found.champion}")
@@ -95,6 +96,7 @@ def report(
     if found.paper is not None:
         console.out.print(f"paper account: {found.paper.text}", soft_wrap=True)
     console.out.print(f"corporate actions: {found.reach}", soft_wrap=True)
+    console.out.print(f"lists: {found.lists}")
     if found.waiting.height:
         console.out.print(f"{found.waiting.height:,} wait for a decision: `champion actions list`", soft_wrap=True)
     if found.accepted.height:

@@ -22,6 +22,7 @@ from champion.pipeline.ingest.share_moves import moves
 from champion.pipeline.models import outcomes
 from champion.pipeline.models.paper_account import PaperAccount, paper_account
 from champion.pipeline.operations.status import RunLine, last_runs
+from champion.pipeline.reference import daily_lists
 from champion.settings import Settings
 from champion.settings.quality_limits import Limits
 from champion.tracking import promotion, standing
@@ -43,6 +44,7 @@ class SessionReport:
     - `scores`: the champion's scores of the session; `outcomes`: its earlier scores whose forward return was known.
     - `paper`: the account that follows the champion's published scores since its promotion.
     - `runs`: the newest recorded runs.
+    - `lists`: how far the lists of the exchange are behind the bars.
     - `reach`: the ex-dates that the lists of corporate actions cover, as text; `waiting`: the actions that need a
       decision.
     """
@@ -62,6 +64,7 @@ class SessionReport:
     reach: str = ""
     waiting: pl.DataFrame = field(default_factory=pl.DataFrame)
     paper: PaperAccount | None = None
+    lists: str = ""
 
     @property
     def failed(self) -> list[str]:
@@ -93,6 +96,7 @@ class SessionReport:
             "scores": self.scores.head(_MOVERS).to_dicts(),
             "rank_ic": self.rank_ic.tail(1).to_dicts(),
             "paper_account": {"text": self.paper.text, **self.paper.figures} if self.paper else {},
+            "lists": self.lists,
             "corporate_actions": {"reach": self.reach, "waiting": self.waiting.height},
             "runs": [{"run": run.run_id, "name": run.name, "outcome": run.outcome} for run in self.runs],
         }
@@ -152,4 +156,5 @@ def session_report(settings: Settings, session: date | None = None) -> SessionRe
         reach=corporate_actions.reach(lake).text,
         waiting=corporate_actions.questions(lake, end=session).sort("session", descending=True),
         paper=paper_account(lake, entry, session),
+        lists=daily_lists.freshness(daily_lists.coverage(lake)),
     )

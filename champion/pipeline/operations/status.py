@@ -15,6 +15,7 @@ from champion.lake import Lake
 from champion.pipeline.ingest import quality
 from champion.pipeline.operations import databases
 from champion.pipeline.operations.checks import reason_of
+from champion.pipeline.reference import daily_lists
 from champion.settings import Settings
 
 Value = TypeVar("Value")
@@ -51,6 +52,8 @@ class Status:
     home: Path
     datasets: list[Dataset]
     freshness: str
+    lists: str
+    """How far the lists of the exchange are behind the bars."""
     quarantined: int
     findings: str
     champion: str
@@ -72,6 +75,7 @@ def status(settings: Settings) -> Status:
         home=settings.home,
         datasets=found,
         freshness=_freshness(bars.last),
+        lists=_read(problems, "lists", lambda: daily_lists.freshness(daily_lists.coverage(lake)), "not known"),
         quarantined=sum(entry.rows for entry in found if entry.name.startswith("quarantine_")),
         findings=_read(problems, "findings", lambda: _findings(lake), "not known"),
         champion=_read(problems, "champion", lambda: _champion(settings), "not known"),
