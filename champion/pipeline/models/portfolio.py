@@ -32,8 +32,9 @@ _BEFORE = 40  # sessions before the first score, for the volatility of shares th
 class Portfolio:
     """A simulated account with its benchmark: all scored instruments, equally weighted, without costs.
 
-    The benchmark is decided on the same days and filled at the same prices. `summary` has the figures of
-    `portfolio.report.summary`.
+    The benchmark is decided on the same days and filled at the same prices. It does not depend on the capital: it holds
+    fractions of shares, and neither volume nor cash cuts its orders; locked bars refuse them. `summary` has the figures
+    of `portfolio.report.summary`.
 
     >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
     >>> found = simulate(scores, Rule(top=1))
@@ -111,7 +112,9 @@ def simulate(
     inside = _with_inputs(_tradable(known, arrays, rules), rule, arrays, lake)
     account = simulator.simulate(arrays, target_weights(inside, rule), rules)
     weights = _all_equally(inside, rule)
-    benchmark = simulator.simulate(arrays, weights, replace(rules, charged=False, impact=0.0))
+    # Whole shares, volume and cash would make the benchmark of a small account another one than that of a large one.
+    free = replace(rules.without_frictions(), bands=rules.bands, sme=rules.sme)
+    benchmark = simulator.simulate(arrays, weights, free)
     return Portfolio(account, benchmark, report.summary(account, benchmark))
 
 
