@@ -90,6 +90,7 @@ def market_arrays(
     *,
     fill: FillPrice = "average",
     start: date | None = None,
+    sessions: Sequence[date] | None = None,
 ) -> MarketArrays:
     """Return bars as traded (never adjusted ones) as arrays.
 
@@ -105,9 +106,11 @@ def market_arrays(
         fill: the price of a small order: `average` is average_price, or else turnover over volume, between low and
             high. An order cannot be filled whole at open or close, so these are sensitivities only.
         start: first session of the result; earlier bars only serve the volatility, without which impact is 0.
+        sessions: every session of the exchange, in order, by default those with bars. Without it, a session in which
+            none of the instruments has a bar is none, and settlement and delisting count too few.
 
     Raises:
-        UsageError: a column is missing, or an instrument has two bars in a session.
+        UsageError: a column is missing, an instrument has two bars in a session, or a bar is of no session.
 
     >>> from datetime import date
     >>> names = ("open", "high", "low", "close", "prev_close")
@@ -127,7 +130,8 @@ def market_arrays(
         pl.coalesce("average_price", pl.col("turnover") / pl.col("volume")) if fill == "average" else pl.col(fill)
     )
     only = pl.min_horizontal("low", "close") == pl.max_horizontal("high", "close")
-    sessions, instruments = (tuple(known[name].unique().sort()) for name in ("trade_date", "instrument_id"))
+    dates, instruments = (tuple(known[name].unique().sort()) for name in ("trade_date", "instrument_id"))
+    sessions = dates if sessions is None else tuple(sessions)
     places = _Places.of(sessions, instruments, known)
     close = places.wide(known["close"])
     entitlements = _entitlements(sessions, instruments, close, factors)

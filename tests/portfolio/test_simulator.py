@@ -306,6 +306,17 @@ def test_a_holding_without_bars_is_written_off_with_its_haircut() -> None:
     assert found.account["equity"][-1] == 750_000.0
 
 
+def test_sessions_without_any_bar_of_the_instruments_count() -> None:
+    bars, days = bars_of([100.0] * 3), sessions(9, date(2024, 1, 1))
+    weights = pl.DataFrame({"trade_date": [days[0]], "instrument_id": ["A"], "weight": [0.5]})
+    market = market_arrays(bars, sessions=days)
+    found = simulate(market, weights, replace(RULES, charged=False, impact=0.0))
+    assert found.account["trade_date"].to_list() == days
+    assert found.account["write_offs"].sum() == 250_000.0, "a share that ended stays at its last close"
+    with pytest.raises(UsageError, match="outside the bars"):
+        market_arrays(bars, sessions=days[1:])
+
+
 def test_an_unknown_factor_of_a_corporate_action_is_refused() -> None:
     bars = bars_of([100.0] * 4)
     factors = pl.DataFrame(

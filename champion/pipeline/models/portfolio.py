@@ -125,7 +125,7 @@ def market(
 
     `end` is the last session known, by default that of the lake. Average prices are those of the full report, and price
     bands those of the lists of bands, where the lake has them. Corporate actions are the ones known today: each was
-    announced before its ex-date.
+    announced before its ex-date. Sessions are all those of the lake's bars, also if none of the instruments has a bar.
 
     Raises:
         UsageError: the lake has no bars of these instruments and sessions.
@@ -148,7 +148,8 @@ def market(
         raise UsageError(f"the lake has no bars of {quantity(len(instruments), 'scored instrument')} from {start} on")
     factors = known_factors(lake)
     known = factors.filter(pl.col("price_factor").is_not_null())
-    return market_arrays(held, known, label_gaps(factors), fill=fill, start=start)
+    sessions = lake.sessions(BARS, since, until)  # also those in which no scored instrument was traded
+    return market_arrays(held, known, label_gaps(factors), fill=fill, start=start, sessions=sessions)
 
 
 def _with_inputs(scores: pl.DataFrame, rule: Rule, arrays: MarketArrays, lake: Lake) -> pl.DataFrame:
