@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Literal, TypeAlias
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from champion.base.counting import quantity
 from champion.errors import UsageError
+from champion.market.reference import band_inference, price_limits
 
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
@@ -98,7 +99,8 @@ def market_arrays(
         bars: trade_date, instrument_id, volume (shares), and in rupees turnover, open, high, low, close and prev_close;
             if known, also series, average_price, and upper_band and lower_band, the prices that the session's band
             allows (infinity and 0 without a limit): a close at the band counts as locked. Where no band is known, a bar
-            whose only price differs from the previous close does.
+            whose only price differs from the previous close does, and one that closed at its high (low) when this is
+            the limit of a band of 2, 5, 10 or 20%.
         factors: instrument_id, ex_date, kind, price_factor and volume_factor, as `normalized_adjustment_factors`. A
             null factor raises UsageError.
         undecided: instrument_id and session of the ex-dates whose effect on price and shares is not known: a holding
@@ -141,10 +143,10 @@ def market_arrays(
     prepared = known.with_columns(
         fill=pl.when(pl.col("volume") > 0).then(reference.clip("low", "high")),
         locked_up=pl.when(pl.col("upper_band").is_null())
-        .then(only & up)
+        .then(up & (only | _closed_at_limit("high", price_limits.upper)))
         .otherwise(pl.col("close") >= pl.col("upper_band") - _SAME_PRICE),
         locked_down=pl.when(pl.col("lower_band").is_null())
-        .then(only & down)
+        .then(down & (only | _closed_at_limit("low", price_limits.lower)))
         .otherwise(pl.col("close") <= pl.col("lower_band") + _SAME_PRICE),
         sme=pl.col("series").is_in(_SME),
         delivery_only=pl.col("series").is_in(_TRADE_FOR_TRADE),
@@ -166,6 +168,21 @@ def market_arrays(
         wide("close") / wide("before") - 1,
     )  # fmt: skip
     return market if start is None else market.since(start)
+
+
+def _closed_at_limit(extreme: str, limit: Callable[[pl.Expr, pl.Expr, pl.Expr], pl.Expr]) -> pl.Expr:
+    """Return whether a bar closed at its high (low) and this is the limit of one of the usual bands.
+
+    The limit is that of the published previous close, or of the close before it after the actions since.
+    """
+    series = pl.col("series").fill_null("EQ")
+    at = [
+        price_limits.paise(pl.col("close"))
+        == limit(before, pl.lit(band), price_limits.tick(pl.col("trade_date"), series, before))
+        for before in (price_limits.paise(pl.col(name)) for name in ("prev_close", "before"))
+        for band in band_inference.BANDS
+    ]
+    return (pl.col("close") == pl.col(extreme)) & pl.any_horizontal(at)
 
 
 @dataclass(frozen=True, slots=True)
