@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Literal, TypeAlias, get_args
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from champion.base.counting import quantity
 from champion.errors import UsageError
+from champion.market.reference import band_inference, price_limits
 
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
@@ -90,6 +91,7 @@ def market_arrays(
     *,
     fill: FillPrice = "average",
     start: date | None = None,
+    sessions: Sequence[date] | None = None,
 ) -> MarketArrays:
     """Return bars as traded (never adjusted ones) as arrays.
 
@@ -97,7 +99,8 @@ def market_arrays(
         bars: trade_date, instrument_id, volume (shares), and in rupees turnover, open, high, low, close and prev_close;
             if known, also series, average_price, and upper_band and lower_band, the prices that the session's band
             allows (infinity and 0 without a limit): a close at the band counts as locked. Where no band is known, a bar
-            whose only price differs from the previous close does. NaN is not known, as null.
+            whose only price differs from the previous close does, and one that closed at its high (low) when this is
+            the limit of a band of 2, 5, 10 or 20%. NaN is not known, as null.
         factors: instrument_id, ex_date, kind, price_factor and volume_factor, as `normalized_adjustment_factors`. A
             null factor raises UsageError.
         undecided: instrument_id and session of the ex-dates whose effect on price and shares is not known: a holding
@@ -105,9 +108,12 @@ def market_arrays(
         fill: the price of a small order: `average` is average_price, or else turnover over volume, between low and
             high. An order cannot be filled whole at open or close, so these are sensitivities only.
         start: first session of the result; earlier bars only serve the volatility, without which impact is 0.
+        sessions: every session of the exchange, in order, by default those with bars. Without it, a session in which
+            none of the instruments has a bar is none, and settlement and delisting count too few.
 
     Raises:
-        UsageError: a column is missing, an instrument has two bars in a session, or `fill` is another word.
+        UsageError: a column is missing, an instrument has two bars in a session, a bar is of no session, or `fill` is
+            another word.
 
     >>> from datetime import date
     >>> names = ("open", "high", "low", "close", "prev_close")
@@ -129,7 +135,8 @@ def market_arrays(
         pl.coalesce("average_price", pl.col("turnover") / pl.col("volume")) if fill == "average" else pl.col(fill)
     )
     only = pl.min_horizontal("low", "close") == pl.max_horizontal("high", "close")
-    sessions, instruments = (tuple(known[name].unique().sort()) for name in ("trade_date", "instrument_id"))
+    dates, instruments = (tuple(known[name].unique().sort()) for name in ("trade_date", "instrument_id"))
+    sessions = dates if sessions is None else tuple(sessions)
     places = _Places.of(sessions, instruments, known)
     close = places.wide(known["close"])
     entitlements = _entitlements(sessions, instruments, close, factors)
@@ -139,10 +146,10 @@ def market_arrays(
     prepared = known.with_columns(
         fill=pl.when(pl.col("volume") > 0).then(reference.clip("low", "high")),
         locked_up=pl.when(pl.col("upper_band").is_null())
-        .then(only & up)
+        .then(up & (only | _closed_at_limit("high", price_limits.upper)))
         .otherwise(pl.col("close") >= pl.col("upper_band") - _SAME_PRICE),
         locked_down=pl.when(pl.col("lower_band").is_null())
-        .then(only & down)
+        .then(down & (only | _closed_at_limit("low", price_limits.lower)))
         .otherwise(pl.col("close") <= pl.col("lower_band") + _SAME_PRICE),
         sme=pl.col("series").is_in(_SME),
         delivery_only=pl.col("series").is_in(_TRADE_FOR_TRADE),
@@ -164,6 +171,21 @@ def market_arrays(
         wide("close") / wide("before") - 1,
     )  # fmt: skip
     return market if start is None else market.since(start)
+
+
+def _closed_at_limit(extreme: str, limit: Callable[[pl.Expr, pl.Expr, pl.Expr], pl.Expr]) -> pl.Expr:
+    """Return whether a bar closed at its high (low) and this is the limit of one of the usual bands.
+
+    The limit is that of the published previous close, or of the close before it after the actions since.
+    """
+    series = pl.col("series").fill_null("EQ")
+    at = [
+        price_limits.paise(pl.col("close"))
+        == limit(before, pl.lit(band), price_limits.tick(pl.col("trade_date"), series, before))
+        for before in (price_limits.paise(pl.col(name)) for name in ("prev_close", "before"))
+        for band in band_inference.BANDS
+    ]
+    return (pl.col("close") == pl.col(extreme)) & pl.any_horizontal(at)
 
 
 @dataclass(frozen=True, slots=True)

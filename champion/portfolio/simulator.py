@@ -244,7 +244,8 @@ class _Account:
         value = np.where(gone, self.held * self.close, 0.0)
         if not gone.any():
             return value, value
-        proceeds = np.rint(value * (1 - self.rules.haircut))
+        proceeds = value * (1 - self.rules.haircut)
+        proceeds = np.rint(proceeds) if self.rules.whole_shares else proceeds
         self.held, self.cash = np.where(gone, 0.0, self.held), self.cash + float(proceeds.sum())
         return value, value - proceeds
 

@@ -89,6 +89,8 @@ def test_more_capital_pays_more_impact(modelled: Settings, scores: pl.DataFrame)
     lake = Lake(modelled.lake)
     rules = [MarketRules(capital=capital) for capital in (1e6, 1e9)]
     small, large = (portfolio.simulate(scores, RULE, each, lake=lake) for each in rules)
+    levels = [each.growth["benchmark"].to_list() for each in (small, large)]
+    assert levels[0] == pytest.approx(levels[1], rel=1e-9), "the benchmark depends on the capital"
     cost = pl.col("impact").sum() / (pl.col("bought") + pl.col("sold")).sum()
     costs = [each.account.account.select(cost).item() for each in (small, large)]
     assert costs[0] < costs[1]

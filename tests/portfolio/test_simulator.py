@@ -306,6 +306,35 @@ def test_a_holding_without_bars_is_written_off_with_its_haircut() -> None:
     assert found.account["equity"][-1] == 750_000.0
 
 
+@pytest.mark.parametrize("previous", [8.35, 101.3, 402.55, 1999.95])
+@pytest.mark.parametrize("band", [-20, -10, -5, -2, 2, 5, 10, 20])
+def test_a_close_at_the_limit_of_a_usual_band_is_locked_where_no_band_is_known(previous: float, band: int) -> None:
+    paise, step = round(previous * 100) * (100 + band), 500
+    close = (paise // step if band > 0 else -(-paise // step)) * 5 / 100
+    bar = bars_of([previous, close]).with_columns(high=pl.max_horizontal("open", "close"))
+    bar = bar.with_columns(low=pl.min_horizontal("open", "close"), prev_close=pl.lit(previous))
+    inside = bar.with_columns(high=pl.col("high") + 0.05, low=pl.col("low") - 0.05)
+    short = bar.with_columns(close=pl.col("close") - (0.05 if band > 0 else -0.05))
+    short = short.with_columns(high=pl.max_horizontal("open", "close"), low=pl.min_horizontal("open", "close"))
+    known = bar.with_columns(upper_band=pl.lit(1e4), lower_band=pl.lit(0.0))
+    market, within, below, listed = (market_arrays(each) for each in (bar, inside, short, known))
+    assert (market.locked_up[1, 0], market.locked_down[1, 0]) == (band > 0, band < 0)
+    for free in (within, below, listed):
+        assert not free.locked_up[1, 0]
+        assert not free.locked_down[1, 0]
+
+
+def test_sessions_without_any_bar_of_the_instruments_count() -> None:
+    bars, days = bars_of([100.0] * 3), sessions(9, date(2024, 1, 1))
+    weights = pl.DataFrame({"trade_date": [days[0]], "instrument_id": ["A"], "weight": [0.5]})
+    market = market_arrays(bars, sessions=days)
+    found = simulate(market, weights, replace(RULES, charged=False, impact=0.0))
+    assert found.account["trade_date"].to_list() == days
+    assert found.account["write_offs"].sum() == 250_000.0, "a share that ended stays at its last close"
+    with pytest.raises(UsageError, match="outside the bars"):
+        market_arrays(bars, sessions=days[1:])
+
+
 def test_an_unknown_factor_of_a_corporate_action_is_refused() -> None:
     bars = bars_of([100.0] * 4)
     factors = pl.DataFrame(

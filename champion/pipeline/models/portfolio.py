@@ -33,8 +33,9 @@ _BEFORE = 40  # sessions before the first score, for the volatility of shares th
 class Portfolio:
     """A simulated account with its benchmark: all scored instruments, equally weighted, without costs.
 
-    The benchmark is decided on the same days and filled at the same prices. `summary` has the figures of
-    `portfolio.report.summary`, `left_out` counts the scores that the account does not follow, and `construction` has
+    The benchmark is decided on the same days and filled at the same prices. It does not depend on the capital: it holds
+    fractions of shares, and neither volume nor cash cuts its orders; locked bars refuse them. `summary` has the figures
+    of `portfolio.report.summary`, `left_out` counts the scores that the account does not follow, and `construction` has
     the decisions and what the rule's limits leave in cash.
 
     >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
@@ -136,7 +137,9 @@ def simulate(
     constructed = construct(inside, rule)
     account = simulator.simulate(arrays, constructed.weights, rules)
     weights = _all_equally(inside, rule)
-    benchmark = simulator.simulate(arrays, weights, replace(rules, charged=False, impact=0.0))
+    # Whole shares, volume and cash would make the benchmark of a small account another one than that of a large one.
+    free = replace(rules.without_frictions(), bands=rules.bands, sme=rules.sme)
+    benchmark = simulator.simulate(arrays, weights, free)
     return Portfolio(account, benchmark, report.summary(account, benchmark), constructed, left_out)
 
 
@@ -147,7 +150,7 @@ def market(
 
     `end` is the last session known, by default that of the lake. Average prices are those of the full report, and price
     bands those of the lists of bands, where the lake has them. Corporate actions are the ones known today: each was
-    announced before its ex-date.
+    announced before its ex-date. Sessions are all those of the lake's bars, also if none of the instruments has a bar.
 
     Raises:
         UsageError: the lake has no bars of these instruments and sessions.
@@ -173,7 +176,8 @@ def market(
         )
     factors = known_factors(lake)
     known = factors.filter(pl.col("price_factor").is_not_null())
-    return market_arrays(held, known, label_gaps(factors), fill=fill, start=start)
+    sessions = lake.sessions(BARS, since, until)  # also those in which no scored instrument was traded
+    return market_arrays(held, known, label_gaps(factors), fill=fill, start=start, sessions=sessions)
 
 
 def _with_inputs(scores: pl.DataFrame, rule: Rule, arrays: MarketArrays, lake: Lake) -> pl.DataFrame:
