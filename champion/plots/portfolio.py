@@ -12,6 +12,7 @@ from champion.plots import style
 _SOURCE = "simulated account"
 _OTHERS = (style.ORANGE, style.GREEN, style.PURPLE)
 _LAKH, _CRORE, _SECTORS = 1e5, 1e7, 6
+_MOSTLY = 0.7  # invested: the label is below the line
 _COLORS = [style.BLUE, style.SKY, style.ORANGE, style.VERMILION, style.GREY, style.INK, "#BBBBBB"]
 _LINES = (("beta", "beta", 1.0), ("volatility", "volatility, %", 0.01), ("traded_value", "crore a session", _CRORE))
 
@@ -110,7 +111,7 @@ def capacity_curve(found: pl.DataFrame) -> Figure:
 
     >>> found = pl.DataFrame({"capital": [1e6, 1e7], "net_return": [0.05, 0.02], "gross_return": [0.09, 0.08]})
     >>> capacity_curve(found.with_columns(invested_share=pl.Series([0.98, 0.4]))).axes[0].get_title(loc="left")
-    'Capacity: 5.0% with 10 lakh rupees (98% invested), 2.0% with 1 crore (40% invested)'
+    'Capacity: 5.0% with 10 lakh rupees, 2.0% with 1 crore'
     """
     found = found.sort("capital")
     figure, (ax, lower) = style.panels((8, 5), nrows=2, sharex=True, height_ratios=[2, 1])
@@ -127,10 +128,12 @@ def capacity_curve(found: pl.DataFrame) -> Figure:
     for each in (ax, lower):
         each.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     ax.legend(loc="best")
-    net, share = (found[name].to_list() for name in ("net_return", "invested_share"))
-    first, last = (f"{style.signed(100 * net[place], '.1f').lstrip('+')}%" for place in (0, -1))
-    title = f"Capacity: {first} with {_rupees(capital[0])} rupees ({share[0]:.0%} invested), "
-    ax.set(title=f"{title}{last} with {_rupees(capital[-1])} ({share[-1]:.0%} invested)", ylabel="return a year")
+    first, last = (f"{style.signed(100 * found['net_return'][place], '.1f').lstrip('+')}%" for place in (0, -1))
+    title = f"Capacity: {first} with {_rupees(capital[0])} rupees, {last} with {_rupees(capital[-1])}"
+    ax.set(title=title, ylabel="return a year")
+    for place, share in zip(capital, found["invested_share"].to_list(), strict=True):
+        shift = (0, 4 if share < _MOSTLY else -12)
+        lower.annotate(f"{share:.0%}", (place, share), shift, textcoords="offset points", ha="center", fontsize=9)
     lower.set(xlabel="capital in rupees", ylabel="invested")
     return figure
 

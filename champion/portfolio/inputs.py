@@ -28,10 +28,10 @@ class LeftOut:
     shares whose volatility is not known, where the rule weighs by it. `names` has the first instruments without bars,
     `days` the first days without a session.
 
-    >>> LeftOut(10, instruments=2, names=("NSE:NOBODY",)).text
-    '2 of 10 scores were left out: 2 of instruments without bars (NSE:NOBODY)'
-    >>> LeftOut(10).text
-    ''
+    >>> LeftOut(10, instruments=2, names=("NSE:OTHER",)).text
+    '2 of 10 scores were left out: 2 of instruments without bars (NSE:OTHER)'
+    >>> isinstance(LeftOut(10), LeftOut), LeftOut(10).text, LeftOut(10, small=3).counts
+    (True, '', {'small': 3})
     """
 
     scores: int

@@ -42,6 +42,8 @@ class Portfolio:
     >>> found = simulate(scores, Rule(top=1))
     >>> isinstance(found, Portfolio), found.benchmark.account["charges"].to_list()
     (True, [0.0, 0.0])
+    >>> found.notes
+    ()
     >>> found.growth.columns, found.costs.columns
     (['trade_date', 'net', 'gross', 'benchmark'], ['component', 'basis_points'])
     >>> found.active.height  # of the sessions after the first
