@@ -3,7 +3,7 @@
 Weights are decided after the close of a session and are traded from the next one on. In each session, in this order:
 
 1. On ex-dates holdings are multiplied by splits and bonuses. Fractions of a share, dividends and other entitlements are
-   paid in cash. Before an action whose effect is not known, a holding is closed at its last close.
+   paid in cash. Before an action whose effect is not known, a holding is closed at its last close, and not bought.
 2. Holdings without a bar for `delisted_after` sessions are written off at their last close less `haircut`, or less
    `haircut_normal` if their last bar was one of normal trading. The share is not ordered again before it has a bar.
 3. Sales, then purchases. Nothing trades without a bar, buys at a locked upper band or sells at a locked lower one, and
@@ -235,13 +235,15 @@ class _Account:
 
     def _close_undecided(self, row: int) -> Floats:
         """Turn holdings with an action of unknown effect into cash at their last close; return the value of each."""
-        closed = self.market.undecided[row] & (self.held > 0)
-        value = np.where(closed, self.held * self.close, 0.0)
-        if not closed.any():
+        unknown = self.market.undecided[row]
+        closed = unknown & (self.held > 0)
+        value, ordered = np.where(closed, self.held * self.close, 0.0), np.where(unknown & ~closed, self.wanted, 0.0)
+        if not (closed | (ordered > 0)).any():
             return value
         wanted, why = np.where(closed, self.held, 0.0), np.full(len(closed), REASONS.index("undecided_action"))
-        self.history.log(row, "sell", wanted, np.zeros_like(wanted), (self.close, self.close), why)
-        self.held, self.wanted = (np.where(closed, 0.0, each) for each in (self.held, self.wanted))
+        for side, quantity in (("sell", wanted), ("buy", ordered)):  # a quantity from before means another value now
+            self.history.log(row, side, quantity, np.zeros_like(wanted), (self.close, self.close), why)
+        self.held, self.wanted = (np.where(unknown, 0.0, each) for each in (self.held, self.wanted))
         self.cash += float(value.sum())
         return value
 
