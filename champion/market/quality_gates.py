@@ -265,23 +265,30 @@ def _inconsistent(inputs: GateInputs) -> pl.DataFrame:
 
 
 def _gaps(inputs: GateInputs) -> pl.DataFrame:
-    """Return opens far from the previous close, adjusted for dividends too, without a manual decision.
+    """Return the `unexplained` gaps of the evaluated sessions in series of shares."""
+    shares = inputs.context.filter(pl.col("series").is_in(EQUITY_SERIES))
+    wide = unexplained(shares, inputs.factors, inputs.limits.gap).join(inputs.bars, on="trade_date", how="semi")
+    detail = pl.format("open {}, previous close {}, last bar {}", "open", "prev_close", "before")
+    return _found(wide, pl.col("gap"), detail)
 
-    An action without a factor explains no gap, because its effect on the price is unknown.
+
+def unexplained(bars: pl.DataFrame, factors: pl.DataFrame, limit: float = GAP) -> pl.DataFrame:
+    """Return the bars that opened far from the previous close, adjusted for dividends too, without a manual decision.
+
+    `bars` are as traded, with instrument_id, trade_date, open, close and prev_close. They come back adjusted,
+    with `gap` (open over previous close, less 1), and date and close of the bar before as `before` and `held`. An
+    action without a factor explains no gap, because its effect on the price is unknown.
 
     The first bar of an instrument is left out, because on a listing day the previous close is the issue price; so are
     moves of penny shares by two ticks. After a suspension the exchange sets its own previous close, and after a missing
     session the last close in the lake is old; so an open counts as a gap only if it is far from both.
     """
-    shares = inputs.context.filter(pl.col("series").is_in(EQUITY_SERIES))
-    adjusted = adjust(shares, inputs.factors, total_return=True).with_columns(_LAST_BAR)
+    adjusted = adjust(bars, factors, total_return=True).with_columns(_LAST_BAR)
     gap, moved = pl.col("open") / pl.col("prev_close") - 1, (pl.col("open") - pl.col("prev_close")).abs()
     from_held = pl.col("open") / pl.col("held") - 1
-    beyond = (gap.abs() > inputs.limits.gap) & (from_held.abs() > inputs.limits.gap) & (moved > TICKS)
-    evaluated = adjusted.join(inputs.bars, on="trade_date", how="semi")
-    wide = evaluated.filter(pl.col("before").is_not_null() & beyond)
-    detail = pl.format("open {}, previous close {}, last bar {}", "open", "prev_close", "before")
-    return _found(_without_decision(wide, inputs.factors), gap, detail)
+    beyond = (gap.abs() > limit) & (from_held.abs() > limit) & (moved > TICKS)
+    wide = adjusted.with_columns(gap=gap).filter(pl.col("before").is_not_null() & beyond)
+    return _without_decision(wide, factors)
 
 
 def _found(bars: pl.DataFrame, value: pl.Expr, detail: pl.Expr) -> pl.DataFrame:

@@ -21,7 +21,7 @@ Flags: TypeAlias = NDArray[np.bool_]
 FillPrice: TypeAlias = Literal["average", "open", "close"]
 _REQUIRED = ("trade_date", "instrument_id", "open", "high", "low", "close", "prev_close", "volume", "turnover")
 _OPTIONAL = {"average_price": pl.Float64, "upper_band": pl.Float64, "lower_band": pl.Float64, "series": pl.String}
-_SME, _TRADE_FOR_TRADE = ("SM", "ST"), ("BE", "BZ", "ST")
+_SME, _TRADE_FOR_TRADE, _NORMAL = ("SM", "ST"), ("BE", "BZ", "ST"), "EQ"
 _SAME_PRICE = 1e-6  # rupees
 _SESSIONS_OF_VOLATILITY = 20
 
@@ -36,6 +36,7 @@ class MarketArrays:
     day, at the value that the factor of the price gives them. `undecided` marks the ex-dates whose effect is not known.
     `sme` marks bars in series of small companies (SM, ST), which trade in lots, `delivery_only` those in series whose
     shares must be delivered before they are sold again (BE, BZ, ST); where no series is known, neither.
+    `normal` marks bars of normal trading: series EQ, with volume, and not locked at a lower band.
     `simple_return` is the return of a bar from the close before it, after the actions since; NaN without a bar.
 
     >>> from datetime import date
@@ -67,6 +68,7 @@ class MarketArrays:
     undecided: Flags
     sme: Flags
     delivery_only: Flags
+    normal: Flags
     simple_return: Floats
 
     def since(self, start: date) -> MarketArrays:
@@ -155,7 +157,8 @@ def market_arrays(
         delivery_only=pl.col("series").is_in(_TRADE_FOR_TRADE),
         move=(pl.col("close") / pl.col("before")).log(),
     ).with_columns(
-        volatility=pl.col("move").rolling_std(_SESSIONS_OF_VOLATILITY, min_samples=2).shift(1).over("instrument_id")
+        normal=(pl.col("series") == _NORMAL) & (pl.col("volume") > 0) & ~pl.col("locked_down"),
+        volatility=pl.col("move").rolling_std(_SESSIONS_OF_VOLATILITY, min_samples=2).shift(1).over("instrument_id"),
     )
 
     def wide(name: str) -> Floats:
@@ -167,7 +170,7 @@ def market_arrays(
     market = MarketArrays(
         sessions, instruments, wide("fill"), wide("low"), wide("high"), close, np.nan_to_num(wide("volume")),
         flags("locked_up"), flags("locked_down"), np.nan_to_num(wide("volatility")), *entitlements,
-        _undecided(sessions, instruments, undecided), flags("sme"), flags("delivery_only"),
+        _undecided(sessions, instruments, undecided), flags("sme"), flags("delivery_only"), flags("normal"),
         wide("close") / wide("before") - 1,
     )  # fmt: skip
     return market if start is None else market.since(start)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from champion.portfolio.arrays import Floats
 
-REASONS = ("no_bar", "locked_band", "volume", "cash", "undecided_action", "sme_series", "delivery")
+REASONS = ("no_bar", "locked_band", "volume", "cash", "undecided_action", "sme_series", "delivery", "written_off")
 """Why an order was not filled whole."""
 SIDES = ("sell", "buy")
 EXPLAINED = ("holding_profit", "trading_profit", "dividends", "entitlements", "impact", "write_offs")
@@ -36,11 +36,11 @@ class Simulation:
 
     `trades` has a row per fill: trade_date, instrument_id, segment, side, quantity, reference and price in rupees.
     `cuts` has a row per order that was not filled whole: trade_date, instrument_id, side, reason, wanted and filled in
-    shares; and one per holding that was closed because of an undecided action. `holdings` has instrument_id, quantity
-    and value in rupees after the last session. `positions` has a row per session and instrument that was held or
-    traded: trade_date, instrument_id, quantity and value at the close, and its part of each amount of the account that
-    explains the change of equity but charges: holding_profit, trading_profit, dividends, entitlements, impact and
-    write_offs, in rupees.
+    shares; and one per holding that was closed because of an undecided action, or written off. `holdings` has
+    instrument_id, quantity and value in rupees after the last session. `positions` has a row per session and instrument
+    that was held or traded: trade_date, instrument_id, quantity and value at the close, and its part of each amount of
+    the account that explains the change of equity but charges: holding_profit, trading_profit, dividends, entitlements,
+    impact and write_offs, in rupees.
 
     >>> empty = pl.DataFrame()
     >>> Simulation(empty, empty, empty, empty).trades.height

@@ -3,8 +3,9 @@
 Weights are decided after the close of a session and are traded from the next one on. In each session, in this order:
 
 1. On ex-dates holdings are multiplied by splits and bonuses. Fractions of a share, dividends and other entitlements are
-   paid in cash. Before an action whose effect is not known, a holding is closed at its last close.
-2. Holdings without a bar for `delisted_after` sessions are written off at their last close less `haircut`.
+   paid in cash. Before an action whose effect is not known, a holding is closed at its last close, and not bought.
+2. Holdings without a bar for `delisted_after` sessions are written off at their last close less `haircut`, or less
+   `haircut_normal` if their last bar was one of normal trading. The share is not ordered again before it has a bar.
 3. Sales, then purchases. Nothing trades without a bar, buys at a locked upper band or sells at a locked lower one, and
    no order exceeds `participation` of the session's volume. Series SM and ST are not bought, because their lots are in
    no dataset. In series BE, BZ and ST, shares are sold only after their delivery. The rest is tried again until the
@@ -57,7 +58,10 @@ class MarketRules:
         whole_shares: whether quantities are whole numbers and prices are in paise.
         sme: whether shares in the series of small companies are bought, as if they traded one by one.
         delisted_after: sessions without a bar after which a holding is written off.
-        haircut: share of the last close that is lost then.
+        haircut: share of the last close that is lost then, if the last bar was in another series than EQ, had no volume
+            or was locked at a lower band: so failed companies end. An unknown series counts as such.
+        haircut_normal: share of the last close that is lost if the last bar was one of normal trading: mostly a merger,
+            a scheme or a voluntary delisting, whose shares or money are worth about the last close.
     """
 
     capital: float = 1e7
@@ -72,6 +76,7 @@ class MarketRules:
     sme: bool = False
     delisted_after: int = 60
     haircut: float = 0.5
+    haircut_normal: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse values that no account can have."""
@@ -81,12 +86,13 @@ class MarketRules:
             "participation": is_number(self.participation) and 0 < self.participation <= 1,
             "impact": is_number(self.impact) and self.impact >= 0,
             "haircut": is_number(self.haircut) and 0 <= self.haircut <= 1,
+            "haircut_normal": is_number(self.haircut_normal) and 0 <= self.haircut_normal <= 1,
             "delisted_after": is_whole(self.delisted_after) and self.delisted_after > 0,
         }
         if wrong := [f"{name} {getattr(self, name)!r}" for name, holds in allowed.items() if not holds]:
             raise UsageError(
                 f"no account can have {', '.join(wrong)}: capital is above 0, delisted_after a whole "
-                "number above 0, participation above 0 and at most 1, impact at least 0, haircut from 0 to 1, and each "
+                "number above 0, participation above 0 and at most 1, impact at least 0, each haircut from 0 to 1, and each "
                 "is finite"
             )
 
@@ -154,6 +160,7 @@ class _Account:
         count = len(market.instruments)
         self.cash = self.equity = rules.capital * _PAISE
         self.held, self.wanted, self.missing = np.zeros(count), np.zeros(count), np.zeros(count)
+        self.normal = np.zeros(count, bool)  # at the last bar
         self.close = np.zeros(count)  # the last known one, in the scale of the present shares
         self.unsettled, self.undelivered = deque[tuple[int, float]](), deque[tuple[int, Floats]]()
         self.settles = settlement_rows(market.sessions)
@@ -164,12 +171,13 @@ class _Account:
         value = weights * self.equity
         wanted = np.divide(value, self.close, out=np.zeros_like(value), where=self.close > 0)
         self.wanted = np.floor(wanted) if self.rules.whole_shares else wanted
+        self.wanted[self.missing >= self.rules.delisted_after] = 0.0
 
     def trade_session(self, row: int) -> None:
         """Carry the account through one session."""
         before = self.held * self.close
         dividends, entitlements = self._receive_entitlements(row)
-        written_off, lost = self._write_off()
+        written_off, lost = self._write_off(row)
         closed = self._close_undecided(row)
         for queue in (self.unsettled, self.undelivered):
             while queue and queue[0][0] <= row:
@@ -182,6 +190,7 @@ class _Account:
         has_bar = ~np.isnan(self.market.close[row])
         self.close = np.where(has_bar, self._paise(self.market.close[row]), self.close)
         self.missing = np.where(has_bar, 0.0, self.missing + 1)
+        self.normal = np.where(has_bar, self.market.normal[row], self.normal)
         value = self.held * self.close
         holdings = float(value.sum())
         self.equity = self.cash + holdings
@@ -228,23 +237,30 @@ class _Account:
 
     def _close_undecided(self, row: int) -> Floats:
         """Turn holdings with an action of unknown effect into cash at their last close; return the value of each."""
-        closed = self.market.undecided[row] & (self.held > 0)
-        value = np.where(closed, self.held * self.close, 0.0)
-        if not closed.any():
+        unknown = self.market.undecided[row]
+        closed = unknown & (self.held > 0)
+        value, ordered = np.where(closed, self.held * self.close, 0.0), np.where(unknown & ~closed, self.wanted, 0.0)
+        if not (closed | (ordered > 0)).any():
             return value
         wanted, why = np.where(closed, self.held, 0.0), np.full(len(closed), REASONS.index("undecided_action"))
-        self.history.log(row, "sell", wanted, np.zeros_like(wanted), (self.close, self.close), why)
-        self.held, self.wanted = (np.where(closed, 0.0, each) for each in (self.held, self.wanted))
+        for side, quantity in (("sell", wanted), ("buy", ordered)):  # a quantity from before means another value now
+            self.history.log(row, side, quantity, np.zeros_like(wanted), (self.close, self.close), why)
+        self.held, self.wanted = (np.where(unknown, 0.0, each) for each in (self.held, self.wanted))
         self.cash += float(value.sum())
         return value
 
-    def _write_off(self) -> tuple[Floats, Floats]:
+    def _write_off(self, row: int) -> tuple[Floats, Floats]:
         """Write off holdings that have long had no bar; return for each its value before, and the loss."""
-        gone = (self.missing >= self.rules.delisted_after) & (self.held > 0)
+        gone = self.missing >= self.rules.delisted_after
+        self.wanted = np.where(gone, 0.0, self.wanted)
+        gone &= self.held > 0
         value = np.where(gone, self.held * self.close, 0.0)
         if not gone.any():
             return value, value
-        proceeds = value * (1 - self.rules.haircut)
+        wanted, why = np.where(gone, self.held, 0.0), np.full(len(gone), REASONS.index("written_off"))
+        self.history.log(row, "sell", wanted, np.zeros_like(wanted), (self.close, self.close), why)
+        lost = np.where(self.normal, self.rules.haircut_normal, self.rules.haircut)
+        proceeds = value * (1 - lost)
         proceeds = np.rint(proceeds) if self.rules.whole_shares else proceeds
         self.held, self.cash = np.where(gone, 0.0, self.held), self.cash + float(proceeds.sum())
         return value, value - proceeds

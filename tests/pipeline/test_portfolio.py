@@ -85,6 +85,28 @@ def test_an_index_is_compared_where_its_values_are_known(modelled: Settings, sco
     assert beside.growth["NIFTY 500"][-1] == pytest.approx(level * beside.growth["NIFTY 500"][0])
 
 
+@pytest.mark.parametrize("factor", [0.1, 10.0])
+def test_a_gap_that_nothing_explains_earns_and_loses_nothing(modelled: Settings, tmp_path: Path, factor: float) -> None:
+    lake, made = Lake(modelled.lake), Lake(tmp_path)
+    days = lake.sessions(BARS)[-8:]
+    name = lake.scan(BARS, days[0], days[0]).filter(series="EQ").sort("instrument_id").collect()["instrument_id"][0]
+    for number, day in enumerate(days):
+        bars, scale = lake.scan(BARS, day, day).collect(), factor if number >= 4 else 1.0
+        is_split = pl.col("instrument_id") == name
+        split = bars.filter(is_split).with_columns(
+            pl.col("open", "high", "low", "close", "turnover") * scale,
+            prev_close=pl.col("prev_close") * (factor if number > 4 else 1.0),
+        )
+        made.write(BARS, day, pl.concat([bars.filter(~is_split), split.cast(dict(bars.schema))]), {"copy": "bars"})
+    scores = pl.DataFrame({"trade_date": [days[0]], "instrument_id": [name], "score": [1.0]})
+    found = portfolio.simulate(scores, Rule(top=1, cap=1.0, every=20), lake=made).account
+    assert found.cuts.filter(reason="undecided_action").select("trade_date", "instrument_id").rows() == [
+        (days[4], name)
+    ]
+    equity = found.account["equity"]
+    assert equity[-1] == equity[3], "the gap was booked"
+
+
 def test_more_capital_pays_more_impact(modelled: Settings, scores: pl.DataFrame) -> None:
     lake = Lake(modelled.lake)
     rules = [MarketRules(capital=capital) for capital in (1e6, 1e9)]

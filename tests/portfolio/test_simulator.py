@@ -324,6 +324,27 @@ def test_a_close_at_the_limit_of_a_usual_band_is_locked_where_no_band_is_known(p
         assert not free.locked_down[1, 0]
 
 
+@pytest.mark.parametrize(
+    ("last", "lost"),
+    [
+        ({}, 0.25), ({"series": "BE"}, 0.5), ({"series": "BZ"}, 0.5), ({"series": None}, 0.5), ({"volume": 0}, 0.5),
+        ({"low": 100.0, "prev_close": 125.0}, 0.5),
+    ],
+)  # fmt: skip
+def test_what_a_share_that_ended_loses_depends_on_its_last_bar(last: dict[str, object], lost: float) -> None:
+    bars = bars_of([100.0] * 3).with_columns(series=pl.lit("EQ"))
+    is_last = pl.col("trade_date") == bars["trade_date"][-1]
+    bars = bars.with_columns(pl.when(is_last).then(pl.lit(v)).otherwise(k).alias(k) for k, v in last.items())
+    days = sessions(9, bars["trade_date"][0])
+    weights = pl.DataFrame({"trade_date": [days[0], days[-3]], "instrument_id": ["A", "A"], "weight": [0.5, 0.5]})
+    rules = replace(RULES, charged=False, impact=0.0, haircut_normal=0.25)
+    found = simulate(market_arrays(bars, sessions=days), weights, rules)
+    assert found.account["write_offs"].sum() == 500_000.0 * lost
+    assert found.cuts.select("trade_date", "side", "reason", "wanted").rows() == [
+        (days[6], "sell", "written_off", 5000.0)
+    ], "a share that was written off is ordered again, or its write-off is in no cut"
+
+
 def test_sessions_without_any_bar_of_the_instruments_count() -> None:
     bars, days = bars_of([100.0] * 3), sessions(9, date(2024, 1, 1))
     weights = pl.DataFrame({"trade_date": [days[0]], "instrument_id": ["A"], "weight": [0.5]})

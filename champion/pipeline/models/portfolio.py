@@ -12,7 +12,10 @@ from champion.base.counting import quantity
 from champion.contracts.datasets import BARS, DELIVERY
 from champion.errors import UsageError
 from champion.lake import Lake
+from champion.market import quality_gates
+from champion.market.acceptance import ACCEPTED, accepted_rows
 from champion.market.actions.action_questions import label_gaps
+from champion.pipeline.ingest import quality
 from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.ingest.corporate_actions import known_factors
 from champion.pipeline.reference import membership
@@ -152,7 +155,9 @@ def market(
 
     `end` is the last session known, by default that of the lake. Average prices are those of the full report, and price
     bands those of the lists of bands, where the lake has them. Corporate actions are the ones known today: each was
-    announced before its ex-date. Sessions are all those of the lake's bars, also if none of the instruments has a bar.
+    announced before its ex-date. A gap above the quality gate's limit that no action explains, and that no person
+    accepted, counts as an action of unknown effect. Sessions are all those of the lake's bars, also if none of the
+    instruments has a bar.
 
     Raises:
         UsageError: the lake has no bars of these instruments and sessions.
@@ -179,7 +184,17 @@ def market(
     factors = known_factors(lake)
     known = factors.filter(pl.col("price_factor").is_not_null())
     sessions = lake.sessions(BARS, since, until)  # also those in which no scored instrument was traded
-    return market_arrays(held, known, label_gaps(factors), fill=fill, start=start, sessions=sessions)
+    undecided = pl.concat([label_gaps(factors), _unexplained_gaps(lake, held, factors)])
+    return market_arrays(held, known, undecided, fill=fill, start=start, sessions=sessions)
+
+
+def _unexplained_gaps(lake: Lake, bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
+    """Return instrument_id and session of the gaps that nothing explains and no person accepted as a move."""
+    found = quality_gates.unexplained(bars, factors).select(
+        "instrument_id", session="trade_date", gate=pl.lit("unexplained_gaps"), value=pl.col("gap").cast(pl.Float64)
+    )
+    moved = accepted_rows(found, quality.accepted(lake).select(list(ACCEPTED)))
+    return found.join(moved, on=["instrument_id", "session"], how="anti").select("instrument_id", "session")
 
 
 def _with_inputs(scores: pl.DataFrame, rule: Rule, arrays: MarketArrays, lake: Lake) -> pl.DataFrame:
