@@ -88,7 +88,7 @@ def profit_by_group(groups: pl.DataFrame) -> Figure:
 
     >>> groups = pl.DataFrame({"group": ["IT", "Metals"], "profit": [300_000.0, -100_000.0]})
     >>> profit_by_group(groups).axes[0].get_title(loc="left")
-    'Profit by group: 2.0 lakh rupees, IT most'
+    'Profit by group: 2.0 lakh rupees, IT the most'
     """
     ordered = groups.sort("profit")
     values, names = ordered["profit"].to_numpy() / _LAKH, ordered["group"].to_list()
@@ -96,7 +96,9 @@ def profit_by_group(groups: pl.DataFrame) -> Figure:
     style.signed_bars(ax, names, values, int((values < 0).sum()))
     style.bar_labels(ax, [style.signed(value, ",.1f") for value in values])
     ax.margins(x=0.14)
-    ax.set(title=f"Profit by group: {style.signed(values.sum(), ',.1f').lstrip('+')} lakh rupees, {names[-1]} most")
+    total = style.signed(values.sum(), ",.1f").lstrip("+")
+    extreme = f"{names[-1]} the most" if values.sum() > 0 else f"{names[0]} lost most"
+    ax.set(title=f"Profit by group: {total} lakh rupees, {extreme}")
     ax.set_xlabel("lakh rupees, after charges and impact")
     return figure
 

@@ -91,9 +91,8 @@ class MarketRules:
         }
         if wrong := [f"{name} {getattr(self, name)!r}" for name, holds in allowed.items() if not holds]:
             raise UsageError(
-                f"no account can have {', '.join(wrong)}: capital is above 0, delisted_after a whole "
-                "number above 0, participation above 0 and at most 1, impact at least 0, each haircut from 0 to 1, and each "
-                "is finite"
+                f"no account can have {', '.join(wrong)}: capital is above 0, delisted_after a whole number above 0, "
+                "participation above 0 and at most 1, impact at least 0, each haircut from 0 to 1, and each is finite"
             )
 
     def without_frictions(self) -> MarketRules:
