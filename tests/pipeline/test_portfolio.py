@@ -97,7 +97,8 @@ def test_a_gap_that_nothing_explains_earns_and_loses_nothing(modelled: Settings,
             pl.col("open", "high", "low", "close", "turnover") * scale,
             prev_close=pl.col("prev_close") * (factor if number > 4 else 1.0),
         )
-        made.write(BARS, day, pl.concat([bars.filter(~is_split), split.cast(dict(bars.schema))])  # type: ignore[arg-type], {"copy": "bars"})
+        typed = split.select(pl.col(column).cast(kind) for column, kind in bars.schema.items())
+        made.write(BARS, day, pl.concat([bars.filter(~is_split), typed]), {"copy": "bars"})
     scores = pl.DataFrame({"trade_date": [days[0]], "instrument_id": [name], "score": [1.0]})
     found = portfolio.simulate(scores, Rule(top=1, cap=1.0, every=20), lake=made).account
     assert found.cuts.filter(reason="undecided_action").select("trade_date", "instrument_id").rows() == [
