@@ -27,6 +27,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from champion.base.counting import quantity
 from champion.errors import UsageError
 
 Segment: TypeAlias = Literal["equity_delivery", "equity_intraday", "futures", "options", "options_exercised"]
@@ -160,7 +161,8 @@ def charges(trades: pl.DataFrame, plan: str | Plan = "discount") -> pl.DataFrame
     instrument on a day.
 
     Raises:
-        UsageError: an unknown plan, segment or side, or a day that the table of rates does not cover.
+        UsageError: an unknown plan, segment or side, a quantity or price that is not above 0, or a day that the table
+            of rates does not cover.
 
     >>> order = {"trade_date": date(2024, 12, 31), "instrument_id": "NSE:TCS", "segment": "equity_delivery"}
     >>> sale = pl.DataFrame([order | {"side": "sell", "quantity": 100, "price": 1000.0}])
@@ -170,6 +172,11 @@ def charges(trades: pl.DataFrame, plan: str | Plan = "discount") -> pl.DataFrame
      'depository': 15.34}
     """
     chosen = find_plan(plan)
+    amounts = pl.col("quantity", "price").cast(pl.Float64)
+    is_order = pl.all_horizontal(amounts > 0, amounts.is_finite()).fill_null(value=False)
+    if (wrong := trades.filter(~is_order)).height:
+        first = ", ".join(map(str, wrong.select("trade_date", "instrument_id", "quantity", "price").row(0)))
+        raise UsageError(f"{quantity(wrong.height, 'order')} without a quantity and a price above 0, first {first}")
     kinds = trades.select("trade_date", "segment", "side").unique()
     terms = pl.DataFrame(
         [

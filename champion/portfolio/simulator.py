@@ -49,7 +49,8 @@ class MarketRules:
         plan: brokerage plan, by its name or itself.
         participation: largest share of a session's volume that an order takes.
         impact: coefficient of the square-root law: an order of the share x of the volume moves its price by impact
-            times daily volatility times the root of x, within the session's low and high. Measured values are near 1
+            times daily volatility (of the median share where it is not known yet) times the root of x, within the
+            session's low and high. Measured values are near 1
             (Toth et al. 2011, Anomalous price impact, Physical Review X 1, 021006).
         bands: whether locked bars refuse orders.
         settlement: whether only `sale_credit` of a sale can be spent before it is settled.
@@ -315,7 +316,11 @@ class _Account:
             return reference
         volume = self.market.volume[row]
         share = np.divide(quantity, volume, out=np.zeros_like(quantity), where=volume > 0)
-        moved = reference * (1 + sign * self.rules.impact * self.market.volatility[row] * np.sqrt(share)) / _PAISE
+        volatility = self.market.volatility[row]
+        # An unknown volatility, as in the first sessions of a listing, is that of the median share.
+        typical = float(np.median(volatility[volatility > 0])) if (volatility > 0).any() else 0.0
+        volatility = np.where(volatility > 0, volatility, typical)
+        moved = reference * (1 + sign * self.rules.impact * volatility * np.sqrt(share)) / _PAISE
         low, high = np.nan_to_num(self.market.low[row]), np.nan_to_num(self.market.high[row])
         return self._paise(np.where(quantity > 0, np.clip(moved, low, high), reference / _PAISE))
 

@@ -225,3 +225,13 @@ def test_a_contract_note_differs_from_exact_charges_by_its_rounding_only(orders:
     assert (notes["rounding"].abs() <= 1.05).all()
     for name in ("stt", "stamp"):
         assert (notes[name] == notes[name].round(0)).all()
+
+
+@pytest.mark.parametrize("wrong", [-5.0, 0.0, float("nan"), float("inf"), None])
+@pytest.mark.parametrize("column", ["quantity", "price"])
+def test_orders_without_a_quantity_and_a_price_are_not_charged(column: str, wrong: float | None) -> None:
+    order = {"trade_date": date(2024, 12, 31), "instrument_id": "NSE:TCS", "segment": "equity_delivery", "side": "buy"}
+    trades = pl.DataFrame([order | {"quantity": 10.0, "price": 100.0}, order | {"quantity": 10.0, "price": 100.0}])
+    trades = trades.with_row_index().with_columns(pl.when(index=0).then(pl.lit(wrong)).otherwise(column).alias(column))
+    with pytest.raises(UsageError, match="1 order without a quantity and a price above 0, first 2024-12-31, NSE:TCS"):
+        charges(trades)

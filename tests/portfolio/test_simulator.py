@@ -411,3 +411,27 @@ def test_a_sale_pays_for_a_purchase_only_in_part_before_its_settlement() -> None
         "80% of the sale on its day, the rest after two sessions"
     )
     assert found.cuts.filter(side="buy")["reason"].to_list() == ["cash", "cash"]
+
+
+def test_a_new_listing_pays_the_impact_of_the_median_share() -> None:
+    days = sessions(8)
+    closes: dict[str, list[float | None]] = {
+        "OLD": [100.0, 102, 99, 101, 103, 100, 102, 101],
+        "NEW": [None] * 5 + [50.0, 51.0, 50.5],
+    }
+    bars = pl.DataFrame(
+        {"instrument_id": name, "trade_date": day, "close": close, "prev_close": close, "volume": 10_000}
+        for name, prices in closes.items()
+        for day, close in zip(days, prices, strict=True)
+        if close
+    ).with_columns(
+        open="close", high=pl.col("close") * 1.04, low=pl.col("close") * 0.96, turnover=pl.col("close") * 10_000
+    )
+    market = market_arrays(bars)
+    weights = pl.DataFrame({"trade_date": [days[5]] * 2, "instrument_id": ["NEW", "OLD"], "weight": [0.2, 0.2]})
+    trades = simulate(market, weights, MarketRules(capital=100_000)).trades.sort("instrument_id")
+    moved = trades.select(
+        pl.col("instrument_id"), (pl.col("price") / pl.col("reference") - 1) / (pl.col("quantity") / 10_000).sqrt()
+    )
+    assert moved["instrument_id"].to_list() == ["NEW", "OLD"]
+    assert moved["price"].to_list() == pytest.approx([market.volatility[6, 1]] * 2, rel=0.02)  # prices are in paise
