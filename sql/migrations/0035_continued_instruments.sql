@@ -1,3 +1,4 @@
+-- The rows of `instruments`, from the spans and the lists.
 -- A share that goes on as another instrument, because symbol and ISIN changed on the same session, is continued and not
 -- delisted. The rule is that of champion/market/identity/continuation.py (check digits of ISINs aside); a test compares
 -- both.

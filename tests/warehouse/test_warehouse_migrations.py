@@ -70,3 +70,15 @@ def test_every_statement_of_a_migration_can_run_twice(loaded: Settings, tmp_path
         for statement in statements.split(migrations.shipped()[-1].text):
             client.command(statement)
     assert count(loaded, NORMALIZED) == 8
+
+
+def test_instruments_of_a_loaded_warehouse_survive_the_migration_to_spans(loaded: Settings) -> None:
+    instruments = "select * from champion_market.instruments order by instrument_id"
+    with warehouse.writer(loaded) as client:
+        before = warehouse.frame(client, instruments)
+        client.command("drop table champion_market.instrument_spans sync")  # as before migration 33
+        for migration in migrations.shipped()[32:]:
+            for statement in statements.split(migration.text):
+                client.command(statement)
+        assert before.height == 4
+        assert warehouse.frame(client, instruments).equals(before)
