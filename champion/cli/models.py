@@ -263,7 +263,7 @@ def portfolio(
 ) -> None:
     """Simulate a long-only account that follows the out-of-sample scores of a version or training, after all costs.
 
-    Another rule, capital or plan than that of training is a trial of its own: see `champion trials`.
+    Another rule, capital or plan than that of training counts as another trial: see `champion trials`.
 
     Example: champion portfolio champion --top 20 --capital 1000000
     """

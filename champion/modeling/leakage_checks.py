@@ -125,8 +125,8 @@ def shuffle(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
     instrument from the slow inputs of another.
     """
     order = pl.Series("_order", np.random.default_rng(seed).random(rows.height))
-    learnt = [name for name in ("label", TARGET) if name in rows.columns]
-    return rows.with_columns(order).with_columns(pl.col(learnt).sort_by("_order").over("trade_date")).drop("_order")
+    shuffled = [name for name in ("label", TARGET) if name in rows.columns]
+    return rows.with_columns(order).with_columns(pl.col(shuffled).sort_by("_order").over("trade_date")).drop("_order")
 
 
 def input_ic(frame: pl.DataFrame, inputs: Sequence[str], horizon: int) -> pl.DataFrame:

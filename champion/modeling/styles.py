@@ -25,7 +25,7 @@ STYLES = ("style_volatility", "style_beta", "style_liquidity")
 LOOKBACK = 61
 """Bars of an instrument that its styles use, the session's included."""
 SECTOR = "sector"
-"""The column of the sector as known on the session; `Unknown` is a sector of its own."""
+"""The column of the sector as known on the session; `Unknown` counts as one sector."""
 _WINDOW, _FEWEST, _TURNOVERS = 60, 20, 20  # returns, the fewest of them, and bars of the median turnover
 _BEST = 0.2  # share of the session's scores that counts as held
 _ENOUGH = 3  # instruments that a correlation needs

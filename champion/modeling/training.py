@@ -187,12 +187,12 @@ def labelled(frame: pl.DataFrame) -> pl.DataFrame:
     Raises:
         ModelError: only one class is left, or a forward return or target is NaN or infinite.
     """
-    learnt = TARGET if TARGET in frame.columns else "forward_return"
-    for name in dict.fromkeys(("forward_return", learnt)):
+    target = TARGET if TARGET in frame.columns else "forward_return"
+    for name in dict.fromkeys(("forward_return", target)):
         _require_finite(frame, name)
-    median = pl.col(learnt).median().over("trade_date")
-    rows = frame.drop_nulls(["forward_return", learnt]).sort("trade_date", "instrument_id")
-    rows = rows.with_columns(label=(pl.col(learnt) > median).cast(pl.Int8))
+    median = pl.col(target).median().over("trade_date")
+    rows = frame.drop_nulls(["forward_return", target]).sort("trade_date", "instrument_id")
+    rows = rows.with_columns(label=(pl.col(target) > median).cast(pl.Int8))
     if rows["label"].n_unique() < 2:  # noqa: PLR2004 - a classifier needs both
         few = quantity(rows.height, "labelled row")
         raise ModelError(f"{few} of one class only: train on more sessions and instruments")
@@ -287,6 +287,6 @@ def _train(recipe: Recipe, rows: pl.DataFrame, features: NDArray[np.float64], tr
 def _predict(
     estimator: Estimator, rows: pl.DataFrame, features: NDArray[np.float64], test: NDArray[np.intp], fold: int
 ) -> pl.DataFrame:
-    learnt = [TARGET] if TARGET in rows.columns else []
-    tested = rows.select(*_KEY, pl.lit(fold).alias("fold"), "forward_return", *learnt, "label")[test]
+    targets = [TARGET] if TARGET in rows.columns else []
+    tested = rows.select(*_KEY, pl.lit(fold).alias("fold"), "forward_return", *targets, "label")[test]
     return tested.with_columns(score=pl.Series(estimators.probability(estimator, features[test])))

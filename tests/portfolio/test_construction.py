@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from datetime import date
 from itertools import pairwise
@@ -20,9 +19,6 @@ from champion.portfolio.mean_variance import mean_variance_weights
 
 NAMES = [f"S{number:02d}" for number in range(12)]
 SECTORS = ["IT", "IT", "IT", "IT", "Metals", "Metals", "Power", "Power", None, None, None, None]
-NEEDS_CVXPY = pytest.mark.skipif(
-    importlib.util.find_spec("cvxpy") is None, reason="cvxpy is not installed: pip install 'champion[optimize]'"
-)
 
 
 def scores(seed: int, count: int = 6, start: date = date(2023, 1, 16)) -> pl.DataFrame:
@@ -152,7 +148,6 @@ def market() -> MarketArrays:
     )
 
 
-@NEEDS_CVXPY
 @settings(max_examples=4, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([0.1, 1.0]))
 def test_mean_variance_weights_keep_the_same_laws(market: MarketArrays, seed: int, budget: float) -> None:
@@ -167,7 +162,6 @@ def test_mean_variance_weights_keep_the_same_laws(market: MarketArrays, seed: in
         assert moved(before, after) <= max(budget, left) + 1e-5
 
 
-@NEEDS_CVXPY
 def test_mean_variance_without_constraints_is_the_closed_form(market: MarketArrays) -> None:
     """The inverse of the covariance times expected returns, over the risk aversion, where that needs no limit."""
     from sklearn.covariance import LedoitWolf  # noqa: PLC0415

@@ -160,7 +160,7 @@ def record_rule(
     """Record a look at scores under a construction rule, before its figures are shown, and return a sentence.
 
     The rule that training simulates gives the trial of the training, so it adds none. Other rules, and accounts with
-    other capital, charges or impact, are trials of their own. `active` has trade_date and active.
+    other capital, charges or impact, count as other trials. `active` has trade_date and active.
     """
     entries, digest = opened(settings), fingerprint(scores)
     judged = [one.id for one in entries if one.kind == "result" and one.scores == digest]

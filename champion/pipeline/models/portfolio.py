@@ -111,8 +111,8 @@ def simulate(
         short: the rule of a short leg. It is refused until the lake has the prices and lots of stock futures.
         fill: `average`, the default, fills at the next session's average price; `open` and `close` are sensitivities.
         end: the last session known: no later bar is used.
-        arrays: the market of these scores, from `market`, to simulate several rules on. It has a price of fills and an
-            end of its own, so `fill` and `end` are refused with it.
+        arrays: the market of these scores, from `market`, to simulate several rules on. It has its price of fills and
+            its end, so `fill` and `end` are refused with it.
         lake: by default that of this workspace.
 
     Raises:

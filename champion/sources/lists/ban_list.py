@@ -8,7 +8,7 @@ not mean that nothing is banned. Only the spellings are known, from public test 
 - `28-JUL-2026: NIL`, `:NIL`, `:NIL,`, and the month in full, `28-July-2026`;
 - in April 2026 all on one line: `27-APR-2026: 1,SAIL,2,IDEA.`
 
-Entries on one line are read as if each had a line of its own, so that rows and quarantine account for each of them.
+Entries on one line are read as one line each, so that rows and quarantine account for each of them.
 """
 
 import re
@@ -68,7 +68,7 @@ def _date(name: str, match: re.Match[str]) -> date:
 
 
 def _one_line(name: str, rest: str, more: list[tuple[int, str]]) -> list[str]:
-    """Return the entries of a list on one line as lines of their own."""
+    """Return the entries of a list on one line as one line each."""
     fields = rest.removesuffix(".").split(",")
     if more or not rest.endswith(".") or len(fields) % 2:
         raise FormatError(f"{name}: expected '1,SYMBOL,2,SYMBOL.' after the date, found {rest[:80]!r}; it was cut off")

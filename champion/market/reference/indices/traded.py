@@ -1,6 +1,6 @@
 """What the bars say about the securities of index lists: their instruments, when a symbol changed, the last bar.
 
-A list has no date of its own, and it may be older than it claims. So the bars decide wherever they exist:
+A list states no date, and it may be older than it claims. So the bars decide wherever they exist:
 
 1. A line is of the instrument that has its ISIN in the bars. An old symbol on a stale list is the same instrument.
 2. From its first bar on, a member has the instrument and the symbol that trade. If its company goes on as another
