@@ -122,7 +122,8 @@ def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, An
     """
     settings = Settings()
     lake, number = Lake(settings.lake), promotion.in_force(settings)
-    tags = registry.find(settings, number).tags if number is not None else {}
+    champion = None if number is None else registry.find(settings, number)
+    tags = {} if champion is None else champion.tags
     feature_set = tags.get(registry.FEATURE_VERSION, frames.FEATURE_SET)
     if not (sessions := lake.sessions(features.find(feature_set).contract)):
         raise ModelError("no features to train on: run `champion backfill` first")
@@ -137,7 +138,7 @@ def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, An
         horizon=int(tags.get(evaluate.HORIZON, 5)),
         universe=stored(tags.get(evaluate.UNIVERSE, "liquid")).text,
         feature_set=feature_set,
-        returns=frames.RETURNS if number is None else evaluate.returns_of(registry.find(settings, number)),
+        returns=frames.RETURNS if champion is None else evaluate.returns_of(champion),
     )
     return result
 

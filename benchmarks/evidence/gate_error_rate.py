@@ -81,12 +81,9 @@ def interval(count: int, tried: int) -> tuple[float, float]:
 
 def table(found: list[Search]) -> list[str]:
     """Return the rates as a Markdown table, a row per world, family and length."""
-    groups = defaultdict[tuple[str, str, int], list[Search]](list)
-    for one in found:
-        groups[one.world, one.family, one.years].append(one)
     lines = ["| world | scores | years | searches | promoted | rate | 95% interval | one by one | level spent |"]
     lines += ["|---|---|---|---|---|---|---|---|---|"]
-    for (world, family, years), part in sorted(groups.items()):
+    for (world, family, years), part in sorted(_groups(found).items()):
         count, often = sum(one.promoted for one in part), [one for one in part if one.spent is not None]
         low, high = interval(count, len(part))
         each, spent = (
@@ -99,14 +96,19 @@ def table(found: list[Search]) -> list[str]:
 
 def too_many(found: list[Search]) -> list[str]:
     """Return the worlds and families in which more searches promote something than a sound gate would."""
-    wrong = []
-    for world in WORLDS:
-        for family in gate_worlds.FAMILIES:
-            for years in sorted({one.years for one in found}):
-                part = [one for one in found if (one.world, one.family, one.years) == (world, family, years)]
-                if part and sum(one.promoted for one in part) > MOST * len(part):
-                    wrong.append(f"{world}, {family}, {years} years")
-    return wrong
+    return [
+        f"{world}, {family}, {years} years"
+        for (world, family, years), part in sorted(_groups(found).items())
+        if sum(one.promoted for one in part) > MOST * len(part)
+    ]
+
+
+def _groups(found: list[Search]) -> dict[tuple[str, str, int], list[Search]]:
+    """Return the searches by world, family and years."""
+    groups = defaultdict[tuple[str, str, int], list[Search]](list)
+    for one in found:
+        groups[one.world, one.family, one.years].append(one)
+    return groups
 
 
 def main() -> None:

@@ -34,9 +34,9 @@ _KEY = ["trade_date", "instrument_id"]
 def earned(lake: Lake, scores: pl.DataFrame) -> dict[str, Any]:
     """Return the figures of the account, of its benchmarks, with other capital and impact, and the profit by group."""
     known = scores.select(*_KEY, "score")
-    found = simulate(known, RULE, RULES, lake=lake)
-    account, equal = found.account, _growth(found.benchmark.account)
     arrays = market(lake, known, after=RULE.every)
+    found = simulate(known, RULE, RULES, lake=lake, arrays=arrays)
+    account, equal = found.account, _growth(found.benchmark.account)
     weights = target_weights(known.filter(pl.col("instrument_id").is_in(arrays.instruments)), RULE)
     days = account.account["trade_date"]
     nifty = _nifty(days[0], days[-1])

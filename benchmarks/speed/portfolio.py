@@ -56,11 +56,6 @@ def scores(market: pl.DataFrame) -> pl.DataFrame:
     return noise.with_columns(score=kept)
 
 
-def _run(market: pl.DataFrame, decided: pl.DataFrame, rules: MarketRules) -> tuple[MarketArrays, Simulation]:
-    arrays = market_arrays(market)
-    return arrays, simulate(arrays, decided, rules)
-
-
 def _case(folder: Path, name: str, sessions: int) -> dict[str, Any]:
     """Return the cost of one case, its seconds by stage, its fills and final equity."""
     market, signal = (pl.read_parquet(folder / f"{each}.parquet") for each in ("bars", "scores"))

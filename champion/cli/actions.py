@@ -80,4 +80,4 @@ def refresh() -> None:
         result = corporate_actions.refresh(settings)
         loaded = load_lists(settings, (ACTIONS, FACTORS))
     console.out.print(f"corporate actions {result.outcome}: {result.note}", soft_wrap=True)
-    console.out.print(f"warehouse: {quantity(loaded, 'month')} of lists loaded")
+    console.lists_loaded(loaded)

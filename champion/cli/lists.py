@@ -90,7 +90,7 @@ def refresh(*, as_json: AsJson = False) -> None:
         console.out.print(f"{name} {text}", soft_wrap=True, markup=False)
         for refused in () if isinstance(result, str) else result.refused:
             console.out.print(f"  refused: {refused}", soft_wrap=True, markup=False)
-    console.out.print(f"warehouse: {quantity(loaded, 'month')} of lists loaded")
+    console.lists_loaded(loaded)
     if failed := [name for name, one in results.items() if isinstance(one, str)]:
         raise ArchiveError(f"{' and '.join(failed)} could not be loaded; the reason is above")
 
@@ -122,7 +122,7 @@ def withdraw(
         done = decide(settings, index, console.day(day), reason, who or getpass.getuser(), digest=digest)
         loaded = load_lists(settings, REFERENCE_LISTS)
     console.out.print(done, soft_wrap=True, markup=False)
-    console.out.print(f"warehouse: {quantity(loaded, 'month')} of lists loaded")
+    console.lists_loaded(loaded)
 
 
 @app.command()

@@ -172,7 +172,8 @@ def list_trials(context: typer.Context, *, as_json: AsJson = False) -> None:
     from champion.pipeline.models import trials  # noqa: PLC0415
 
     chosen = console.settings()
-    found, counted = trials.frame(chosen), trials.count(chosen)
+    found = trials.frame(chosen)
+    counted = trials.counted(found)
     summary = {"total": counted.total, "with_series": counted.with_series, "independent": counted.independent}
     if as_json:
         console.show({**summary, "trials": found.rows(named=True)}, as_json=True)
@@ -231,7 +232,10 @@ def declare_trials(
 
     chosen = console.settings()
     entry = trials.declare(chosen, number, note)
-    console.show({"declared": entry.count, "note": entry.note, "total": trials.count(chosen).total}, as_json=as_json)
+    console.show(
+        {"declared": entry.count, "note": entry.note, "total": sum(one.count for one in trials.recorded(chosen))},
+        as_json=as_json,
+    )
 
 
 @trials_app.command("begin")

@@ -1,6 +1,5 @@
 """Commands that run the pipeline: demo, simulate, daily, backfill, features, train, score."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -167,10 +166,18 @@ def train(  # noqa: PLR0913 - its options
     with console.flow_context(console.settings(), hidden=as_json):
         from flows.models import train_model  # noqa: PLC0415
 
-        chosen = partial(
-            train_model, target=target, horizon=horizon, universe=universe, returns=returns, feature_set=features
+        result = train_model(
+            first,
+            last,
+            model,
+            target=target,
+            horizon=horizon,
+            universe=universe,
+            returns=returns,
+            feature_set=features,
+            seed=seed,
+            force=force,
         )
-        result = chosen(first, last, model, seed=seed, force=force)
     console.show(result, as_json=as_json)
 
 

@@ -11,10 +11,14 @@ from champion.plots import style
 
 _SOURCE = "simulated account"
 _OTHERS = (style.ORANGE, style.GREEN, style.PURPLE)
-_LAKH, _CRORE, _SECTORS = 1e5, 1e7, 6
+_SECTORS = 6
 _MOSTLY = 0.7  # invested: the label is below the line
 _COLORS = [style.BLUE, style.SKY, style.ORANGE, style.VERMILION, style.GREY, style.INK, "#BBBBBB"]
-_LINES = (("beta", "beta", 1.0), ("volatility", "volatility, %", 0.01), ("traded_value", "crore a session", _CRORE))
+_LINES = (
+    ("beta", "beta", 1.0),
+    ("volatility", "volatility, %", 0.01),
+    ("traded_value", "crore a session", style.CRORE),
+)
 
 
 @style.plot("Equity", "trade_date", "net", "gross", "benchmark", source=_SOURCE)
@@ -91,12 +95,12 @@ def profit_by_group(groups: pl.DataFrame) -> Figure:
     'Profit by group: 2.0 lakh rupees, IT the most'
     """
     ordered = groups.sort("profit")
-    values, names = ordered["profit"].to_numpy() / _LAKH, ordered["group"].to_list()
+    values, names = ordered["profit"].to_numpy() / style.LAKH, ordered["group"].to_list()
     figure, (ax,) = style.panels((8, 0.35 * len(names) + 1.8), grid="x")
     style.signed_bars(ax, names, values, int((values < 0).sum()))
     style.bar_labels(ax, [style.signed(value, ",.1f") for value in values])
     ax.margins(x=0.14)
-    total = style.signed(values.sum(), ",.1f").lstrip("+")
+    total = style.signed(values.sum(), ",.1f")
     extreme = f"{names[-1]} the most" if values.sum() > 0 else f"{names[0]} lost most"
     ax.set(title=f"Profit by group: {total} lakh rupees, {extreme}")
     ax.set_xlabel("lakh rupees, after charges and impact")
@@ -130,7 +134,7 @@ def capacity_curve(found: pl.DataFrame) -> Figure:
     for each in (ax, lower):
         each.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     ax.legend(loc="best")
-    first, last = (f"{style.signed(100 * found['net_return'][place], '.1f').lstrip('+')}%" for place in (0, -1))
+    first, last = (style.percent(found["net_return"][place]) for place in (0, -1))
     title = f"Capacity: {first} with {_rupees(capital[0])} rupees, {last} with {_rupees(capital[-1])}"
     ax.set(title=title, ylabel="return a year")
     for place, share in zip(capital, found["invested_share"].to_list(), strict=True):
@@ -187,4 +191,4 @@ def _by_day(rows: pl.DataFrame, days: pl.Series) -> pl.Series:
 
 
 def _rupees(amount: float) -> str:
-    return f"{amount / _CRORE:,g} crore" if amount >= _CRORE else f"{amount / _LAKH:,g} lakh"
+    return f"{amount / style.CRORE:,g} crore" if amount >= style.CRORE else f"{amount / style.LAKH:,g} lakh"

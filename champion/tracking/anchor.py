@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from champion.base import workspace_homes
+from champion.base.counting import quantity
 from champion.base.strict_json import parse_json
 from champion.errors import ModelError
 from champion.tracking import connectivity, ledger_storage, registry, relocation, store
 
 if TYPE_CHECKING:
     from champion.settings import Settings
+    from champion.tracking.ledger_storage import StoredLines
 
 _TAGS = {ledger_storage.PROMOTIONS: "champion.ledger", ledger_storage.TRIALS: "champion.trials"}
 _REMEDIES = {ledger_storage.PROMOTIONS: "champion models begin", ledger_storage.TRIALS: "champion trials begin"}
@@ -59,6 +61,16 @@ def write(settings: Settings, anchor: Anchor, ledger: str = ledger_storage.PROMO
     """Store the end of a ledger in the registry."""
     content = json.dumps({name: value for name, value in asdict(anchor).items() if name != "trials" or value})
     store.prepare(settings).set_registered_model_tag(registry.MODEL, _name(settings, ledger), content)
+
+
+def difference(held: StoredLines, known: Anchor) -> str | None:
+    """Return the difference of a ledger from its anchor; None if it has all anchored lines."""
+    count = len(held.lines)
+    if count < known.lines:
+        return f"it has {count} of {quantity(known.lines, 'line')}, the rest is missing"
+    if known.lines and ledger_storage.seals(held)[known.lines - 1] != known.seal:
+        return f"its line {known.lines} differs from the line in the registry's record"
+    return None
 
 
 def alias(settings: Settings) -> int | None:

@@ -126,16 +126,9 @@ def missing(held: StoredLines, known: Anchor | None, *, required: bool) -> str |
 
     `required` is whether the registry must have an anchor for a ledger with lines of this version.
     """
-    count = len(held.lines)
     if known is not None:
-        if count < known.lines:
-            return f"it has {count} of {quantity(known.lines, 'line')}, the rest is missing"
-        if ledger_storage.seals(held)[known.lines - 1] != known.seal:
-            return f"its line {known.lines} differs from the line in the registry's record"
-        return None
+        return anchor.difference(held, known)
     sealed = sum("model" in json.loads(line) for line in held.lines)
     if required and sealed > 1:  # a crash may have come between the first line and its anchor
-        return (
-            f"it has {quantity(count, 'line')}, and the registry has no record of it: MLflow's store has been replaced"
-        )
+        return f"it has {quantity(len(held.lines), 'line')}, and the registry has no record of it: MLflow's store has been replaced"
     return None

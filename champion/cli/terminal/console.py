@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from champion.base import loopback
+from champion.base.counting import quantity
 from champion.base.progress import Progress
 from champion.cli.terminal import tables
 from champion.errors import ChampionError, ServiceError, UsageError
@@ -96,6 +97,11 @@ def show(result: Mapping[str, Any], *, as_json: bool) -> None:
 def note(text: str) -> None:
     """Print a line about what the command waits for, apart from its result."""
     err.print(text, style="dim")
+
+
+def lists_loaded(months: int) -> None:
+    """Print how many months of lists the warehouse got."""
+    out.print(f"warehouse: {quantity(months, 'month')} of lists loaded")
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -108,6 +108,15 @@ def count(settings: Settings) -> Count:
     return Count(sum(trial.count for trial in known), matrix(settings, known).width - 1)
 
 
+def counted(found: pl.DataFrame) -> Count:
+    """Return the same number from the frame of `trials`, without reading the series again.
+
+    >>> counted(pl.DataFrame({"count": [1, 12], "sessions": [250, 0]})).independent
+    12
+    """
+    return Count(int(found["count"].sum()), int((found["sessions"] > 0).sum()))
+
+
 def matrix(settings: Settings, known: list[Trial] | None = None) -> pl.DataFrame:
     """Return trade_date and the daily net active returns of each trial with a series, in a column named by its id.
 

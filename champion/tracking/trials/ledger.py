@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from champion.base import clock
 from champion.base.atomic_files import Lock
-from champion.base.counting import quantity
 from champion.base.file_modes import workspace_folder
 from champion.errors import LedgerOvertaken, ModelError, UsageError
 from champion.tracking import anchor, ledger_storage, registry
@@ -43,7 +42,7 @@ def read(settings: Settings) -> list[Entry]:
     )  # first: a line that is added meanwhile makes the ledger longer, never shorter
     held = storage.held()
     found = ledger_storage.parse_lines(storage, held, parse)
-    if known is not None and (wrong := _missing(held, known)):
+    if known is not None and (wrong := anchor.difference(held, known)):
         raise ModelError(f"{storage}: {wrong}: {_REMEDY}")
     return found
 
@@ -125,7 +124,7 @@ def lock(settings: Settings) -> Lock:
 def _add(settings: Settings, entries: Sequence[Entry], *, restarted: bool = False) -> list[Entry]:
     """Append entries as `add` does, under the lock; a ledger that was `restarted` differs from its anchor."""
     storage = ledger_storage.of(settings, TRIALS)
-    known = _unchecked(storage) if restarted else read(settings)
+    known = ledger_storage.parse_lines(storage, storage.held(), parse) if restarted else read(settings)
     by_id = defaultdict[str, list[Entry]](list)
     for one in known:
         by_id[one.id].append(one)
@@ -143,10 +142,6 @@ def _add(settings: Settings, entries: Sequence[Entry], *, restarted: bool = Fals
         known.append(entry)
         by_id[entry.id].append(entry)
     return known
-
-
-def _unchecked(storage: LedgerStorage) -> list[Entry]:
-    return ledger_storage.parse_lines(storage, storage.held(), parse)
 
 
 def _write_anchor(settings: Settings, entries: Sequence[Entry]) -> None:
@@ -193,12 +188,3 @@ def _anchored(settings: Settings) -> int:
     except ModelError:  # its tag is damaged as well
         return 0
     return 0 if known is None else known.trials
-
-
-def _missing(held: StoredLines, known: anchor.Anchor) -> str | None:
-    count = len(held.lines)
-    if count < known.lines:
-        return f"it has {count} of {quantity(known.lines, 'line')}, the rest is missing"
-    if known.lines and ledger_storage.seals(held)[known.lines - 1] != known.seal:
-        return f"its line {known.lines} differs from the line in the registry's record"
-    return None
