@@ -76,14 +76,14 @@ def members(index: str, day: date | str, known: date | str | None = None) -> pl.
     >>> members("NIFTY 50", "2024-01-15").select("symbol", "member_from", "from_basis").row(0)
     ('ACME', datetime.date(2024, 1, 15), 'list')
     """
-    asked, until = as_date(day), as_date(known)
+    asked, until = required_date(day), as_date(known)
     found = stored(latest_list(lake(), INDEX_MEMBERS))
     if until is not None:
         found = memberships(*_evidence(until), known=until, traded=_traded(until), covered_now=found.covered)
-    rows = found.on(canonical_index(index), _required(asked))
+    rows = found.on(canonical_index(index), asked)
     columns = ["index_name", "instrument_id", "symbol", "isin", "company", "member_from", "member_until"]
     evidence_columns = ["from_basis", "from_after", "until_basis", "until_after", "last_bar"]
-    return _with_symbols(rows, _required(asked)).select(*columns, *evidence_columns)
+    return _with_symbols(rows, asked).select(*columns, *evidence_columns)
 
 
 def sectors(day: date | str, known: date | str | None = None, *, fill_backward: bool = False) -> pl.DataFrame:
@@ -98,7 +98,7 @@ def sectors(day: date | str, known: date | str | None = None, *, fill_backward: 
     >>> sectors("2024-01-15").select("symbol", "industry", "sector").row(0)
     ('ACME', 'Fast Moving Consumer Goods', 'Consumer Goods')
     """
-    asked, until = _required(as_date(day)), as_date(known)
+    asked, until = required_date(day), as_date(known)
     if until is None:
         periods = latest_list(lake(), SECTORS).with_columns(member=pl.col("instrument_id"))
     else:
@@ -125,6 +125,17 @@ def sectors_covered(workspace_lake: Lake, periods: pl.DataFrame, known: date | N
     return periods.select(pl.col("sector_from").min()).item(), last if known is None else min(last, known)
 
 
+def last_derived(workspace_lake: Lake, name: str) -> date | None:
+    """Return the date of the last rows that were derived from index lists; None without any.
+
+    A date whose only list was withdrawn has a partition without rows, which is skipped.
+
+    >>> str(last_derived(lake(), "normalized_sectors"))
+    '2024-01-15'
+    """
+    return next((day for day in reversed(workspace_lake.sessions(name)) if workspace_lake.rows(name, day, day)), None)
+
+
 def latest_list(workspace_lake: Lake, name: str) -> pl.DataFrame:
     """Return the rows of a dataset that were derived from index lists last.
 
@@ -134,8 +145,7 @@ def latest_list(workspace_lake: Lake, name: str) -> pl.DataFrame:
     >>> latest_list(lake(), "normalized_sectors")["sector"].to_list()
     ['Consumer Goods']
     """
-    read = next((day for day in reversed(workspace_lake.sessions(name)) if workspace_lake.rows(name, day, day)), None)
-    if read is None:  # a date whose only list was withdrawn has no rows
+    if (read := last_derived(workspace_lake, name)) is None:
         raise UsageError(
             "the lake has no index list: put lists into the archive, or into the folder that CHAMPION_LISTS names, and "
             "run `champion lists refresh`"
@@ -169,8 +179,16 @@ def _with_symbols(rows: pl.DataFrame, day: date) -> pl.DataFrame:
     return found.with_columns(symbol=pl.coalesce("traded", "symbol")).drop("traded").sort("symbol", "company")
 
 
-def _required(day: date | None) -> date:
-    if day is None:
+def required_date(value: date | str | None) -> date:
+    """Return a date, also from its text.
+
+    Raises:
+        UsageError: there is none, or the text is no date.
+
+    >>> required_date("2024-01-15")
+    datetime.date(2024, 1, 15)
+    """
+    if (day := as_date(value)) is None:
         raise UsageError("which date? Write it as 2024-01-15")
     return day
 

@@ -23,6 +23,7 @@ from champion.market.identity.symbol_history import SymbolHistory
 from champion.market.reference.indices.sectors import unknown_share
 from champion.modeling.universe import Universe, find
 from champion.pipeline.ingest.reference_lists import kept_lists
+from champion.pipeline.ingest.symbol_master import company_sectors
 from champion.pipeline.provenance import downstream, upstream
 from champion.pipeline.reference import index_lists, membership, universe_lists
 from champion.settings import Settings
@@ -255,3 +256,15 @@ def test_members_are_traced_to_their_files_and_back(settings: Settings) -> None:
     assert manifest is not None
     down = downstream.forward(settings, manifest.current.inputs["list"])
     assert {node.name for node in down.nodes.values()} >= {CONSTITUENTS, INDEX_MEMBERS, SECTORS}
+
+
+def test_withdrawing_lists_leaves_the_sectors_of_the_others_then_none(settings: Settings) -> None:
+    index_lists.refresh(settings)
+    lake, rows = Lake(settings.lake), pl.DataFrame({"instrument_id": ["NSE:B5"], "trade_date": [date(2023, 1, 10)]})
+    index_lists.withdraw(settings, "NIFTY BANK", date(2024, 1, 10), "wrong", "asha")
+    assert company_sectors(lake)["sector"].unique().to_list() == ["Financial Services"]
+    assert membership.with_sectors(rows, lake)["sector"].to_list() == ["Financial Services"]
+    index_lists.withdraw(settings, "NIFTY BANK", date(2023, 1, 10), "wrong", "asha")
+    assert company_sectors(lake).is_empty()
+    assert membership.coverage(lake) == {}
+    assert membership.with_sectors(rows, lake)["sector"].to_list() == [None]

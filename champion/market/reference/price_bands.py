@@ -27,7 +27,7 @@ _COLUMNS = ("instrument_id", "symbol", "series", "band_kind", "band_percent", "s
 
 
 def for_session(
-    lists: pl.DataFrame, sessions: Sequence[date], session: date, known_at: datetime | None = None
+    lists: pl.DataFrame | pl.LazyFrame, sessions: Sequence[date], session: date, known_at: datetime | None = None
 ) -> pl.DataFrame:
     """Return the bands that apply in `session`, with `list_date`, `known_at` and `basis` (`published`).
 
@@ -38,15 +38,16 @@ def for_session(
         UsageError: no list applies to the session, and the message has the sessions that lists cover; or the sessions
             end too early to show which session is the previous one.
     """
-    known = lists if known_at is None else lists.filter(pl.col("ingest_time") <= known_at)
+    known = lists.lazy() if known_at is None else lists.lazy().filter(pl.col("ingest_time") <= known_at)
     before = max((each for each in sessions if each < session), default=None)
     if before and session - before > _LONGEST_CLOSURE:
         raise UsageError(
             f"The known sessions before {session} end on {before}: ingest those between, or ask for another session."
         )
-    found = known.filter(pl.col("trade_date") == before) if before else known.clear()
+    found = (known.filter(pl.col("trade_date") == before) if before else known.clear()).collect()
     if not found.height:
-        have = ranges(covered(known["trade_date"].unique().to_list(), sessions), sessions)
+        dates = known.select(pl.col("trade_date").unique()).collect()["trade_date"].to_list()
+        have = ranges(covered(dates, sessions), sessions)
         raise UsageError(
             f"No list of price bands applies to {session}: it would be dated {before or 'before the first session'}. "
             f"Lists cover the sessions {have}. Elsewhere, infer bands from bars (basis 'inferred')."

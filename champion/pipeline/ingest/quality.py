@@ -12,7 +12,7 @@ from itertools import groupby
 
 import polars as pl
 
-from champion import contracts
+from champion import contracts, workspace
 from champion.base import clock
 from champion.contracts.datasets import (
     ACCEPTANCES,
@@ -192,8 +192,7 @@ def _index_lists(lake: Lake, sessions: Sequence[date]) -> pl.DataFrame | None:
     Changes of the register are left out: its earlier decades contradict the lists of today in many names. None if the
     lake has no lists.
     """
-    derived = (day for day in reversed(lake.sessions(INDEX_MEMBERS)) if lake.rows(INDEX_MEMBERS, day, day))
-    if (read := next(derived, None)) is None:
+    if (read := workspace.last_derived(lake, INDEX_MEMBERS)) is None:
         return None
     rows = lake.scan(CONTRADICTIONS, read, read).filter(pl.col("basis") != "register").collect()
     found: dict[tuple[date, str], list[str]] = {}

@@ -54,8 +54,8 @@ def company_sectors(lake: Lake, day: date | None = None) -> pl.DataFrame:
     Without a date, from all lists. A company that no list has named by then has no row; a sector or industry that the
     lists do not give is null.
     """
-    read = lake.sessions(SECTORS)
-    periods = (lake.scan(SECTORS, read[-1]) if read else lake.scan(SECTORS)).collect()
+    read = workspace.last_derived(lake, SECTORS)
+    periods = (lake.scan(SECTORS, read, read) if read else lake.scan(SECTORS).clear()).collect()
     found = periods.filter(pl.col("sector_until").is_null()) if day is None else sectors_on(periods, day)
     latest = found.sort("sector_from", "isin").unique(_ID, keep="last", maintain_order=True)
     known = pl.when(pl.col("sector") != UNKNOWN).then("sector").alias("sector")

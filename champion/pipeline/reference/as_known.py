@@ -17,7 +17,6 @@ from champion.contracts.datasets import (
     MARKET_ACTIVITY,
     PRICE_BANDS,
 )
-from champion.errors import UsageError
 from champion.lake import Lake
 from champion.market.reference import lots as lot_lists, price_bands as bands
 from champion.pipeline.ingest.corporate_actions import known_factors
@@ -29,13 +28,6 @@ _BY_SESSION = (BARS, DELIVERY, INDEX_BARS, PRICE_BANDS, CIRCUIT_HITS, EXTREMES, 
 """The datasets with a partition for each session of the market. A ban list is published before its session."""
 
 
-def _day(value: date | str) -> date:
-    day = workspace.as_date(value)
-    if day is None:
-        raise UsageError("which date? Write it as 2024-01-15")
-    return day
-
-
 def price_bands(lake: Lake, session: date | str, known_at: datetime | None = None) -> pl.DataFrame:
     """Return the published price bands that apply in `session`; see `market.reference.price_bands.for_session`.
 
@@ -45,7 +37,7 @@ def price_bands(lake: Lake, session: date | str, known_at: datetime | None = Non
     >>> price_bands(workspace.lake(), date(2024, 1, 16)).select("symbol", "band_percent", "list_date").row(0)
     ('YAMUNABANK', 5, datetime.date(2024, 1, 15))
     """
-    return bands.for_session(lake.scan(PRICE_BANDS).collect(), market_sessions(lake), _day(session), known_at)
+    return bands.for_session(lake.scan(PRICE_BANDS), market_sessions(lake), workspace.required_date(session), known_at)
 
 
 def market_sessions(lake: Lake) -> list[date]:
@@ -71,7 +63,7 @@ def band_prices(lake: Lake, start: date | str, end: date | str, known_at: dateti
     >>> band_prices(workspace.lake(), date(2024, 1, 15), date(2024, 1, 16)).columns
     ['trade_date', 'instrument_id', 'upper_band', 'lower_band']
     """
-    first, last = _day(start), _day(end)
+    first, last = workspace.required_date(start), workspace.required_date(end)
     sessions = [session for session in market_sessions(lake) if session <= last]
     applies = bands.list_dates_by_session(lake.sessions(PRICE_BANDS, end=last), sessions)
     inside = [day for day in applies if day >= first]
@@ -94,7 +86,7 @@ def banned(lake: Lake, session: date | str) -> frozenset[str]:
     >>> sorted(banned(workspace.lake(), date(2024, 1, 15)))
     ['YAMUNABANK']
     """
-    asked = _day(session)
+    asked = workspace.required_date(session)
     listed = lake.scan(BAN_LIST, asked, asked).select("symbol").collect()["symbol"].to_list()
     lists = {day: frozenset(listed if day == asked else ()) for day in lake.sessions(BAN_LIST)}
     return lot_lists.banned(lists, lake.sessions(BARS), asked)
@@ -109,7 +101,7 @@ def lots(lake: Lake, on: date | str) -> pl.DataFrame:
     >>> lots(workspace.lake(), date(2024, 1, 16)).select("symbol", "expiry_month", "lot_size").row(0)
     ('YAMUNABANK', datetime.date(2024, 5, 1), 1500)
     """
-    return lot_lists.for_date(lake.scan(LOTS).collect(), _day(on))
+    return lot_lists.for_date(lake.scan(LOTS).collect(), workspace.required_date(on))
 
 
 def eligible(lake: Lake, on: date | str) -> list[str]:
@@ -121,4 +113,4 @@ def eligible(lake: Lake, on: date | str) -> list[str]:
     >>> eligible(workspace.lake(), date(2024, 1, 16))
     ['YAMUNABANK']
     """
-    return lot_lists.eligible(lake.scan(LOTS).collect(), _day(on))
+    return lot_lists.eligible(lake.scan(LOTS).collect(), workspace.required_date(on))

@@ -76,7 +76,7 @@ def benchmark(
     """
     where = lake or workspace.lake()
     index, basis = _named(name, basis)
-    first, last = (_date(day) for day in (start, end))
+    first, last = (workspace.required_date(day) for day in (start, end))
     if not (sessions := where.sessions(BARS, first, last)):
         raise UsageError(f"the lake has no session from {first} to {last}: ask for others, or run `champion backfill`")
     before = where.sessions(BARS, sessions[0] - _LONGEST_GAP, sessions[0] - timedelta(1))[-1:]
@@ -90,13 +90,6 @@ def benchmark(
     return found.filter(pl.col("trade_date") >= sessions[0]).select(
         "trade_date", pl.lit(f"{EXCHANGE}:{index}").alias("index_id"), "level", "daily_return", basis=pl.lit(basis)
     )
-
-
-def _date(value: date | str) -> date:
-    day = workspace.as_date(value)
-    if day is None:
-        raise UsageError("which dates? Write them as 2024-01-15")
-    return day
 
 
 def _named(name: str, basis: Basis | None) -> tuple[str, Basis]:
@@ -126,9 +119,11 @@ def _values(lake: Lake, index: str, basis: Basis) -> pl.DataFrame:
 
 
 def _of_dataset(lake: Lake, dataset: str, index_id: str, columns: Sequence[str]) -> pl.DataFrame:
-    rows = lake.scan(dataset).filter(pl.col("index_id") == index_id).collect()
-    merged = merged_history(rows, index_id) if dataset == INDEX_HISTORY else rows
-    return merged.select("trade_date", *(pl.col(column).cast(pl.Float64) for column in columns))
+    rows = lake.scan(dataset).filter(pl.col("index_id") == index_id)
+    wanted = ["trade_date", *(pl.col(column).cast(pl.Float64) for column in columns)]
+    if dataset == INDEX_HISTORY:
+        return merged_history(rows.collect(), index_id).select(wanted)
+    return rows.select(wanted).collect()
 
 
 def _levels(values: pl.DataFrame, basis: Basis) -> pl.DataFrame:

@@ -28,7 +28,9 @@ _HOLES = {"index_name": pl.String(), "after": pl.Date(), "until": pl.Date(), "da
 
 def coverage(lake: Lake) -> Mapping[str, tuple[date, date]]:
     """Return the first and last covered date of each index; empty without lists."""
-    return stored(workspace.latest_list(lake, INDEX_MEMBERS)).covered if lake.sessions(INDEX_MEMBERS) else {}
+    if workspace.last_derived(lake, INDEX_MEMBERS) is None:
+        return {}
+    return stored(workspace.latest_list(lake, INDEX_MEMBERS)).covered
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def with_sectors(rows: pl.DataFrame, lake: Lake) -> pl.DataFrame:
 
     The sector is null on dates that no list covers, and everywhere in a lake without lists.
     """
-    if not lake.sessions(SECTORS):
+    if workspace.last_derived(lake, SECTORS) is None:
         return rows.with_columns(sector=pl.lit(None, pl.String))
     periods = workspace.latest_list(lake, SECTORS)
     return sectors_of.with_sectors(rows, periods, workspace.sectors_covered(lake, periods))
