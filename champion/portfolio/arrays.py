@@ -48,6 +48,8 @@ class MarketArrays:
     (True, (2, 1))
     >>> market.wide(bars.head(1), "close").tolist()
     [[100.0], [nan]]
+    >>> market.long(bars.head(1), market.close).to_list()
+    [100.0]
     >>> market.since(date(2024, 1, 2)).close.shape
     (1, 1)
     """
@@ -84,6 +86,14 @@ class MarketArrays:
             UsageError: a row is of another session or instrument.
         """
         return _Places.of(self.sessions, self.instruments, frame).wide(frame[column])
+
+    def long(self, frame: pl.DataFrame, values: Floats) -> pl.Series:
+        """Return an array of the market as a column of a frame with trade_date and instrument_id; NaN is null.
+
+        Raises:
+            UsageError: a row is of another session or instrument.
+        """
+        return _Places.of(self.sessions, self.instruments, frame).long(values)
 
 
 def market_arrays(

@@ -65,7 +65,8 @@ def mean_variance_weights(
     for session in known.filter(pl.col("trade_date").is_in(days.implode())).partition_by("trade_date"):
         day = session["trade_date"][0]
         past = market.simple_return[max(0, rows[day] - WINDOW + 1) : rows[day] + 1]
-        enough = {name for name, place in places.items() if (~np.isnan(past[:, place])).sum() >= LEAST}
+        bars = (~np.isnan(past)).sum(axis=0)
+        enough = {name for name, count in zip(market.instruments, bars, strict=True) if count >= LEAST}
         near = session.filter(pl.col("instrument_id").is_in(sorted(enough)))
         near = near.sort("score", "instrument_id", descending=[True, False]).head(int(rule.top * (1 + rule.buffer)))
         if near.height > 1:

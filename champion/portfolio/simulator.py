@@ -160,6 +160,7 @@ class _Account:
         count = len(market.instruments)
         self.cash = self.equity = rules.capital * _PAISE
         self.held, self.wanted, self.missing = np.zeros(count), np.zeros(count), np.zeros(count)
+        self.volatility = np.zeros(count)
         self.normal = np.zeros(count, bool)  # at the last bar
         self.close = np.zeros(count)  # the last known one, in the scale of the present shares
         self.unsettled, self.undelivered = deque[tuple[int, float]](), deque[tuple[int, Floats]]()
@@ -268,6 +269,7 @@ class _Account:
     def _fill(self, row: int) -> _Fills:
         """Fill the orders of the session, sales first, and log fills and cuts."""
         market, rules = self.market, self.rules
+        self.volatility = self._typical_volatility(row)
         sales, purchases = (self.held - self.wanted).clip(0), (self.wanted - self.held).clip(0)
         reference, volume = self._paise(market.fill[row]), market.volume[row]
         has_bar = (reference > 0) & (volume > 0)
@@ -310,17 +312,19 @@ class _Account:
         coming = np.sum([quantity for _, quantity in self.undelivered], axis=0)
         return np.where(self.market.delivery_only[row], (self.held - coming).clip(0), self.held)
 
+    def _typical_volatility(self, row: int) -> Floats:
+        """Return the volatilities; an unknown one, as in the first sessions of a listing, is the median of them."""
+        known = self.market.volatility[row]
+        median = float(np.median(known[known > 0])) if (known > 0).any() else 0.0
+        return np.where(known > 0, known, median)
+
     def _price(self, row: int, reference: Floats, quantity: Floats, sign: int) -> Floats:
         """Return the price of an order with its impact, within the session's low and high."""
         if not self.rules.impact:
             return reference
         volume = self.market.volume[row]
         share = np.divide(quantity, volume, out=np.zeros_like(quantity), where=volume > 0)
-        volatility = self.market.volatility[row]
-        # An unknown volatility, as in the first sessions of a listing, is that of the median share.
-        typical = float(np.median(volatility[volatility > 0])) if (volatility > 0).any() else 0.0
-        volatility = np.where(volatility > 0, volatility, typical)
-        moved = reference * (1 + sign * self.rules.impact * volatility * np.sqrt(share)) / _PAISE
+        moved = reference * (1 + sign * self.rules.impact * self.volatility * np.sqrt(share)) / _PAISE
         low, high = np.nan_to_num(self.market.low[row]), np.nan_to_num(self.market.high[row])
         return self._paise(np.where(quantity > 0, np.clip(moved, low, high), reference / _PAISE))
 

@@ -68,9 +68,10 @@ def training_frame(  # noqa: PLR0913 - what a label is made of
         require_passed(lake, start, end, limits)
     check_current(lake, start, end, feature_set)
     bars, rows = _bars_and_features(lake, start, end, universe, feature_set)
-    gaps = unadjusted_gaps(lake, start, end)
+    factors = known_factors(lake)
+    gaps = unadjusted_gaps(lake, start, end, factors)
     labels = forward_return(bars, horizon, lag, gaps)
-    total = forward_return(_with_dividends(lake, bars), horizon, lag, gaps)
+    total = forward_return(_with_dividends(factors, bars), horizon, lag, gaps)
     forms = {"price": labels["forward_return"], "total": total["forward_return"]}
     labels = labels.with_columns(
         forms[returns].alias("forward_return"), price_return=forms["price"], total_return=forms["total"]
@@ -78,9 +79,9 @@ def training_frame(  # noqa: PLR0913 - what a label is made of
     return _inputs(bars, rows, feature_set).join(labels, on=_KEY, how="left").filter(pl.col("trade_date") >= start)
 
 
-def _with_dividends(lake: Lake, bars: pl.DataFrame) -> pl.DataFrame:
+def _with_dividends(factors: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
     """Return the bars, adjusted for prices, with closes whose changes are total returns."""
-    dividends = known_factors(lake).filter(pl.col("kind") == adjustment.DIVIDEND)
+    dividends = factors.filter(pl.col("kind") == adjustment.DIVIDEND)
     return adjustment.adjust(bars.select(*_KEY, "close"), dividends, total_return=True)
 
 

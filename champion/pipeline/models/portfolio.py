@@ -141,7 +141,7 @@ def simulate(
         left_out = replace(left_out, volatility=inside["volatility"].null_count())
     constructed = construct(inside, rule)
     account = simulator.simulate(arrays, constructed.weights, rules)
-    weights = _all_equally(inside, rule)
+    weights = _all_equally(inside, constructed.uninvested["trade_date"], rule.invested)
     # Whole shares, volume and cash would make the benchmark of a small account another one than that of a large one.
     free = replace(rules.without_frictions(), bands=rules.bands, sme=rules.sme)
     benchmark = simulator.simulate(arrays, weights, free)
@@ -200,21 +200,16 @@ def _unexplained_gaps(lake: Lake, bars: pl.DataFrame, factors: pl.DataFrame) -> 
 def _with_inputs(scores: pl.DataFrame, rule: Rule, arrays: MarketArrays, lake: Lake) -> pl.DataFrame:
     """Return the scores with the volatility and sector that the rule needs; an unknown volatility is null."""
     if rule.weighting == "inverse_volatility" and "volatility" not in scores.columns:
-        rows = scores["trade_date"].replace_strict({day: row for row, day in enumerate(arrays.sessions)})
-        places = scores["instrument_id"].replace_strict({name: place for place, name in enumerate(arrays.instruments)})
-        known = pl.Series("volatility", arrays.volatility[rows.to_numpy(), places.to_numpy()])
-        scores = scores.with_columns(known.replace(0.0, None))
+        scores = scores.with_columns(arrays.long(scores, arrays.volatility).replace(0.0, None).alias("volatility"))
     if rule.sector_cap < 1 and "sector" not in scores.columns:
         scores = membership.with_sectors(scores, lake)
     return scores
 
 
-def _all_equally(scores: pl.DataFrame, rule: Rule) -> pl.DataFrame:
-    """Return the weights of all scored instruments, equally weighted, on the rule's days of decision."""
-    known = scores.filter(pl.col("score").is_finite()).sort(_KEY)
-    days = known["trade_date"].unique().sort().gather_every(rule.every)
-    weight = (rule.invested / pl.len()).over("trade_date")
-    return known.filter(pl.col("trade_date").is_in(days.implode())).select(*_KEY, weight=weight)
+def _all_equally(scores: pl.DataFrame, days: pl.Series, invested: float) -> pl.DataFrame:
+    """Return the weights of all scored instruments, equally weighted, on the days of decision."""
+    chosen = scores.filter(pl.col("trade_date").is_in(days.implode())).sort(_KEY)
+    return chosen.select(*_KEY, weight=(invested / pl.len()).over("trade_date"))
 
 
 def _small(arrays: MarketArrays, rules: MarketRules) -> pl.DataFrame:

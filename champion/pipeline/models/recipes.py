@@ -83,7 +83,7 @@ def of_expression(
     return _of_input({"set": f"expression {digest}", "inputs": [name]}, find(universe), horizon, lag)
 
 
-def constructed(recipe: Mapping[str, Any], rule: Rule, rules: MarketRules, fill: str = "average") -> dict[str, Any]:
+def constructed(recipe: Mapping[str, Any], rule: Rule, rules: MarketRules) -> dict[str, Any]:
     """Return a recipe with another construction: how scores become orders, and how the orders are filled.
 
     >>> constructed({}, Rule(top=20), MarketRules())
@@ -91,9 +91,8 @@ def constructed(recipe: Mapping[str, Any], rule: Rule, rules: MarketRules, fill:
     >>> constructed({}, Rule(top=5), MarketRules()) == constructed({}, Rule(top=5, cap=0.2), MarketRules())
     True
     """
-    filled = {} if fill == "average" else {"fill": fill}
     cap = {} if rule.largest_weight == Rule().largest_weight else {"cap": rule.largest_weight}
-    return {**recipe, "construction": {**_changed(rule, "cap"), **cap, **_changed(rules), **filled}}
+    return {**recipe, "construction": {**_changed(rule, "cap"), **cap, **_changed(rules)}}
 
 
 def words(recipe: Mapping[str, Any]) -> str:
