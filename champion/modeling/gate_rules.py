@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -111,7 +111,7 @@ class Evidence:
     wider: float = _UNKNOWN
     champion: str | None = None
     champion_known: bool = True
-    promoted_on: date | None = field(default=None)
+    promoted_on: date | None = None
 
 
 def rules(evidence: Evidence, levels: Levels | None = None) -> list[RuleResult]:

@@ -130,5 +130,6 @@ def missing(held: StoredLines, known: Anchor | None, *, required: bool) -> str |
         return anchor.difference(held, known)
     sealed = sum("model" in json.loads(line) for line in held.lines)
     if required and sealed > 1:  # a crash may have come between the first line and its anchor
-        return f"it has {quantity(len(held.lines), 'line')}, and the registry has no record of it: MLflow's store has been replaced"
+        lines = quantity(len(held.lines), "line")
+        return f"it has {lines}, and the registry has no record of it: MLflow's store has been replaced"
     return None
