@@ -23,8 +23,8 @@ from champion.settings import Settings, read
 from champion.sources.lists.index_list import canonical_index
 
 __all__ = [
-    "as_date", "has_warehouse", "lake", "last_session", "latest", "latest_list", "members", "query", "scan",
-    "sectors", "sectors_covered", "settings", "sql",
+    "as_date", "has_warehouse", "lake", "last_derived", "last_session", "latest", "latest_list", "members", "query",
+    "required_date", "scan", "sectors", "sectors_covered", "settings", "sql",
 ]  # fmt: skip
 __dir__ = __all__.copy
 
