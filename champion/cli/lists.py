@@ -2,6 +2,7 @@
 
 import getpass
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -21,26 +22,30 @@ def list_covered(*, as_json: AsJson = False) -> None:
 
     A hole is a time between two lists in which a review of the index was surely missed: its changes count from the
     later list on. Lists that are not as of their date are set aside, and dated changes that contradict the members are
-    not applied.
+    not applied. Refused files of lists, lots and index histories are shown until a readable version replaces them.
 
     Example: champion lists ls
     """
     from champion.lake import Lake  # noqa: PLC0415
-    from champion.pipeline.reference import index_lists, membership  # noqa: PLC0415
+    from champion.pipeline.reference import index_lists, membership, refused_lists  # noqa: PLC0415
 
     settings = console.settings()
     lake = Lake(settings.lake)
     covered, left_open = membership.coverage(lake), membership.open_evidence(lake)
-    refused = index_lists.refused_files(settings)
+    known = refused_lists.reasons(lake)
+    unread = (None, "run `champion lists refresh` to see why")
+    refused = [[path, *known.get(path, unread)] for path in index_lists.refused_files(settings)]
     if as_json:
         shown = {index: [str(first), str(last)] for index, (first, last) in covered.items()}
         frames = {
             name: getattr(left_open, name).to_dicts() for name in ("set_aside", "contradictions", "holes", "withdrawn")
         }
-        console.show({"covered": shown, **frames, "refused": refused}, as_json=True)
+        files = [dict(zip(("path", "refused_on", "reason"), file, strict=True)) for file in refused]
+        console.show({"covered": shown, **frames, "refused": files}, as_json=True)
         return
     if not covered:
         console.out.print("no index list in the lake: put lists into the archive, then run `champion lists refresh`")
+        _show_refused(refused)
         return
     holes: dict[str, str] = {}
     counts = Counter(left_open.holes["index_name"])
@@ -60,8 +65,12 @@ def list_covered(*, as_json: AsJson = False) -> None:
         gone = left_open.withdrawn.select("index_name", "of_date", "known_at", "who", "reason").iter_rows()
         rows = [[name, of, f"{known_at:%Y-%m-%d}", who, reason] for name, of, known_at, who, reason in gone]
         console.table("Lists withdrawn", columns, rows)
-    for path in refused:
-        console.out.print(f"refused, `champion lists refresh` says why: {path}", soft_wrap=True, markup=False)
+    _show_refused(refused)
+
+
+def _show_refused(refused: Sequence[Sequence[object]]) -> None:
+    for path, day, reason in refused:
+        console.out.print(f"refused{f' on {day}' if day else ''}: {path}: {reason}", soft_wrap=True, markup=False)
 
 
 @app.command()

@@ -39,8 +39,21 @@ REVISIONS, LIST_DECISIONS = "normalized_index_list_revisions", "normalized_index
 CONTRADICTIONS = "normalized_index_contradictions"
 PUBLISHED_LISTS = (ACTIONS, SYMBOLS, CHANGES, CONSTITUENTS, REVISIONS, INDEX_CHANGES, LOTS, INDEX_HISTORY)
 
-REFERENCE_LISTS = (CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS, LOTS, INDEX_HISTORY)
-"""The lists that `champion lists refresh` reads, and what is derived from them."""
+REFUSED_LISTS = "quarantine_reference_lists"
+
+REFERENCE_LISTS = (
+    CONSTITUENTS,
+    REVISIONS,
+    INDEX_CHANGES,
+    LIST_DECISIONS,
+    INDEX_MEMBERS,
+    SECTORS,
+    CONTRADICTIONS,
+    LOTS,
+    INDEX_HISTORY,
+    REFUSED_LISTS,
+)
+"""The lists that `champion lists refresh` reads, decisions about them, what is derived from them, and refused files."""
 
 
 def is_list(name: str) -> bool:

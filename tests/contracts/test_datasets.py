@@ -24,7 +24,6 @@ def test_every_constant_of_the_registry_names_a_contract() -> None:
 
 def test_warehouse_holds_the_datasets_whose_tables_migrations_create() -> None:
     in_lake_only = {"raw_equity_delivery", "raw_index_ohlc", "quarantine_equity_delivery", "quarantine_index_ohlc"}
-    in_lake_only |= {datasets.REVISIONS, datasets.LIST_DECISIONS, datasets.CONTRADICTIONS}  # evidence that is not used
     in_lake_only |= {datasets.ACCEPTANCES, *(f"{name}_state" for name in datasets.feature_datasets())}
     constants = {value for name, value in vars(datasets).items() if name.isupper() and isinstance(value, str)}
     assert migrations.datasets() == DATASETS
@@ -54,7 +53,7 @@ def test_years_of_tables_follow_from_their_layers() -> None:
 def test_published_lists_are_lists_and_the_others_are_derived_from_them() -> None:
     lists = {name for name in contracts.names() if datasets.is_list(name)}
     derived = {datasets.FACTORS, datasets.INDEX_MEMBERS, datasets.SECTORS, datasets.CONTRADICTIONS}
-    assert lists == {*datasets.PUBLISHED_LISTS, *derived, datasets.LIST_DECISIONS}
+    assert lists == {*datasets.PUBLISHED_LISTS, *derived, datasets.LIST_DECISIONS, datasets.REFUSED_LISTS}
 
 
 def test_publications_fill_datasets_with_contracts() -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 from dataclasses import replace
 from datetime import date, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +16,7 @@ from typer.testing import CliRunner, Result
 from champion import warehouse, workspace
 from champion.base import clock
 from champion.cli.app import app
-from champion.contracts.datasets import CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
+from champion.contracts.datasets import CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, REFUSED_LISTS, SECTORS
 from champion.errors import UsageError
 from champion.lake import Lake
 from champion.market.identity.isin import check_digit
@@ -86,6 +87,11 @@ def test_malformed_list_is_set_aside_and_the_others_are_loaded(settings: Setting
     assert "found an HTML page" in result.refused[0]
     assert "11 securities, expected 12" in result.refused[1]
     assert index_lists.refused_files(settings) == [copy_of("2023-07-10")]  # the other one was never kept
+    index_lists.refresh(settings)  # refuses both again
+    rows = Lake(settings.lake).scan(REFUSED_LISTS).collect()
+    assert (rows["path"] + ": " + rows["reason"]).to_list() == list(result.refused)
+    digest = sha256(Path(settings.archive, copy_of("2023-07-10")).read_bytes()).hexdigest()
+    assert rows["source_sha256"].to_list() == ["", digest]
     assert Lake(settings.lake).sessions(CONSTITUENTS) == [date(2023, 1, 10), date(2024, 1, 10)]
 
 

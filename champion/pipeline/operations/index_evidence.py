@@ -29,5 +29,5 @@ def check(settings: Settings) -> Check:
         remedies.append("correct index_changes.csv, then `champion lists refresh`")
     if refused:
         facts.append(f"{quantity(len(refused), 'file')} refused ({first(_SHOWN, refused)})")
-        remedies.append("`champion lists refresh` says why")
+        remedies.append("correct or remove them, then `champion lists refresh`; `champion lists ls` says why")
     return Check(_NAME, "warning" if remedies else "ok", "; ".join(facts), "; ".join(remedies))

@@ -58,7 +58,7 @@ from champion.market.reference.indices.sectors import VERSION as SECTORS_VERSION
 from champion.market.reference.indices.traded import Traded
 from champion.pipeline.ingest.reference_lists import RefreshResult, kept_lists, lists_archive, refusal, staging_folders
 from champion.pipeline.ingest.symbol_changes import share_runs, symbol_history
-from champion.pipeline.reference import list_files, withdrawals
+from champion.pipeline.reference import list_files, refused_lists, withdrawals
 from champion.pipeline.reference.list_files import FOLDER, Version
 from champion.settings import Settings
 from champion.sources.download.archive import Staged, set_aside
@@ -74,6 +74,7 @@ _CHANGE_FILES: Mapping[str, tuple[str, Callable[[str, bytes], pl.DataFrame]]] = 
 }
 _DERIVED = {INDEX_MEMBERS: MEMBERS_VERSION, SECTORS: SECTORS_VERSION, CONTRADICTIONS: MEMBERS_VERSION}
 """What is derived from lists and changes, with the version of its rules."""
+_REFUSED_IN = (FOLDER, "content/fo", "indices/history")
 _SHOWN = 3
 _ASKED_LATELY = timedelta(hours=6)
 _Read: TypeAlias = Callable[[Staged], pl.DataFrame]
@@ -115,6 +116,7 @@ def refresh(settings: Settings) -> RefreshResult:
     changes = [staged for path in _CHANGE_FILES for staged in kept_lists(folders, path)]
     _commit_changes(one, changes, fetched.served)
     derive(lake)
+    refused_lists.record(settings, one.refused)
     parts = [f"{quantity(len(one.refused), 'file')} refused"] if one.refused else []
     parts += _vanished(lake, copies, fetched.listed)
     if not copies:
@@ -189,7 +191,7 @@ def refused_files(settings: Settings) -> list[str]:
     """Return the paths of refused files: no readable version since, or in a folder without a date that can be right."""
     found = set[str]()
     for folder in staging_folders(settings):
-        for path in folder.glob(f"{FOLDER}/**/*.refused-*"):
+        for path in [path for place in _REFUSED_IN for path in folder.glob(f"{place}/**/*.refused-*")]:
             accepted = path.with_name(path.name.rpartition(".refused-")[0])
             if not accepted.exists():
                 found.add(accepted.relative_to(folder).as_posix())

@@ -81,6 +81,18 @@ def copy_date(path: str, read_on: date) -> date:
             "a file in a folder does not say of which day it is, so it is not used. Put it into "
             f"{COPIES}/YYYY-MM-DD/, under the day on which it was downloaded"
         )
+    return folder_date(path, read_on)
+
+
+def folder_date(path: str, read_on: date) -> date:
+    """Return the date of a copy of a list, by the name of its folder; `read_on` is the date in India of its reading.
+
+    >>> folder_date("content/fo/snapshots/2024-03-20/fo_mktlots.csv", date(2024, 4, 1))
+    datetime.date(2024, 3, 20)
+
+    Raises:
+        ValueError: the folder's name is no date such as 2024-03-20, or is later than `read_on`.
+    """
     folder = path.rsplit("/", 2)[-2]
     day = None
     with suppress(ValueError):

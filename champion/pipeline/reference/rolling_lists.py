@@ -32,6 +32,8 @@ from champion.pipeline.ingest.reference_lists import (
     staging_folders,
 )
 from champion.pipeline.ingest.symbol_changes import refresh_named, symbol_history
+from champion.pipeline.reference import refused_lists
+from champion.pipeline.reference.list_files import folder_date
 from champion.settings import Settings
 from champion.sources.download.archive import Staged, set_aside
 from champion.sources.lists import fo_lots, index_history
@@ -51,7 +53,12 @@ def refresh_lots(settings: Settings) -> RefreshResult:
         ArchiveError: the archive did not answer, or the current list is malformed.
     """
     rows, copies, refused = _refresh_copies(settings)
-    current = refresh_named(settings, LOTS, LOTS_PATH, lambda *_: _RULES, _lots)
+    try:
+        current = refresh_named(settings, LOTS, LOTS_PATH, lambda *_: _RULES, _lots)
+    except FormatError as error:
+        refused_lists.record(settings, [*refused, refusal(LOTS_PATH, error)])
+        raise
+    refused_lists.record(settings, refused)
     outcome = "written" if rows else current.outcome
     if current.outcome == "absent" and copies:
         outcome = "written" if rows else "already"
@@ -69,7 +76,7 @@ def _refresh_copies(settings: Settings) -> tuple[int, int, list[str]]:
     served = {staged.session for staged in kept_lists(folders, LOTS_PATH)}  # precede a copy of the same date
     for staged in sorted(kept_lists(folders, COPIES), key=attrgetter("fetched_at")):
         try:
-            day = _dated(staged)
+            day = folder_date(_path(staged), staged.session)
             latest |= {} if day in served else {day: staged}  # a later version of a copy replaces the earlier one
         except ValueError as error:
             refused.append(refusal(_path(staged), error))
@@ -84,23 +91,6 @@ def _refresh_copies(settings: Settings) -> tuple[int, int, list[str]]:
         loaded += 1
         rows += found.rows if found.outcome == "written" else 0
     return rows, loaded, refused
-
-
-def _dated(staged: Staged) -> date:
-    """Return the date of a copy, from its folder.
-
-    Raises:
-        ValueError: the folder is no date, or a date after the copy was read.
-    """
-    folder = staged.origin.rsplit("/", 2)[-2]
-    read = staged.session
-    try:
-        day = date.fromisoformat(folder)
-    except ValueError as error:
-        raise ValueError(f"its folder {folder!r} is no date such as 2024-03-20") from error
-    if day > read:
-        raise ValueError(f"its folder is dated {day}, after the day on which it was read ({read})")
-    return day
 
 
 def _path(staged: Staged) -> str:
@@ -144,6 +134,7 @@ def refresh_histories(settings: Settings) -> RefreshResult:
         if read and lake.write(INDEX_HISTORY, day, pl.concat(read.values()), _inputs(list(read))):
             rows += lake.rows(INDEX_HISTORY, day, day)
     if refused:
+        refused_lists.record(settings, refused)
         raise FormatError("; ".join(refused))
     if rows:
         return RefreshResult("written", rows, f"{quantity(rows, 'row')} of {quantity(len(names), 'file')}")

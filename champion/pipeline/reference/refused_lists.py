@@ -1,0 +1,55 @@
+"""Quarantine of lists that are refused whole: index lists, changes of indices, lots and index histories.
+
+A part of such a file is no list: an index list without one line says that a company left, and a table of changes
+without one line gives a wrong member for years. So one wrong line refuses the file, and its last readable version
+counts. Files are kept in staging; the reason is a row of the quarantine, which a repeated refusal does not repeat.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+
+import polars as pl
+
+from champion import contracts
+from champion.base import clock
+from champion.contracts.datasets import REFUSED_LISTS
+from champion.lake import Lake
+from champion.pipeline.ingest.reference_lists import staging_folders
+from champion.settings import Settings
+
+_KEY = ["path", "source_sha256", "reason"]
+
+
+def record(settings: Settings, refused: Iterable[str]) -> int:
+    """Add files to the quarantine, each as `path: reason`, and return the number of new rows."""
+    split = [each.partition(": ") for each in refused]
+    if not split:
+        return 0
+    folders = staging_folders(settings)
+    found = pl.DataFrame(
+        [(path, _digest(folders, path), reason) for path, _, reason in split],
+        dict.fromkeys(_KEY, pl.String),
+        orient="row",
+    )
+    lake, now = Lake(settings.lake), clock.now()
+    new = found.unique(maintain_order=True).join(lake.scan(REFUSED_LISTS).collect(), on=_KEY, how="anti")
+    if new.height:
+        today = now.astimezone(clock.INDIA).date()
+        dated = new.with_columns(list_date=pl.lit(today), ingest_time=pl.lit(now).cast(pl.Datetime("ms", "UTC")))
+        lake.append(REFUSED_LISTS, today, contracts.load(REFUSED_LISTS).conform(dated))
+    return new.height
+
+
+def reasons(lake: Lake) -> dict[str, tuple[date, str]]:
+    """Return the date and the reason of the last refusal of each path."""
+    rows = lake.scan(REFUSED_LISTS).sort("ingest_time").select("path", "list_date", "reason").collect()
+    return {path: (day, reason) for path, day, reason in rows.iter_rows()}
+
+
+def _digest(folders: Iterable[Path], path: str) -> str:
+    """Return the digest of the file that was refused last under a path; empty if staging has none."""
+    kept = [file for folder in folders for file in (folder / path).parent.glob(f"{Path(path).name}*.refused-*")]
+    last = max(kept, key=lambda file: file.stat().st_mtime_ns, default=None)
+    return "" if last is None else sha256(last.read_bytes()).hexdigest()
