@@ -70,6 +70,7 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
     sessions = lake.sessions(dataset, start, end)
     if not sessions:
         raise ModelError(f"no features from {start or 'the start'} to {end or 'today'}: run `champion backfill` first")
+    universe_lists.require_known(lake, find(universe), sessions)
     parameters = {
         "start": sessions[0].isoformat(),
         "as_of": sessions[-1].isoformat(),
@@ -201,6 +202,7 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
     train_end = version.day(evaluate.TRAIN_END)
     if session <= train_end:
         return {"skipped": f"version {number} was trained on sessions to {train_end}: scores of these are in sample"}
+    universe_lists.require_known(Lake(settings.lake), stored(version.text(evaluate.UNIVERSE)), [session])
     build_extended(Lake(settings.lake), session, session, version.feature_version)
     data = notebook_data.of_scoring(settings, version, session)
     scored = steps.notebook("scoring", {"session": session.isoformat()}, data, parent=parent, force=force)

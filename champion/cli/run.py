@@ -1,5 +1,6 @@
 """Commands that run the pipeline: demo, simulate, daily, backfill, features, train, score."""
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -163,6 +164,7 @@ def train(  # noqa: PLR0913 - its options
     """
     first, last = (console.day(text) if text else None for text in (start, end))
     features = "+".join([feature_set, *(add or ())])
+    _require_covered(universe, feature_set, first, last)
     with console.flow_context(console.settings(), hidden=as_json):
         from flows.models import train_model  # noqa: PLC0415
 
@@ -179,6 +181,18 @@ def train(  # noqa: PLR0913 - its options
             force=force,
         )
     console.show(result, as_json=as_json)
+
+
+def _require_covered(universe: str, feature_set: str, first: date | None, last: date | None) -> None:
+    """Refuse a universe whose names or dates no list has, before servers start."""
+    from champion.features import find as find_features  # noqa: PLC0415
+    from champion.lake import Lake  # noqa: PLC0415
+    from champion.modeling.universe import find  # noqa: PLC0415
+    from champion.pipeline.reference import universe_lists  # noqa: PLC0415
+
+    lake = Lake(console.settings().lake)
+    sessions = lake.sessions(find_features(feature_set).contract, first, last)
+    universe_lists.require_known(lake, find(universe), sessions)
 
 
 def score(

@@ -178,7 +178,11 @@ def test_universe_of_bands_has_the_securities_whose_list_says_so(loaded: Setting
         UsageError, match=r"no list applies to 2024-05-06 .*cover the sessions 2024-05-07 to 2024-05-16"
     ):
         universe_lists.keep(first, lake, Universe(bands=("20",)))
-    universe_lists.require_known(lake, Universe(bands=("20",)))
+    held = lake.sessions(BARS)
+    universe_lists.require_known(lake, Universe(bands=("20",)), held[1:])
+    universe_lists.require_known(lake, Universe(bands=("20",), min_turnover=1.0), held)  # no share has 20 bars yet
+    with pytest.raises(UsageError, match="no list applies to 2024-05-06"):
+        universe_lists.require_known(lake, Universe(bands=("20",)), held)
     with pytest.raises(UsageError, match="no list of 'NIFTY 50': it has lists of none"):
         universe_lists.require_known(lake, Universe(index="NIFTY 50"))
     with pytest.raises(UsageError, match="no sector is called 'Banks': there are Automobile"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 from dataclasses import replace
@@ -13,10 +14,18 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
-from champion import warehouse, workspace
+from champion import contracts, warehouse, workspace
 from champion.base import clock
 from champion.cli.app import app
-from champion.contracts.datasets import CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, REFUSED_LISTS, SECTORS
+from champion.contracts.datasets import (
+    BARS,
+    CONSTITUENTS,
+    FEATURES,
+    INDEX_CHANGES,
+    INDEX_MEMBERS,
+    REFUSED_LISTS,
+    SECTORS,
+)
 from champion.errors import UsageError
 from champion.lake import Lake
 from champion.market.identity.isin import check_digit
@@ -213,6 +222,30 @@ def test_universe_filters_by_index_and_sector(settings: Settings) -> None:
         with pytest.raises(UsageError, match="not known"):
             membership.keep(late, lake, *filters)
     assert membership.keep(rows, lake, "", ()).equals(rows)
+
+
+def test_universe_whose_lists_do_not_cover_a_run_is_refused_before_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index_lists.refresh(settings)
+    lake, days = Lake(settings.lake), [date(2023, 1, 9), date(2023, 1, 10), date(2024, 1, 10), date(2024, 1, 11)]
+    bars, features = contracts.load(BARS), contracts.load(FEATURES)
+    parts = [(bars, None, list(bars.polars_schema))]
+    parts += [(features, group, [*features.ungrouped, *features.groups[group]]) for group in features.groups]
+    for (contract, group, columns), day in itertools.product(parts, days):
+        empty = pl.DataFrame(schema=contract.polars_schema).select(columns)
+        lake.write(contract.name, day, empty, {"of": "test"}, group)
+    bank, known = Universe(index="Nifty Bank"), Universe(sectors=("Unknown",))
+    for universe in (bank, known):
+        universe_lists.require_known(lake, universe, days[1:3])
+        universe_lists.require_known(lake, replace(universe, min_age=1), days[:3])
+        for wrong in (days[:2], days[2:]):
+            with pytest.raises(UsageError, match=r"are not known: .* cover 2023-01-10 to 2024-01-10"):
+                universe_lists.require_known(lake, universe, wrong)
+    monkeypatch.setenv("CHAMPION_HOME", str(settings.home))
+    with pytest.raises(UsageError, match="the members of NIFTY BANK on 2023-01-09 to 2024-01-11 are not known"):
+        CliRunner().invoke(app, ["train", "--universe", bank.text], catch_exceptions=False)
+    assert {path.name for path in settings.home.iterdir()} <= {"lake", "staging", "home.json"}  # nothing was started
 
 
 def test_universe_says_what_its_lists_leave_unknown(settings: Settings) -> None:

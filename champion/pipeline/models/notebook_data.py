@@ -8,9 +8,11 @@ from typing import Any
 from champion import features
 from champion.contracts.datasets import BARS, FACTORS, PREDICTIONS
 from champion.lake import Lake
+from champion.modeling.universe import find
 from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.models import evaluate, register
+from champion.pipeline.reference import universe_lists
 from champion.settings import Settings
 from champion.tracking import registry
 
@@ -35,7 +37,7 @@ def of_notebook(settings: Settings, name: str, parameters: Mapping[str, Any]) ->
     `parameters` include defaults.
 
     Raises:
-        UsageError: a parameter names an unknown feature set.
+        UsageError: a parameter names an unknown feature set, or a universe that lists do not cover.
         ModelError: the notebook needs a model that is not registered.
     """
     lake = Lake(settings.lake)
@@ -44,6 +46,8 @@ def of_notebook(settings: Settings, name: str, parameters: Mapping[str, Any]) ->
             return of_features(lake, parameters["feature_set"], _day(parameters["start"]), _day(parameters["end"]))
         case "training":
             end, feature_set = _day(parameters["as_of"]), parameters["feature_set"]
+            sessions = lake.sessions(features.find(feature_set).contract, _day(parameters["start"]), end)
+            universe_lists.require_known(lake, find(parameters["universe"]), sessions)
             return NotebookData(register.digests(lake, end, feature_set, parameters["universe"]))
         case "scoring":
             if (number := registry.alias_of(settings, registry.CHAMPION)) is not None:

@@ -12,10 +12,10 @@ import polars as pl
 from champion import workspace
 from champion.contracts.datasets import CONSTITUENTS, CONTRADICTIONS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
 from champion.lake import Lake
-from champion.market.reference.indices import sectors as sectors_of
+from champion.market.reference.indices import membership as indices, sectors as sectors_of
 from champion.market.reference.indices.change_checks import REFUSED_SCHEMA
 from champion.market.reference.indices.index_lists import evidence
-from champion.market.reference.indices.membership import SET_ASIDE_SCHEMA, require_covered, stored, within
+from champion.market.reference.indices.membership import SET_ASIDE_SCHEMA, stored, within
 from champion.market.reference.indices.sectors import of_sectors, require_sectors_covered
 from champion.market.reference.indices.steps import LIST
 from champion.pipeline.reference import withdrawals
@@ -88,15 +88,26 @@ def keep(rows: pl.DataFrame, lake: Lake, index: str, sectors: Collection[str]) -
     if rows.is_empty():
         return rows
     dates = rows.select(first=pl.col("trade_date").min(), last=pl.col("trade_date").max()).row(0)
+    require_covered(lake, index, sectors, *dates)
     if index:
-        found, name = stored(workspace.latest_list(lake, INDEX_MEMBERS)), canonical_index(index)
-        require_covered(found.covered, name, *dates)
-        rows = within(rows, found.members.filter(index_name=name), "member_from", "member_until")
+        members = stored(workspace.latest_list(lake, INDEX_MEMBERS)).members
+        rows = within(rows, members.filter(index_name=canonical_index(index)), "member_from", "member_until")
     if sectors:
-        periods = workspace.latest_list(lake, SECTORS)
-        require_sectors_covered(workspace.sectors_covered(lake, periods), *dates)
-        rows = of_sectors(rows, periods, sectors)
+        rows = of_sectors(rows, workspace.latest_list(lake, SECTORS), sectors)
     return rows
+
+
+def require_covered(lake: Lake, index: str, sectors: Collection[str], first: date, last: date) -> None:
+    """Do nothing if the lists cover the dates from `first` to `last`; an empty index or no sector needs no list.
+
+    Raises:
+        UsageError: they do not, or there is no such index; the message names the covered dates.
+    """
+    if index:
+        members = stored(workspace.latest_list(lake, INDEX_MEMBERS))
+        indices.require_covered(members.covered, canonical_index(index), first, last)
+    if sectors:
+        require_sectors_covered(workspace.sectors_covered(lake, workspace.latest_list(lake, SECTORS)), first, last)
 
 
 def with_sectors(rows: pl.DataFrame, lake: Lake) -> pl.DataFrame:

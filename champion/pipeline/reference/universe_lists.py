@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import date
+from collections.abc import Collection, Sequence
+from datetime import date, timedelta
 
 import polars as pl
 
@@ -17,7 +17,7 @@ from champion.market.reference import price_bands
 from champion.market.reference.covered import ranges
 from champion.market.reference.indices.membership import stored
 from champion.market.reference.indices.sectors import require_sectors, unknown_share
-from champion.modeling.universe import NO_BAND, Universe
+from champion.modeling.universe import NO_BAND, TURNOVER_WINDOW, Universe
 from champion.pipeline.reference import membership
 from champion.pipeline.reference.as_known import market_sessions
 from champion.sources.lists.index_list import canonical_index
@@ -78,17 +78,36 @@ def _members_note(lake: Lake, name: str, day: date) -> str:
     return f"{name} on {day}: {quantity(members.height, 'member')}, {without.height} of them without a bar{named}"
 
 
-def require_known(lake: Lake, universe: Universe) -> None:
-    """Do nothing if there are lists of the universe's index, sectors and bands.
+def require_known(lake: Lake, universe: Universe, sessions: Sequence[date] = ()) -> None:
+    """Do nothing if lists answer the universe's filters: names that exist, and dates that are covered.
+
+    Call it before a run, so that a wrong name or date is refused at once. Sessions on which no instrument can pass the
+    universe's filters on turnover and age, at the start of the lake, need no list.
 
     Raises:
-        UsageError: there is no such index or sector, or no list; the message has the known names.
+        UsageError: there is no such index or sector, no list, or a list does not cover a session; the message has the
+            known names, or the covered dates.
     """
     require_sectors(universe.sectors)
     if universe.index and (name := canonical_index(universe.index)) not in (known := membership.coverage(lake)):
         raise UsageError(f"the lake has no list of {universe.index!r}: {known_names(name, known, 'it has lists of')}")
     if universe.bands and not lake.sessions(PRICE_BANDS):
         raise UsageError("the lake has no list of price bands: run `champion lists fetch START END`")
+    if used := _filtered(lake, universe, sessions):
+        membership.require_covered(lake, universe.index, universe.sectors, used[0], used[-1])
+        _applying(lake, universe.bands, used)
+
+
+def _filtered(lake: Lake, universe: Universe, sessions: Sequence[date]) -> list[date]:
+    """Return the sessions on which an instrument can be in the universe, by the bars that its other filters need."""
+    if not (universe.index or universe.sectors or universe.bands) or not sessions:
+        return []
+    held = lake.sessions(BARS, end=max(sessions))
+    enough = held[TURNOVER_WINDOW - 1 :] if universe.min_turnover > 0 else held
+    if not enough:
+        return []
+    since = max(enough[0], held[0] + timedelta(universe.min_age))
+    return [session for session in sorted(sessions) if session >= since]
 
 
 def _in_bands(lake: Lake, rows: pl.DataFrame, bands: Collection[str]) -> pl.DataFrame:
@@ -100,6 +119,24 @@ def _in_bands(lake: Lake, rows: pl.DataFrame, bands: Collection[str]) -> pl.Data
     if rows.is_empty() or not bands:
         return rows.select(_KEY)
     wanted = rows["trade_date"].unique().sort().to_list()
+    applies = _applying(lake, bands, wanted)
+    lists = lake.scan(PRICE_BANDS, applies[wanted[0]], applies[wanted[-1]])
+    band = pl.coalesce(pl.col("band_percent").cast(pl.String), pl.lit(NO_BAND))
+    lines = lists.filter(band.is_in(list(bands))).select("instrument_id", list_date="trade_date").unique().collect()
+    after = pl.DataFrame(
+        [(applies[day], day) for day in wanted], {"list_date": pl.Date, "trade_date": pl.Date}, orient="row"
+    )
+    return lines.join(after, on="list_date").select(_KEY)
+
+
+def _applying(lake: Lake, bands: Collection[str], wanted: Sequence[date]) -> dict[date, date]:
+    """Return the date of the list of price bands that applies to each session; empty if no band is asked for.
+
+    Raises:
+        UsageError: no list applies to one of the wanted sessions.
+    """
+    if not bands:
+        return {}
     sessions = market_sessions(lake)
     applies = price_bands.list_dates_by_session(lake.sessions(PRICE_BANDS), sessions)
     if missing := [day for day in wanted if day not in applies]:
@@ -109,10 +146,4 @@ def _in_bands(lake: Lake, rows: pl.DataFrame, bands: Collection[str]) -> pl.Data
             f"{ranges(list(applies), sessions)}. Load others by `champion lists fetch START END`, "
             "or ask for these sessions"
         )
-    lists = lake.scan(PRICE_BANDS, applies[wanted[0]], applies[wanted[-1]])
-    band = pl.coalesce(pl.col("band_percent").cast(pl.String), pl.lit(NO_BAND))
-    lines = lists.filter(band.is_in(list(bands))).select("instrument_id", list_date="trade_date").unique().collect()
-    after = pl.DataFrame(
-        [(applies[day], day) for day in wanted], {"list_date": pl.Date, "trade_date": pl.Date}, orient="row"
-    )
-    return lines.join(after, on="list_date").select(_KEY)
+    return applies
