@@ -6,11 +6,12 @@ from datetime import date, timedelta
 
 import polars as pl
 import pytest
-from warehouse_rows import FRAMES, MASTER, NORMALIZED, envelope, master, normalized, typed
+from warehouse_rows import FRAMES, MASTER, NORMALIZED, envelope, master, normalized, sample, typed
 
 from champion import contracts, warehouse
-from champion.contracts.datasets import SECTORS
+from champion.contracts.datasets import ACTIONS, CIRCUIT_HITS, CONSTITUENTS, EXTREMES, PRICE_BANDS, SECTORS
 from champion.lake import Lake
+from champion.market.reference import company_names
 from champion.market.reference.life import QUIET
 from champion.pipeline.ingest import symbol_master
 from champion.settings import Settings
@@ -99,12 +100,37 @@ def periods() -> pl.DataFrame:
     return typed(SECTORS, named)
 
 
+def names() -> dict[str, pl.DataFrame]:
+    """Return rows of the other lists with names; the later name of a symbol is sometimes cut."""
+    listed = {
+        CONSTITUENTS: [("HELD", "Not this", 20), ("OLDNAME", "Old Ltd.", 5)],
+        ACTIONS: [("OLDNAME", "Old Limited", 6), ("ODD", "Odd Limited", 3)],
+        PRICE_BANDS: [("FUND", "FUND ETF", 3), ("FUND", "FUND EXCHANGE TRADED", 4)],
+        CIRCUIT_HITS: [("OLDNAME", "OLD", 30), ("SMALL", "SMALL LIMITE", 7)],
+        EXTREMES: [("SMALL", "SMALL", 6), ("FUND", "FUND", 40)],
+    }
+    found = {}
+    for name, rows in listed.items():
+        column, session = company_names.SOURCES[name][1], contracts.load(name).session
+        values = [
+            {"instrument_id": f"NSE:{symbol}", "symbol": symbol, column: text, session: SESSIONS[day]}
+            for symbol, text, day in rows
+        ]
+        columns = [column, session, "instrument_id", "symbol"]
+        one = sample(name).drop(columns)
+        made = pl.DataFrame(values, schema={each: contracts.load(name).polars_schema[each] for each in columns})
+        if "as_of_from" in one.columns:
+            one = one.with_columns(pl.lit(None, pl.Date).alias("as_of_from"))
+        found[name] = made.join(one, how="cross").select(list(contracts.load(name).polars_schema))
+    return found
+
+
 @pytest.fixture
 def market(fresh: Settings) -> Settings:
     """A workspace with bars and lists in lake and warehouse."""
     lake = Lake(fresh.lake)
     with warehouse.writer(fresh) as client:
-        for name, rows in ((NORMALIZED, bars()), (MASTER, lists()), (SECTORS, periods())):
+        for name, rows in ((NORMALIZED, bars()), (MASTER, lists()), (SECTORS, periods()), *names().items()):
             session = contracts.load(name).session
             for (day,), of_day in rows.partition_by(session, as_dict=True).items():
                 assert isinstance(day, date)
@@ -150,8 +176,18 @@ def test_the_registry_has_traded_and_listed_symbols(market: Settings) -> None:
     assert stay["listing_date"] == date(2001, 2, 3)
     assert (new["is_active"], new["instrument_type"], new["first_session"]) == (None, "equity", None)
     wanted = symbol_master.register(Lake(market.lake))
-    shared = ["instrument_id", "sector", "industry"]
+    shared = ["instrument_id", "sector", "industry", "company", "company_source"]
     both = found.join(wanted.select(shared), on="instrument_id", suffix="_python")
+    assert both["company_name"].to_list() == both["company"].to_list()
+    assert both["company_source"].to_list() == both["company_source_python"].to_list()
+    assert {one: by_symbol[one]["company_name"] for one in ("HELD", "OLDNAME", "ODD", "FUND", "SMALL", "ENDED")} == {
+        "HELD": "HELD", "OLDNAME": "Old Limited", "ODD": "Odd Limited", "FUND": "FUND EXCHANGE TRADED",
+        "SMALL": "SMALL LIMITE", "ENDED": None,
+    }  # fmt: skip
+    early = symbol_master.register(Lake(market.lake), SESSIONS[5])
+    assert dict(early.drop_nulls("company").select("symbol", "company").iter_rows()) == {
+        "OLDNAME": "Old Ltd.", "ODD": "Odd Limited", "FUND": "FUND EXCHANGE TRADED",
+    }  # fmt: skip
     assert both.filter(pl.col("sector").ne_missing(pl.col("sector_python"))).is_empty()
     assert both.filter(pl.col("industry").ne_missing(pl.col("industry_python"))).is_empty()
     assert (stay["sector"], stay["industry"]) == ("Information Technology", "Information Technology")
@@ -165,7 +201,7 @@ def test_the_registry_has_traded_and_listed_symbols(market: Settings) -> None:
         ("NSE:STAY", "Information Technology", "IT"),
     ]
     assert (fund["instrument_type"], fund["company_name"], fund["face_value"], fund["sector"]) == (
-        "fund", None, None, None,
+        "fund", "FUND EXCHANGE TRADED", None, None,
     )  # fmt: skip
 
 

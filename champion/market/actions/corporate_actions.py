@@ -21,7 +21,7 @@ from champion.market.envelope import session_start_expr, stamp_list
 from champion.market.equity_bars import instrument_id
 from champion.market.identity.symbol_history import SymbolHistory
 
-VERSION = "2"  # raise it when the meaning of the output changes: committed lists are then rebuilt
+VERSION = "3"  # raise it when the meaning of the output changes: committed lists are then rebuilt
 EXCHANGE = "NSE"
 DECISIONS = "champion_decisions"
 """The source of manual decisions."""
@@ -104,6 +104,7 @@ def decision_rows(rows: pl.DataFrame, lineage: SymbolHistory, read_at: datetime,
         series=pl.lit("EQ"),
         kind=pl.lit(DECISION),
         verdict=pl.lit(READ),
+        company=pl.lit(None, pl.String),
         purpose=factor,
         **dict.fromkeys(("amount", "percent", "face_value"), pl.lit(None, pl.Float64)),
     )
@@ -123,6 +124,7 @@ def list_row(name: str, origin: ListOrigin) -> pl.DataFrame:
         ex_date=pl.lit(origin.covers[1]),
         kind=pl.lit(LISTED),
         reason=pl.lit(None, pl.String),
+        company=pl.lit(None, pl.String),
         verdict=pl.lit(MOVES_NO_PRICE),
     )
     return contracts.load(ACTIONS).conform(_stamp(row, origin))
@@ -211,7 +213,7 @@ def _one_per_kind(parsed: pl.DataFrame) -> pl.DataFrame:
     why = pl.col("reason").filter(pl.col("verdict") == NOT_UNDERSTOOD).first()
     disagree = pl.lit("rows of one ex-date disagree")
     return distinct.group_by(_KEY, maintain_order=True).agg(
-        pl.col("symbol", "listed_symbol", "series", "face_value").first(),
+        pl.col("symbol", "listed_symbol", "series", "face_value", "company").first(),
         price_factor=pl.when(same & ~unclear).then(pl.col("price_factor").first()),
         amount=pl.when(pl.col("amount").count() > 0).then(pl.col("amount").sum()),
         percent=pl.when(pl.col("percent").count() > 0).then(pl.col("percent").sum()),

@@ -13,7 +13,7 @@ from champion.market import symbol_master
 from champion.market.equity_bars import EQUITY_SERIES
 from champion.market.identity import continuation
 from champion.market.identity.symbol_history import SymbolHistory
-from champion.market.reference import instrument_kind, life
+from champion.market.reference import company_names, instrument_kind, life
 from champion.market.reference.indices.sectors import UNKNOWN, sectors_on
 from champion.pipeline.ingest.reference_lists import RefreshResult
 from champion.pipeline.ingest.symbol_changes import refresh_named
@@ -65,11 +65,12 @@ def company_sectors(lake: Lake, day: date | None = None) -> pl.DataFrame:
 def register(lake: Lake, as_of: date | None = None) -> pl.DataFrame:
     """Return every instrument with bars up to `as_of`, by default up to the last session; one row each, sorted by id.
 
-    Columns: instrument_id, symbol, series and isin (the latest), instrument_kind with its evidence, company and
-    face_value (rupees; from the latest list of shares that has it), sector and industry (as the index lists gave them
-    on the date, or in the latest list), first_session, last_session, listed_on, status, status_since and is_active: see
-    `champion.market.reference.life`. What no list gives is null. Bars after `as_of`, and lists first read after it, are
-    not used.
+    Columns: instrument_id, symbol, series and isin (the latest), instrument_kind with its evidence, company (from the
+    latest list of shares that has it, else from the source in company_source: see
+    `champion.market.reference.company_names`), face_value (rupees; from the list of shares), sector and industry (as
+    the index lists gave them on the date, or in the latest list), first_session, last_session, listed_on, status,
+    status_since and is_active: see `champion.market.reference.life`. What no list gives is null. Bars after `as_of`,
+    and lists first read after it, are not used.
     """
     sessions = lake.sessions(BARS, end=as_of)
     bars = lake.scan(BARS, end=as_of).group_by(_ID, "symbol", "isin", "series")
@@ -80,8 +81,8 @@ def register(lake: Lake, as_of: date | None = None) -> pl.DataFrame:
     classified = instrument_kind.classify(spans, newest)
     lifespans = spans.group_by(_ID).agg(pl.col("first_session").min(), last_session=pl.col("trade_date").max())
     of_companies = company_sectors(lake, as_of)
-    named = classified.join(_latest(lists), on=_ID, how="left").join(of_companies, on=_ID, how="left")
-    named = named.join(lifespans, on=_ID, how="left")
+    named = classified.join(_named(lake, classified, lists, as_of), on=_ID, how="left")
+    named = named.join(of_companies, on=_ID, how="left").join(lifespans, on=_ID, how="left")
     return life.life(named, sessions, lists, _continued(lake, spans, classified, as_of)).sort(_ID)
 
 
@@ -110,6 +111,14 @@ def instruments(as_of: date | str | None = None, *, kinds: Collection[str] | Non
     wanted = None if kinds is None else instrument_kind.require_kinds(kinds)
     found = register(workspace.lake(), workspace.as_date(as_of))
     return found if wanted is None else found.filter(pl.col(instrument_kind.COLUMN).is_in(wanted))
+
+
+def _named(lake: Lake, instruments: pl.DataFrame, lists: pl.DataFrame | None, as_of: date | None) -> pl.DataFrame:
+    """Return company, company_source and face_value by instrument: from the list of shares, else the name elsewhere."""
+    listed = _latest(lists).with_columns(company_source=pl.lit(company_names.LIST_OF_SHARES))
+    others = instruments.join(listed, on=_ID, how="anti")[_ID]
+    sources = {name: lake.scan(name) for name in company_names.SOURCES}
+    return pl.concat([listed, company_names.latest(sources, others, as_of)], how="diagonal")
 
 
 def _latest(lists: pl.DataFrame | None) -> pl.DataFrame:
