@@ -15,20 +15,15 @@ with
             following,
             action,
             symbol,
-            instrument_id,
             weight,
             previous_weight,
             rank,
-            score,
             close,
             excluded_by,
             warnings,
-            band_kind,
-            band_percent,
+            if(band_kind = 'fixed', toString(band_percent), band_kind) as band,
             fo_ban,
-            series,
-            decided_on,
-            previous_on,
+            instrument_id,
             model_version
         from targets
         where action in ('buy', 'sell') or not {orders:Bool}

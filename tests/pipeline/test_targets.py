@@ -37,9 +37,9 @@ def version(modelled: Settings) -> Version:
 
 @pytest.fixture(scope="module")
 def traded(modelled: Settings, version: Version, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The lake of the modelled workspace, with the targets of its scored sessions."""
+    """The lake of the modelled workspace, with the targets of its last scored sessions."""
     made = _copied(modelled, tmp_path_factory.mktemp("traded"))
-    for session in Lake(made.lake).sessions(PREDICTIONS):
+    for session in Lake(made.lake).sessions(PREDICTIONS)[-9:]:
         assert publish.publish(made, session, version, RULE).written
     return made
 
@@ -61,7 +61,7 @@ def test_weights_are_those_that_the_simulator_decides_after_the_close(traded: Se
     decided = portfolio.simulate(scores, RULE, lake=lake).construction
     days = decided.uninvested["trade_date"].to_list()
     assert len(days) > 3
-    for session in lake.sessions(PREDICTIONS):
+    for session in lake.sessions(TARGETS):
         found = published.latest_targets(session, lake=lake)
         last = max(day for day in days if day <= session)
         expected = decided.weights.filter(trade_date=last).select("instrument_id", "weight").sort("instrument_id")
@@ -98,7 +98,7 @@ def test_only_lists_known_at_the_close_count_and_what_no_list_says_is_unknown(
     workspace: Settings, version: Version
 ) -> None:
     lake = Lake(workspace.lake)
-    before, session, following = lake.sessions(PREDICTIONS)[:3]
+    before, session, following = lake.sessions(TARGETS)[:3]
     first, second, third, *_ = published.latest_targets(session, lake=lake)["instrument_id"]
     _bands(lake, session, {first: 5, second: None})
     _bands(lake, following, {first: 20, second: 20, third: 20})  # for the session after the following one

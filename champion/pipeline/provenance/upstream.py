@@ -138,9 +138,9 @@ class _Back:
         self.dataset(BARS, self._lake.sessions(BARS, end=session), node, same=same)
         following = self._lake.scan(TARGETS, session, session).select(pl.col("following").max()).collect().item()
         for name, day in ((PRICE_BANDS, session), (BAN_LIST, following)):
-            held = self._lake.sessions(name, day, day)
-            if held or made_from.get(name):
-                self.dataset(name, held, node, same=self._lake.digest(name, day, day) == made_from.get(name))
+            held, same = self._lake.sessions(name, day, day), self._lake.digest(name, day, day) == made_from.get(name)
+            if held or not same:  # no session is right if there was none
+                self.dataset(name, held, node, same=same)
 
     def _factors_up_to(self, session: date, recorded: str | None, node: Node) -> None:
         if read := self._lake.sessions(FACTORS):
