@@ -13,7 +13,7 @@ import pytest
 from warehouse_rows import FRAMES, JANUARY, NORMALIZED, SESSIONS
 
 from champion import contracts, warehouse, workspace
-from champion.contracts.datasets import BAN_LIST, INDEX_BARS, INDEX_MEMBERS, LOTS, PRICE_BANDS, SECTORS
+from champion.contracts.datasets import BAN_LIST, INDEX_BARS, INDEX_MEMBERS, LOTS, PRICE_BANDS, SECTORS, TARGETS
 from champion.lake import Lake
 from champion.settings import Settings
 from champion.warehouse import adjustment_cache
@@ -34,6 +34,7 @@ ASKING = frozenset(
         "pipeline.models.trials",
         "pipeline.reference.as_known",
         "pipeline.reference.benchmarks",
+        "pipeline.targets.published",
     )
 )
 """The modules whose examples read the workspace; all others make what they need."""
@@ -53,7 +54,7 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     bars = FRAMES[NORMALIZED]()
     for session in SESSIONS:
         Lake(made.lake).write(NORMALIZED, session, bars.filter(trade_date=session), {"file": str(session)})
-    for name in (INDEX_BARS, INDEX_MEMBERS, SECTORS, PRICE_BANDS, BAN_LIST, LOTS):
+    for name in (INDEX_BARS, INDEX_MEMBERS, SECTORS, PRICE_BANDS, BAN_LIST, LOTS, TARGETS):
         Lake(made.lake).write(name, SESSIONS[0], FRAMES[name](), {"sample": name})
     with warehouse.writer(made) as client:
         warehouse.migrate(client)

@@ -11,7 +11,7 @@ from prefect import flow, task
 from prefect.logging import get_run_logger
 
 from champion import features
-from champion.contracts.datasets import BARS, PREDICTIONS
+from champion.contracts.datasets import BARS, PREDICTIONS, TARGETS
 from champion.errors import ModelError
 from champion.lake import Lake
 from champion.modeling import targets
@@ -206,6 +206,6 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
     build_extended(Lake(settings.lake), session, session, version.feature_version)
     data = notebook_data.of_scoring(settings, version, session)
     scored = steps.notebook("scoring", {"session": session.isoformat()}, data, parent=parent, force=force)
-    loaded, number = steps.load(session, session, (PREDICTIONS,)), int(scored.values["version"])
+    loaded, number = steps.load(session, session, (PREDICTIONS, TARGETS)), int(scored.values["version"])
     summary = {"session": str(session), "outcome": scored.outcome.value, "version": number}
     return {**summary, **scored.metrics, "loaded": loaded}

@@ -262,6 +262,7 @@ PARAMETERS: dict[str, dict[str, object]] = {
     "sectors": {"session": SESSIONS[0]},
     "prediction_outcomes": {},
     "predictions_of_session": {"session": SESSIONS[0], "model": "equity_price_predictor"},
+    "targets_of_session": {"session": SESSIONS[0]},
 }
 
 

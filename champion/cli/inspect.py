@@ -95,6 +95,7 @@ def report(
     console.out.print(Text.assemble(verdict, f"; champion {found.champion}{live}"))
     if found.paper is not None:
         console.out.print(f"paper account: {found.paper.text}", soft_wrap=True)
+    console.out.print(f"targets: {found.as_dict()['targets']['text']}", soft_wrap=True)
     console.out.print(f"corporate actions: {found.reach}", soft_wrap=True)
     console.out.print(f"lists: {found.lists}")
     if found.waiting.height:
@@ -111,6 +112,9 @@ def report(
     console.frame("Movers", movers)
     console.frame("Features that moved most since the month before", found.moved.head(5).select("column", "psi", "ks"))
     console.frame("Best scores", found.scores.head(10).select("rank", "symbol", "score"))
+    if found.orders.height:
+        columns = ("action", "symbol", "weight", "previous_weight", "rank", "excluded_by", "warnings")
+        console.frame("Orders for the next session", found.orders.select(columns))
     console.table("What ran", _RUN_COLUMNS, [[r.started, r.name, r.outcome, r.seconds] for r in found.runs])
 
 

@@ -19,7 +19,7 @@ from champion.base.strict_json import parse_json
 from champion.contracts.instrument_kinds import EQUITY, KINDS
 from champion.errors import UsageError
 
-__all__ = ["TURNOVER_WINDOW", "UNIVERSES", "Universe", "find", "members", "stored"]
+__all__ = ["TURNOVER_WINDOW", "UNIVERSES", "Universe", "find", "members", "refused", "stored"]
 __dir__ = __all__.copy
 
 TURNOVER_WINDOW = 20
@@ -161,23 +161,49 @@ def members(bars: pl.DataFrame, universe: Universe, first_bars: pl.DataFrame | N
     >>> members(bars, Universe(min_close=20.0))["instrument_id"].to_list()
     ['B']
     """
+    ordered, conditions = _conditions(bars, universe, first_bars)
+    keep = [pl.lit(value=True), *conditions.values()]
+    return ordered.filter(pl.all_horizontal(keep)).select("instrument_id", "trade_date")
+
+
+def refused(bars: pl.DataFrame, universe: Universe, first_bars: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return instrument_id, trade_date and `refused_by` of each bar, in the order of both.
+
+    `refused_by` is the first filter that the bar fails: liquidity, series, kind, price or age; null for the bars that
+    `members` returns, which takes the same arguments and raises the same errors.
+
+    >>> from datetime import date
+    >>> prices = {"turnover": [1e6] * 2, "close": [5.0, 50.0], "instrument_kind": ["equity"] * 2}
+    >>> bars = pl.DataFrame({"instrument_id": ["A", "B"], "trade_date": [date(2024, 1, 15)] * 2, **prices})
+    >>> refused(bars, Universe(min_close=20.0))["refused_by"].to_list()
+    ['price', None]
+    """
+    ordered, conditions = _conditions(bars, universe, first_bars)
+    fails = [pl.when(~holds.fill_null(value=False)).then(pl.lit(name)) for name, holds in conditions.items()]
+    return ordered.select("instrument_id", "trade_date", refused_by=pl.coalesce(*fails, pl.lit(None, pl.String)))
+
+
+def _conditions(
+    bars: pl.DataFrame, universe: Universe, first_bars: pl.DataFrame | None
+) -> tuple[pl.DataFrame, dict[str, pl.Expr]]:
+    """Return the bars in order, and by name the conditions that a bar in the universe meets."""
     needed = {"series": universe.series, "close": universe.min_close > 0, "instrument_kind": universe.kinds}
     if missing := [name for name, is_needed in needed.items() if is_needed and name not in bars.columns]:
         raise UsageError(f"the universe filters on {', '.join(missing)}, which the bars lack")
-    keep = [pl.lit(value=True)]
+    found = dict[str, pl.Expr]()
     if universe.min_turnover > 0:
         median = pl.col("turnover").rolling_median(TURNOVER_WINDOW).over("instrument_id")
-        keep.append((median >= universe.min_turnover).fill_null(value=False))
+        found["liquidity"] = (median >= universe.min_turnover).fill_null(value=False)
     if universe.series:
-        keep.append(pl.col("series").is_in(list(universe.series)))
+        found["series"] = pl.col("series").is_in(list(universe.series))
     if universe.kinds:
-        keep.append(pl.col("instrument_kind").is_in(list(universe.kinds)))
+        found["kind"] = pl.col("instrument_kind").is_in(list(universe.kinds))
     if universe.min_close > 0:
-        keep.append(pl.col("close") >= universe.min_close)
+        found["price"] = pl.col("close") >= universe.min_close
     ordered = bars.sort("instrument_id", "trade_date")
     if universe.min_age > 0:
         if first_bars is None:
             first_bars = bars.group_by("instrument_id").agg(first_bar=pl.col("trade_date").min())
         ordered = ordered.join(first_bars.select("instrument_id", "first_bar"), on="instrument_id", how="left")
-        keep.append((pl.col("trade_date") - pl.col("first_bar")).dt.total_days() >= universe.min_age)
-    return ordered.filter(pl.all_horizontal(keep)).select("instrument_id", "trade_date")
+        found["age"] = (pl.col("trade_date") - pl.col("first_bar")).dt.total_days() >= universe.min_age
+    return ordered, found

@@ -1,7 +1,7 @@
 """What scores would have earned: charges, settlement, fills and an account under the exchange's rules.
 
 A notebook uses it as `ch.portfolio`. All modules here are pure; `simulate`, `market` and `compare` read bars, corporate
-actions and indices from the workspace's lake.
+actions and indices from the workspace's lake, and `latest_targets` what scoring published.
 """
 
 from importlib import import_module
@@ -17,8 +17,9 @@ _PURE = {
     **dict.fromkeys(("characteristics", "exposures", "quantile_groups"), "attribution"),
 }
 _OF_THE_WORKSPACE = {
-    **dict.fromkeys(("Portfolio", "market", "simulate"), "portfolio"),
-    "compare": "index_comparison",
+    **dict.fromkeys(("Portfolio", "market", "simulate"), "models.portfolio"),
+    "compare": "models.index_comparison",
+    "latest_targets": "targets.published",
 }
 __all__ = sorted([*_PURE, *_OF_THE_WORKSPACE])  # noqa: PLE0605
 
@@ -28,7 +29,7 @@ def __getattr__(name: str) -> Any:
     if name in _PURE:
         return getattr(import_module(f"champion.portfolio.{_PURE[name]}"), name)
     if name in _OF_THE_WORKSPACE:
-        return getattr(import_module(f"champion.pipeline.models.{_OF_THE_WORKSPACE[name]}"), name)
+        return getattr(import_module(f"champion.pipeline.{_OF_THE_WORKSPACE[name]}"), name)
     raise AttributeError(f"champion.portfolio has no {name!r}; it has {', '.join(__all__)}")
 
 

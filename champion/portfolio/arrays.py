@@ -21,7 +21,9 @@ Flags: TypeAlias = NDArray[np.bool_]
 FillPrice: TypeAlias = Literal["average", "open", "close"]
 _REQUIRED = ("trade_date", "instrument_id", "open", "high", "low", "close", "prev_close", "volume", "turnover")
 _OPTIONAL = {"average_price": pl.Float64, "upper_band": pl.Float64, "lower_band": pl.Float64, "series": pl.String}
-_SME, _TRADE_FOR_TRADE, _NORMAL = ("SM", "ST"), ("BE", "BZ", "ST"), "EQ"
+SME_SERIES = ("SM", "ST")
+"""The series of small companies, which trade in lots."""
+_TRADE_FOR_TRADE, _NORMAL = ("BE", "BZ", "ST"), "EQ"
 _SAME_PRICE = 1e-6  # rupees
 _SESSIONS_OF_VOLATILITY = 20
 
@@ -163,7 +165,7 @@ def market_arrays(
         locked_down=pl.when(pl.col("lower_band").is_null())
         .then(down & (only | _closed_at_limit("low", price_limits.lower)))
         .otherwise(pl.col("close") <= pl.col("lower_band") + _SAME_PRICE),
-        sme=pl.col("series").is_in(_SME),
+        sme=pl.col("series").is_in(SME_SERIES),
         delivery_only=pl.col("series").is_in(_TRADE_FOR_TRADE),
         move=(pl.col("close") / pl.col("before")).log(),
     ).with_columns(

@@ -17,6 +17,7 @@ from champion.warehouse.engine.database import Executor
 
 _NULL = 7_046_029_254_386_353_131
 _SEPARATOR = "\x1f"
+_WEIGHT = "weight_of_the_row"  # a contract may have a column weight
 
 
 def of_frame(contract: Contract, rows: pl.DataFrame) -> dict[str, int]:
@@ -34,8 +35,8 @@ def of_table(client: Executor, contract: Contract, table: str, where: str = "tru
     """Return the same for the rows of `table` that satisfy `where`, computed by ClickHouse."""
     codes = {name: _code_sql(name, dtype) for name, dtype in contract.polars_schema.items()}
     weight = " + ".join(codes[name] for name in contract.key)
-    sums = ", ".join(f"sumWithOverflow(({code}) * weight)" for code in codes.values())
-    text = f"with ({weight}) * 2 + 1 as weight select count(), {sums} from {table} where {where}"  # noqa: S608 - our own names
+    sums = ", ".join(f"sumWithOverflow(({code}) * {_WEIGHT})" for code in codes.values())
+    text = f"with ({weight}) * 2 + 1 as {_WEIGHT} select count(), {sums} from {table} where {where}"  # noqa: S608 - our own names
     return dict(zip(("", *codes), (int(value) for value in client.query(text).result_rows[0]), strict=True))
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from warehouse_rows import FRAMES
 
+from champion.contracts.datasets import TARGETS
 from champion.errors import UsageError
 from champion.lake import Lake
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
@@ -52,8 +54,13 @@ def test_report_has_only_the_champion_and_known_outcomes(report: SessionReport) 
     assert report.failed == []
 
 
-def test_page_has_no_scripts_and_no_external_resources(report: SessionReport, modelled: Settings) -> None:
-    page = render(report, modelled.home)
+def test_page_has_orders_no_scripts_and_no_external_resources(report: SessionReport, modelled: Settings) -> None:
+    row = FRAMES[TARGETS]().with_columns(action=pl.lit("sell"), previous_weight=pl.lit(0.02), warnings=pl.lit("no_bar"))
+    ordered = replace(report, targets=row)
+    assert ordered.as_dict()["targets"]["orders"][0]["symbol"] == row["symbol"][0]
+    assert report.as_dict()["targets"] == {"text": "no targets were published", "orders": []}
+    page = render(ordered, modelled.home)
+    assert re.search(rf"<td>sell</td><td>{row['symbol'][0]}</td>.*2\.00%.*<td>rank</td><td>no_bar</td>", page)
     assert "Tuesday, 27 August 2024" in page
     assert page.count('src="data:image/png;base64,') == 7
     assert not re.search(r"<script|https?://|onerror=", page)

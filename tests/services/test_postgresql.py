@@ -26,6 +26,7 @@ from waiting import PATIENCE
 
 from champion.errors import ModelError, ServiceError, UsageError
 from champion.lake import Lake
+from champion.pipeline.models import looks, recipes, trials
 from champion.pipeline.operations import doctor
 from champion.security import prefect_login
 from champion.services import prefect
@@ -33,6 +34,7 @@ from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.tracking import ledger_storage, promotion, promotion_ledger, registry, runs, standing, store
 from champion.tracking.promotion import Decision
+from champion.tracking.trials import ledger
 
 LOGIN = "champion:Plant3d-login"
 pytestmark = [
@@ -325,6 +327,39 @@ def test_stalled_machine_does_not_overwrite_a_finished_promotion(machines: tuple
     assert registry.alias_of(here, registry.CHAMPION) == second
     assert standing.disagreement(here) is None
     assert [entry.version for entry in promotion.history(here)[-4:]] == [first, first, second, second]
+
+
+def test_two_machines_that_record_trials_at_once_keep_one_ledger(machines: tuple[Settings, Settings]) -> None:
+    begin, first = threading.Barrier(2), date(2024, 1, 1)
+    days = pl.Series("trade_date", [first + timedelta(day) for day in range(30)])
+
+    def record(settings: Settings, numbers: tuple[int, ...]) -> None:
+        begin.wait()
+        for number in numbers:
+            recipe = recipes.of_factor("v1", f"input_{number}", universe="all", horizon=5, lag=1)
+            active = pl.DataFrame({"trade_date": days, "active": [number / 1000 + day / 1e4 for day in range(30)]})
+            scores = active.select("trade_date", instrument_id=pl.lit("NSE:A"), score="active")
+            begun = looks.begin(settings, recipe, window=(days[0], days[-1]), data={}, source="tear sheet", run="none")
+            begun.complete(scores, active)
+
+    with ThreadPoolExecutor() as pool:  # 3 and 4 are recorded by both
+        both = [pool.submit(record, *given) for given in zip(machines, ((1, 2, 3, 4), (6, 5, 4, 3)), strict=True)]
+        assert [one.result() for one in both] == [None, None]
+    here, there = machines
+    lines = ledger.read(here)
+    assert ledger.read(there) == lines
+    looked = [one.id for one in lines if one.source == "tear sheet" and one.kind == "look"]
+    assert len(looked) == len(set(looked)) == 6
+    results = [one.id for one in lines if one.source == "tear sheet" and one.kind == "result"]
+    assert sorted(results) == sorted(looked), "one result each"
+    assert trials.count(here) == trials.count(there)
+    held = [trials.matrix(machine) for machine in machines]
+    assert held[0].shape == (30, 1 + 6)
+    assert held[0].equals(held[1]), "each machine has the series of both"
+    assert not ledger_storage.local(there, ledger_storage.TRIALS).path.exists()
+    store.prepare(here).delete_model_version(ledger_storage.RegistryStorage(here, ledger_storage.TRIALS).name, "3")
+    with pytest.raises(ModelError, match="some were deleted; restore a backup"):
+        trials.count(there)
 
 
 def test_other_databases_are_refused_without_quoting_the_password(tmp_path: Path) -> None:

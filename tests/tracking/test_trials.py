@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -20,10 +21,11 @@ from champion.errors import ModelError, UsageError
 from champion.modeling.estimators import Recipe
 from champion.modeling.splits import PurgedWalkForward
 from champion.modeling.universe import find
+from champion.pipeline.maintenance import record_retention
 from champion.pipeline.models import looks, recipes, trials
 from champion.pipeline.models.register import Task
 from champion.settings import Settings
-from champion.tracking import ledger_storage
+from champion.tracking import ledger_storage, runs, store
 from champion.tracking.trials import ledger, series
 from champion.tracking.trials.entry import content, parse
 
@@ -220,6 +222,46 @@ def test_two_writers_and_a_killed_one_leave_the_undisturbed_ledger(settings: Set
     assert trials.count(settings) == trials.Count(20, 20)
     columns = sorted(trials.matrix(undisturbed).columns)
     assert trials.matrix(settings).select(columns).equals(trials.matrix(undisturbed).select(columns))
+
+
+def test_counts_stay_when_the_workspace_moves_and_when_all_runs_are_deleted(settings: Settings, tmp_path: Path) -> None:
+    for seed, name in enumerate(("training", "portfolio")):
+        run = runs.open_run(settings, trials.EXPERIMENT, name, tags={"champion.notebook": name})
+        begun = looks.begin(settings, recipe(seed=seed), window=(FIRST, LAST), data=DATA, source=name, run=run)
+        begun.complete(scores(seed), active(seed), {"rank_ic": 0.01})
+        (page := tmp_path / str(seed) / "notebook" / f"{name}.html").parent.mkdir(parents=True)
+        page.write_text("<p>a page</p>")
+        runs.log_files(settings, run, tmp_path / str(seed))
+        runs.close_run(settings, run, "succeeded", metrics={"rank_ic": 0.01})
+    trials.declare(settings, 3, "a spreadsheet")
+    ledger.write_anchor(settings)
+    counted, held, lines = trials.count(settings), trials.matrix(settings), facts(settings)
+    assert counted == trials.Count(5, 2)
+    moved = Settings(home=tmp_path / "on another disk" / "home")
+    moved.home.parent.mkdir()
+    settings.home.rename(moved.home)
+
+    found = runs.find_runs(moved, limit=None)
+    assert len(found) == 2
+    expired = record_retention.prune(moved.model_copy(update={"pages_days": 1}), date(2099, 1, 1))
+    assert [one.name for one in expired] == [one.run_id for one in found if one.name == "portfolio"]
+    client = store.prepare(moved)
+    for one in found:
+        client.delete_run(one.run_id)
+    client.delete_experiment(client.get_experiment_by_name(trials.EXPERIMENT).experiment_id)  # type: ignore[union-attr]
+    for one in found:  # as `mlflow gc` does
+        client._tracking_client.store._hard_delete_run(one.run_id)
+    shutil.rmtree(moved.artifacts, ignore_errors=True)
+    assert runs.find_runs(moved, limit=None) == []
+
+    assert (trials.count(moved), facts(moved)) == (counted, lines)
+    assert trials.matrix(moved).equals(held)
+    look(moved, recipe(seed=3), seed=3)
+    assert trials.count(moved) == trials.Count(6, 3), "the next trial is added to the same ledger"
+    path = moved.home / "trials.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:3]))
+    with pytest.raises(ModelError, match="the rest is missing"):
+        trials.count(moved)
 
 
 def test_series_are_the_same_file_for_the_same_returns(settings: Settings) -> None:

@@ -56,6 +56,9 @@ def test_named_queries_return_expected_rows(loaded: Settings) -> None:
     assert got["liquidity"]["median_turnover"].to_list() == pytest.approx(medians["turnover"].to_list())
     assert got["predictions_of_session"]["model_version"].unique().to_list() == [2]
     assert got["predictions_of_session"]["rank"].to_list() == [1, 2, 3, 4]
+    assert got["targets_of_session"].select("trade_date", "action", "excluded_by").rows() == [
+        (SESSIONS[0], "none", "rank")
+    ]
 
 
 @pytest.mark.parametrize(

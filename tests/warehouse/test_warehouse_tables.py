@@ -33,12 +33,14 @@ from warehouse_rows import (
 
 from champion import contracts, warehouse
 from champion.contracts.contract import parse
-from champion.contracts.datasets import BAN_LIST, CIRCUIT_HITS, PRICE_BANDS
+from champion.contracts.datasets import BAN_LIST, CIRCUIT_HITS, PRICE_BANDS, TARGETS
 from champion.errors import WarehouseError
 from champion.settings import Settings
 from champion.warehouse import fingerprint
 
-BY_SYMBOL = (ALPHA158, FEATURES, TECHNICAL, DELIVERY, NORMALIZED, PREDICTIONS, PRICE_BANDS, CIRCUIT_HITS, BAN_LIST)
+BY_SYMBOL = (
+    ALPHA158, FEATURES, TECHNICAL, DELIVERY, NORMALIZED, PREDICTIONS, PRICE_BANDS, CIRCUIT_HITS, BAN_LIST, TARGETS
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TABLES)

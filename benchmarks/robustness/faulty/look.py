@@ -25,7 +25,7 @@ _KEPT_APART = (".damaged-", ".refused-")  # evidence that a fault left, beside w
 _TIMES = ("ingest_time", "known_at")  # when something was done
 _BY_SESSION = (
     *("raw_equity_ohlc", "normalized_equity_ohlc", "normalized_equity_delivery", "normalized_index_ohlc"),
-    *("features_equity_indicators", "predictions_equity_scores", "quality_findings"),
+    *("features_equity_indicators", "predictions_equity_scores", "predictions_equity_targets", "quality_findings"),
 )
 SHOWN = 3
 

@@ -105,9 +105,8 @@ def limits(
     before = pl.DataFrame(_successive(sessions), {"list_date": pl.Date, "trade_date": pl.Date}, orient="row")
     lines = lists.select("instrument_id", "band_kind", "band_percent", list_date="trade_date", listed_series="series")
     joined = bars.join(before, on="trade_date").join(lines, on=["list_date", "instrument_id"])
-    is_own = (pl.col("series") == pl.col("listed_series")).fill_null(value=False)
     bar = ["trade_date", "instrument_id"]
-    best = joined.sort(is_own, descending=True).unique(bar, keep="first", maintain_order=True)
+    best = preferred(joined, bar)
     if ex_dates is not None and not ex_dates.is_empty():
         best = best.join(_ex_sessions(ex_dates, sessions), on=bar, how="anti")
     close, band = paise(pl.col("prev_close")), pl.col("band_percent")
@@ -119,6 +118,19 @@ def limits(
     )
     inside = pl.col("high").le(pl.col("upper_band")) & pl.col("low").ge(pl.col("lower_band"))
     return priced.filter(inside).select(*bar, "upper_band", "lower_band").sort(bar)
+
+
+def preferred(joined: pl.DataFrame, key: list[str]) -> pl.DataFrame:
+    """Return one line per key of bars (series) that are joined with lines of a list (listed_series).
+
+    A line with the bar's series precedes one of another series.
+
+    >>> both = pl.DataFrame({"instrument_id": ["A", "A"], "series": ["EQ", "EQ"], "listed_series": ["BL", "EQ"]})
+    >>> preferred(both, ["instrument_id"])["listed_series"].to_list()
+    ['EQ']
+    """
+    is_own = (pl.col("series") == pl.col("listed_series")).fill_null(value=False)
+    return joined.sort(is_own, descending=True).unique(key, keep="first", maintain_order=True)
 
 
 def _ex_sessions(ex_dates: pl.DataFrame, sessions: Sequence[date]) -> pl.DataFrame:

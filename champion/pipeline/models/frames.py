@@ -14,7 +14,7 @@ from champion.lake import Lake
 from champion.market.actions import adjustment
 from champion.modeling.labels import Returns, forward_return
 from champion.modeling.model_inputs import LOOKBACK, model_inputs, scale_free
-from champion.modeling.universe import TURNOVER_WINDOW, Universe, members
+from champion.modeling.universe import TURNOVER_WINDOW, Universe, members, refused
 from champion.pipeline.feature_store.build import stale_sessions
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.ingest.bars import with_kinds
@@ -100,6 +100,24 @@ def scoring_frame(lake: Lake, session: date, *, universe: Universe, feature_set:
     return _inputs(bars, rows, feature_set)
 
 
+def outside(lake: Lake, session: date, *, universe: Universe) -> pl.DataFrame:
+    """Return instrument_id and `refused_by` of the session's bars that the universe leaves out.
+
+    `refused_by` is the first filter that a bar fails: those of `universe.refused`, then index, sector or band. The bars
+    are those in series of shares, of every kind.
+
+    Raises:
+        UsageError: the lists of the universe do not cover the session.
+    """
+    judged = refused(*_as_traded(lake, _bars(lake, session, session), universe)).filter(trade_date=session)
+    inside, failed = judged.filter(pl.col("refused_by").is_null()), [judged.drop_nulls("refused_by")]
+    for name, word in (("index", "index"), ("sectors", "sector"), ("bands", "band")):
+        kept = keep(inside, lake, Universe(kinds=(), **{name: getattr(universe, name)}))
+        failed.append(inside.join(kept, on=_KEY, how="anti").with_columns(refused_by=pl.lit(word)))
+        inside = kept
+    return pl.concat(failed).select("instrument_id", "refused_by")
+
+
 def recompute_inputs(
     lake: Lake, sessions: Sequence[date], *, universe: Universe, feature_set: str = FEATURE_SET
 ) -> pl.DataFrame:
@@ -155,9 +173,7 @@ def _bars_and_features(
 
     Stored features of a session are in the scale of that session.
     """
-    # Instruments that skip sessions need more of the calendar.
-    before = lake.sessions(BARS, end=start)[-2 * max(LOOKBACK, TURNOVER_WINDOW) - 1 :]
-    bars = adjusted_bars(lake, before[0] if before else start, end, columns=_BAR_COLUMNS, kinds=None)
+    bars = _bars(lake, start, end)
     contract = contracts.load(features.find(feature_set).contract)
     units = {field.name: field.unit for field in contract.fields}
     rescaled = adjustment.rescale(lake.scan(contract.name, start, end).collect(), bars, units)
@@ -165,14 +181,28 @@ def _bars_and_features(
     return bars, keep(rows, lake, universe)
 
 
+def _bars(lake: Lake, start: date, end: date) -> pl.DataFrame:
+    """Return the adjusted bars from `start` to `end` with those before that inputs and universe need."""
+    # Instruments that skip sessions need more of the calendar.
+    before = lake.sessions(BARS, end=start)[-2 * max(LOOKBACK, TURNOVER_WINDOW) - 1 :]
+    return adjusted_bars(lake, before[0] if before else start, end, columns=_BAR_COLUMNS, kinds=None)
+
+
 def _members(lake: Lake, bars: pl.DataFrame, universe: Universe) -> pl.DataFrame:
     """Return the universe's instruments by session, from prices as traded and each instrument's first bar."""
+    return members(*_as_traded(lake, bars, universe))
+
+
+def _as_traded(
+    lake: Lake, bars: pl.DataFrame, universe: Universe
+) -> tuple[pl.DataFrame, Universe, pl.DataFrame | None]:
+    """Return what `members` takes: bars with closes as traded, and each instrument's first bar where age counts."""
     first = None
     if universe.min_age > 0:
         scanned = lake.scan(BARS).select("instrument_id", "trade_date")
         first = scanned.group_by("instrument_id").agg(first_bar=pl.col("trade_date").min()).collect()
     as_traded = bars.with_columns(pl.col("close") * pl.col("adjustment_factor"))
-    return members(with_kinds(lake, as_traded) if universe.kinds else as_traded, universe, first)
+    return with_kinds(lake, as_traded) if universe.kinds else as_traded, universe, first
 
 
 def _inputs(bars: pl.DataFrame, rows: pl.DataFrame, feature_set: str) -> pl.DataFrame:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from champion import features
-from champion.contracts.datasets import BARS, FACTORS, PREDICTIONS
+from champion.contracts.datasets import BAN_LIST, BARS, FACTORS, PREDICTIONS, PRICE_BANDS, TARGETS
 from champion.lake import Lake
 from champion.modeling.universe import find
 from champion.pipeline.feature_store.contracts import ensure_contracts
@@ -15,6 +15,8 @@ from champion.pipeline.models import evaluate, register
 from champion.pipeline.reference import universe_lists
 from champion.settings import Settings
 from champion.tracking import registry
+
+_A_WEEK = timedelta(6)  # the next session is not further away
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,16 @@ def of_features(lake: Lake, feature_set: str, start: date, end: date) -> Noteboo
 
 
 def of_scoring(settings: Settings, champion: registry.Version, session: date) -> NotebookData:
-    """Return the data that the scoring notebook reads and writes with this champion."""
-    universe = champion.tags.get(evaluate.UNIVERSE, "all")
-    digests = register.digests(Lake(settings.lake), session, champion.feature_version, universe)
+    """Return the data that the scoring notebook reads and writes with this champion.
+
+    A list of bands or bans that arrives after the scores changes the targets, so the notebook runs again.
+    """
+    universe, lake = champion.tags.get(evaluate.UNIVERSE, "all"), Lake(settings.lake)
+    digests = register.digests(lake, session, champion.feature_version, universe)
+    lists = {PRICE_BANDS: lake.digest(PRICE_BANDS, session, session)}
+    lists[BAN_LIST] = lake.digest(BAN_LIST, session, session + _A_WEEK)
     model = f"{registry.MODEL}/{champion.number}"
-    return NotebookData({"model": model, **digests}, (PREDICTIONS,), (session, session))
+    return NotebookData({"model": model, **lists, **digests}, (PREDICTIONS, TARGETS), (session, session))
 
 
 def _day(value: str | date) -> date:

@@ -35,7 +35,10 @@ _REMEDIES = {
         "the next `champion daily` fetches today's list; earlier ones are in a backup of lake/",
     ),
     datasets.INDEX_HISTORY: "the next `champion daily` reads the files in staging/ again",
-    PREDICTIONS: "`champion score SESSION` for each; scores of earlier champions are only in a backup of lake/",
+    **dict.fromkeys(
+        (PREDICTIONS, datasets.TARGETS),
+        "`champion score SESSION` for each; scores of earlier champions are only in a backup of lake/",
+    ),
     datasets.ACCEPTANCES: "restore lake/quality from a backup, or `champion quality accept` each finding again",
 }
 

@@ -23,6 +23,7 @@ from champion.pipeline.models import outcomes
 from champion.pipeline.models.paper_account import PaperAccount, paper_account
 from champion.pipeline.operations.status import RunLine, last_runs
 from champion.pipeline.reference import daily_lists
+from champion.pipeline.targets import published
 from champion.settings import Settings
 from champion.settings.quality_limits import Limits
 from champion.tracking import promotion, standing
@@ -43,6 +44,7 @@ class SessionReport:
     - `moved`: the drift of each feature since the month before, largest first.
     - `scores`: the champion's scores of the session; `outcomes`: its earlier scores whose forward return was known.
     - `paper`: the account that follows the champion's published scores since its promotion.
+    - `targets`: what the champion's scores of the session say to sell, buy and hold (`published.latest_targets`).
     - `runs`: the newest recorded runs.
     - `lists`: how far the lists of the exchange are behind the bars.
     - `reach`: the ex-dates that the lists of corporate actions cover, as text; `waiting`: the actions that need a
@@ -65,6 +67,7 @@ class SessionReport:
     waiting: pl.DataFrame = field(default_factory=pl.DataFrame)
     paper: PaperAccount | None = None
     lists: str = ""
+    targets: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
     def failed(self) -> list[str]:
@@ -84,6 +87,13 @@ class SessionReport:
         """The rank IC of each earlier session's scores: trade_date, ic."""
         return metrics.rank_ic(self.outcomes)
 
+    @property
+    def orders(self) -> pl.DataFrame:
+        """The targets that are to be bought or sold, with the columns of `published.shown`."""
+        if self.targets.is_empty():
+            return self.targets
+        return published.shown(self.targets).filter(pl.col("action").is_in(["buy", "sell"]))
+
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain values, with the first rows of each frame."""
         return {
@@ -96,6 +106,7 @@ class SessionReport:
             "scores": self.scores.head(_MOVERS).to_dicts(),
             "rank_ic": self.rank_ic.tail(1).to_dicts(),
             "paper_account": {"text": self.paper.text, **self.paper.figures} if self.paper else {},
+            "targets": {"text": published.text(self.targets), "orders": self.orders.to_dicts()},
             "lists": self.lists,
             "corporate_actions": {"reach": self.reach, "waiting": self.waiting.height},
             "runs": [{"run": run.run_id, "name": run.name, "outcome": run.outcome} for run in self.runs],
@@ -157,4 +168,5 @@ def session_report(settings: Settings, session: date | None = None) -> SessionRe
         waiting=corporate_actions.questions(lake, end=session).sort("session", descending=True),
         paper=paper_account(lake, entry, session),
         lists=daily_lists.freshness(daily_lists.coverage(lake)),
+        targets=published.ordered(published.latest(lake, session).filter(trade_date=session)),
     )

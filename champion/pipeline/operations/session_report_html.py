@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from champion import plots
 from champion.base import clock
 from champion.pipeline.operations.session_report import SessionReport
+from champion.pipeline.targets import published
 from champion.plots.style import crore_text
 from champion.tracking.store import run_page
 
@@ -39,6 +40,7 @@ def render(report: SessionReport, home: Path, mlflow: str | None = None) -> str:
         home=home,
         made_at=clock.in_india(report.made_at),
         turnover=crore_text(report.market["turnover"]),
+        targets=published.text(report.targets),
         live=f"{last_ic['ic'].item():+.3f}" if last_ic.height else "none yet",
         run_pages={run.run_id: run_page(mlflow, run.experiment, run.run_id) for run in report.runs if mlflow},
         figures={name: _image(figure) for name, figure in figures.items()},

@@ -7,7 +7,7 @@ depends on it if the training period includes the session; predictions depend on
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from champion import contracts, features
@@ -15,6 +15,7 @@ from champion.base import clock
 from champion.base.atomic_files import sha256
 from champion.contracts.datasets import (
     ACTIONS,
+    BAN_LIST,
     BARS,
     CONSTITUENTS,
     FACTORS,
@@ -22,8 +23,10 @@ from champion.contracts.datasets import (
     INDEX_CHANGES,
     INDEX_MEMBERS,
     PREDICTIONS,
+    PRICE_BANDS,
     PUBLISHED_LISTS,
     SECTORS,
+    TARGETS,
     feature_datasets,
 )
 from champion.errors import UsageError
@@ -38,6 +41,8 @@ from champion.settings import Settings
 from champion.sources.download import staging_records
 from champion.sources.download.staging_records import Staged
 from champion.tracking import registry, runs
+
+_A_WEEK = timedelta(6)  # the session before is not further away
 
 
 def forward(settings: Settings, which: str) -> Trace:
@@ -90,6 +95,8 @@ class _Forward:
                         if self._lake.manifest(FINDINGS, session):
                             self._add(FINDINGS, [session], made)
                         self._features(made, session)
+                    if name in {PRICE_BANDS, BAN_LIST}:
+                        self._targets_of_list(name, session, made)
         for name in PUBLISHED_LISTS:
             for session in self._made_of(name, "list", staged.sha256):
                 self._from_list(name, self._add(name, [session], root))
@@ -122,7 +129,21 @@ class _Forward:
         # Predictions are below the features that their model version used, and below the model.
         used = {f"{registry.MODEL}/{version.number}": version.feature_version for version in self._versions()}
         for session, model, state in self._predicted(since):
-            self._add(PREDICTIONS, [session], _features_of(used.get(model, ""), made) or below, state)
+            scores = self._add(PREDICTIONS, [session], _features_of(used.get(model, ""), made) or below, state)
+            if inputs := self._inputs_of_targets(session):
+                same = self._lake.digest(PREDICTIONS, end=session) == inputs.get("scores")
+                self._add(TARGETS, [session], scores, "same" if same else "changed")
+
+    def _targets_of_list(self, name: str, session: date, below: Node) -> None:
+        """Add the targets that a list of bands or bans was used for: those of its session or of the one before."""
+        for day in self._lake.sessions(TARGETS, session - _A_WEEK, session):
+            recorded = self._inputs_of_targets(day).get(name)
+            if recorded and recorded == self._lake.digest(name, session, session):
+                self._add(TARGETS, [day], below)
+
+    def _inputs_of_targets(self, session: date) -> Mapping[str, str]:
+        manifest = self._lake.manifest(TARGETS, session)
+        return manifest.current.inputs if manifest else {}
 
     def _models(self, below: Node, made: Mapping[str, Node], since: date) -> None:
         """Add the versions trained on sessions from `since` on, each below the features it was trained on."""

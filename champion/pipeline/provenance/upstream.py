@@ -8,10 +8,13 @@ compared with the present one, and files are hashed again.
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+import polars as pl
+
 from champion import contracts, features
 from champion.base.counting import quantity
 from champion.contracts.datasets import (
     ACTIONS,
+    BAN_LIST,
     BARS,
     CHANGES,
     CONSTITUENTS,
@@ -19,8 +22,10 @@ from champion.contracts.datasets import (
     INDEX_CHANGES,
     INDEX_MEMBERS,
     PREDICTIONS,
+    PRICE_BANDS,
     PUBLISHED_LISTS,
     SECTORS,
+    TARGETS,
 )
 from champion.errors import LakeError, ModelError
 from champion.lake import Lake
@@ -88,6 +93,8 @@ class _Back:
         raw = {name: spec.raw for spec in DATASET_SPECS for name in (spec.normalized, spec.quarantine)}
         if name == PREDICTIONS:
             self._prediction(node)
+        elif name == TARGETS:
+            self._targets(node)
         elif name in raw:
             self._parsed(node, raw[name], sessions)
         elif name in raw.values():
@@ -120,6 +127,20 @@ class _Back:
         same = self._lake.digest(BARS, end=session) == made_from.get("bars")
         self.dataset(BARS, self._lake.sessions(BARS, end=session), node, same=same)
         self._factors_up_to(session, made_from.get("actions"), node)
+
+    def _targets(self, node: Node) -> None:
+        """Add the scores, the targets before, the bars and the lists that targets are made from."""
+        session = node.last or date.max
+        made_from = self._inputs(TARGETS, session)
+        same = self._lake.digest(PREDICTIONS, end=session) == made_from.get("scores")
+        self.dataset(PREDICTIONS, [session], node, same=same)
+        same = self._lake.digest(BARS, end=session) == made_from.get("bars")
+        self.dataset(BARS, self._lake.sessions(BARS, end=session), node, same=same)
+        following = self._lake.scan(TARGETS, session, session).select(pl.col("following").max()).collect().item()
+        for name, day in ((PRICE_BANDS, session), (BAN_LIST, following)):
+            held, same = self._lake.sessions(name, day, day), self._lake.digest(name, day, day) == made_from.get(name)
+            if held or not same:  # no session is right if there was none
+                self.dataset(name, held, node, same=same)
 
     def _factors_up_to(self, session: date, recorded: str | None, node: Node) -> None:
         if read := self._lake.sessions(FACTORS):

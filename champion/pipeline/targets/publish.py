@@ -1,0 +1,165 @@
+"""Publish the target weights of a scored session, with the reason of each instrument that has none."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from hashlib import sha256
+
+import polars as pl
+
+from champion import contracts
+from champion.base import clock
+from champion.contracts.datasets import BAN_LIST, BARS, PREDICTIONS, PRICE_BANDS, TARGETS
+from champion.errors import LakeError
+from champion.lake import Lake
+from champion.market.envelope import stamp
+from champion.modeling.universe import Universe, stored
+from champion.pipeline.ingest import corporate_actions
+from champion.pipeline.ingest.bars import equity_bars
+from champion.pipeline.models import frames
+from champion.pipeline.models.evaluate import UNIVERSE
+from champion.pipeline.reference import universe_lists
+from champion.pipeline.targets import orders, published
+from champion.portfolio.arrays import SME_SERIES
+from champion.portfolio.construction import Rule, construct
+from champion.settings import Settings
+from champion.tracking import registry
+
+RULE = Rule()
+"""The rule of every version: the one by which trainings, gate and paper account simulate it."""
+_SAME = 1e-9  # of the equity
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTargets:
+    """The targets of a session (contract predictions_equity_targets), best weight first, and whether they were written.
+
+    `note` says what the rule leaves in cash, or that the targets stay because the next session has opened.
+    """
+
+    targets: pl.DataFrame
+    written: bool
+    note: str = ""
+
+
+def publish(settings: Settings, session: date, version: registry.Version, rule: Rule = RULE) -> PublishedTargets:
+    """Commit the target weights of a version for the session after `session`, which it has scored.
+
+    The weights are those that `portfolio.simulate` would decide after the close of the session on the version's scores
+    in the lake. They depend on nothing later than the lists dated `session` and the ban list of the next session. What
+    was published before the next session opened stays after its opening, whatever changes in the lake: people may
+    have traded it. Otherwise a repeated call writes only what has changed.
+
+    Raises:
+        LakeError: the version has not scored the session.
+        UsageError: the lists of the version's universe do not cover the session.
+    """
+    lake = Lake(settings.lake)
+    scores = lake.scan(PREDICTIONS, end=session).filter(model_version=version.number).collect()
+    if scores.filter(trade_date=session).is_empty():
+        raise LakeError(f"version {version.number} has not scored {session}: run `champion score {session}` first")
+    following = orders.next_session(lake, session, settings.closed)
+    held = lake.scan(TARGETS, session, session).collect()
+    mine = held.filter(model_version=version.number)
+    if mine.height and mine["ingest_time"].max() < orders.opens(following) <= clock.now():  # type: ignore[operator]
+        note = f"published before {following} opened: they stay as they were"
+        return PublishedTargets(published.ordered(mine), written=False, note=note)
+    universe, before = stored(version.text(UNIVERSE)), published.latest(lake, session - timedelta(1))
+    rows, note = _decided(lake, session, scores, before, rule)
+    rows = orders.limits(lake, session, following, _excluded(lake, session, universe, rows))
+    rows = orders.warned(lake, session, following, rows).with_columns(
+        following=pl.lit(following),
+        model_name=pl.lit(registry.MODEL),
+        model_version=pl.lit(version.number, pl.Int32),
+    )
+    contract = contracts.load(TARGETS)
+    key = [pl.col(name) for name in contract.key]
+    targets = stamp(rows, contract, pl.lit("champion"), pl.lit(clock.now()), pl.col("instrument_id"), key)
+    others = held.filter(pl.col("model_version") != version.number)
+    made_from = {"model": f"{registry.MODEL}/{version.number}", **_inputs(lake, session, following, universe, before)}
+    made_from["rule"] = json.dumps(asdict(rule), sort_keys=True)
+    targets = _first_published(targets, mine)
+    written = lake.write(TARGETS, session, pl.concat([others, targets]), made_from)
+    return PublishedTargets(published.ordered(targets), written, note)
+
+
+def _decided(
+    lake: Lake, session: date, scores: pl.DataFrame, before: pl.DataFrame, rule: Rule
+) -> tuple[pl.DataFrame, str]:
+    """Return the instruments of the session with bar, score, weights and action, and what the rule leaves in cash."""
+    series = lake.scan(BARS, scores["trade_date"].min(), session).filter(pl.col("series").is_in(SME_SERIES))  # type: ignore[arg-type]
+    small = series.select("trade_date", "instrument_id").collect()
+    found = construct(scores.join(small, on=["trade_date", "instrument_id"], how="anti"), rule)
+    decided_on: date = found.uninvested["trade_date"].max() or session  # type: ignore[assignment]
+    weights = found.weights.filter(trade_date=decided_on).select("instrument_id", "weight")
+    bars = equity_bars(lake, session, session, kinds=None).select("instrument_id", "symbol", "series", "close")
+    last_symbols = pl.concat(
+        [scores.select("trade_date", "instrument_id", "symbol"), before.select("trade_date", "instrument_id", "symbol")]
+    )
+    kept = before.filter(pl.col("weight") > 0).select("instrument_id", previous_weight="weight")
+    names = pl.concat([weights, kept], how="diagonal").select("instrument_id")
+    symbols = last_symbols.sort("trade_date").group_by("instrument_id").agg(last_symbol=pl.col("symbol").last())
+    rows = (
+        bars.collect()
+        .join(names.unique(), on="instrument_id", how="full", coalesce=True)
+        .join(symbols, on="instrument_id", how="left")
+        .join(
+            scores.filter(trade_date=session).select("instrument_id", "score", "rank"), on="instrument_id", how="left"
+        )
+        .join(weights, on="instrument_id", how="left")
+        .join(kept, on="instrument_id", how="left")
+    )
+    change = pl.col("weight") - pl.col("previous_weight")
+    action = (
+        pl.when(change > _SAME).then(pl.lit("buy")).when(change < -_SAME).then(pl.lit("sell"))
+        .when(pl.col("weight") > 0).then(pl.lit("hold")).otherwise(pl.lit("none"))
+    )  # fmt: skip
+    known = rows.with_columns(
+        pl.col("weight", "previous_weight").fill_null(0.0),
+        pl.coalesce("symbol", "last_symbol"),
+        trade_date=pl.lit(session),
+        decided_on=pl.lit(decided_on),
+        previous_on=pl.lit(before["trade_date"].max(), pl.Date),
+    )
+    return known.with_columns(action=action), found.text
+
+
+def _excluded(lake: Lake, session: date, universe: Universe, rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `excluded_by`, the first reason why an instrument has no weight; null if it has one."""
+    refused = frames.outside(lake, session, universe=universe)
+    decided = pl.col("decided_on") == session
+    reason = (
+        pl.when(pl.col("series").is_null()).then(pl.lit("no_bar"))
+        .when(pl.col("refused_by").is_not_null()).then("refused_by")
+        .when(pl.col("score").is_null()).then(pl.lit("no_features"))
+        .when(pl.col("series").is_in(SME_SERIES)).then(pl.lit("sme_series"))
+        .when(decided).then(pl.lit("rank")).otherwise(pl.lit("between_decisions"))
+    )  # fmt: skip
+    joined = rows.join(refused, on="instrument_id", how="left")
+    return joined.with_columns(excluded_by=pl.when(pl.col("weight") == 0).then(reason))
+
+
+def _inputs(lake: Lake, session: date, following: date, universe: Universe, before: pl.DataFrame) -> dict[str, str]:
+    """Return the digests of what targets are made from, by name."""
+    previous = before["trade_date"].max()
+    ex_dates = corporate_actions.known_factors(lake).filter(
+        pl.col("ex_date").is_between(session, following, closed="right")
+    )
+    return {
+        "scores": lake.digest(PREDICTIONS, end=session),
+        "bars": lake.digest(BARS, end=session),
+        "actions": corporate_actions.digest(lake, session),
+        "ex_dates": sha256(repr(sorted(ex_dates["instrument_id"].unique())).encode()).hexdigest(),
+        "previous": lake.digest(TARGETS, previous, previous) if isinstance(previous, date) else "",
+        **universe_lists.digests(lake, universe, session),
+        PRICE_BANDS: lake.digest(PRICE_BANDS, session, session),
+        BAN_LIST: lake.digest(BAN_LIST, following, following),
+    }
+
+
+def _first_published(targets: pl.DataFrame, stored_rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the targets with the time of their first publication, if the stored ones say the same."""
+    now, then = (each.drop("ingest_time").sort("instrument_id") for each in (targets, stored_rows))
+    return stored_rows if now.equals(then) else targets
