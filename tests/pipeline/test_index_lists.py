@@ -230,7 +230,7 @@ def test_universe_whose_lists_do_not_cover_a_run_is_refused_before_it(
     index_lists.refresh(settings)
     lake, days = Lake(settings.lake), [date(2023, 1, 9), date(2023, 1, 10), date(2024, 1, 10), date(2024, 1, 11)]
     bars, features = contracts.load(BARS), contracts.load(FEATURES)
-    parts = [(bars, None, list(bars.polars_schema))]
+    parts: list[tuple[contracts.Contract, str | None, list[str]]] = [(bars, None, list(bars.polars_schema))]
     parts += [(features, group, [*features.ungrouped, *features.groups[group]]) for group in features.groups]
     for (contract, group, columns), day in itertools.product(parts, days):
         empty = pl.DataFrame(schema=contract.polars_schema).select(columns)
