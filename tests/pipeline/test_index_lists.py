@@ -288,13 +288,14 @@ def test_digest_of_a_universe_changes_with_its_members_only(settings: Settings) 
 
 def test_members_are_traced_to_their_files_and_back(settings: Settings) -> None:
     index_lists.refresh(settings)
-    up = upstream.back(settings, INDEX_MEMBERS, date(2024, 1, 10))
-    assert up.is_whole
-    assert {node.name for node in up.nodes.values()} == {INDEX_MEMBERS, CONSTITUENTS, "2 published files"}
+    for name in (INDEX_MEMBERS, CONTRADICTIONS):
+        up = upstream.back(settings, name, date(2024, 1, 10))
+        assert up.is_whole
+        assert {node.name for node in up.nodes.values()} == {name, CONSTITUENTS, "2 published files"}
     manifest = Lake(settings.lake).manifest(CONSTITUENTS, date(2023, 1, 10))
     assert manifest is not None
     down = downstream.forward(settings, manifest.current.inputs["list"])
-    assert {node.name for node in down.nodes.values()} >= {CONSTITUENTS, INDEX_MEMBERS, SECTORS}
+    assert {node.name for node in down.nodes.values()} >= {CONSTITUENTS, INDEX_MEMBERS, SECTORS, CONTRADICTIONS}
 
 
 def test_withdrawing_lists_leaves_the_sectors_of_the_others_then_none(settings: Settings) -> None:

@@ -17,6 +17,7 @@ from champion.contracts.datasets import (
     ACTIONS,
     BARS,
     CONSTITUENTS,
+    CONTRADICTIONS,
     FACTORS,
     FINDINGS,
     INDEX_CHANGES,
@@ -100,7 +101,7 @@ class _Forward:
             factors = self._add(FACTORS, read[-1:], made)
             self._features(factors, min(self._lake.sessions(BARS), default=date.min))
         if name in {CONSTITUENTS, INDEX_CHANGES}:
-            for derived in (INDEX_MEMBERS, SECTORS):
+            for derived in (INDEX_MEMBERS, SECTORS, CONTRADICTIONS):
                 if read := self._lake.sessions(derived)[-1:]:
                     self._add(derived, read, made)
 
