@@ -20,6 +20,7 @@ from champion.cli.app import app
 from champion.contracts.datasets import (
     BARS,
     CONSTITUENTS,
+    CONTRADICTIONS,
     FEATURES,
     INDEX_CHANGES,
     INDEX_MEMBERS,
