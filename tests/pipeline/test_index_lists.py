@@ -36,7 +36,7 @@ from champion.modeling.universe import Universe, find
 from champion.pipeline.ingest.reference_lists import kept_lists
 from champion.pipeline.ingest.symbol_master import company_sectors
 from champion.pipeline.provenance import downstream, upstream
-from champion.pipeline.reference import index_lists, membership, universe_lists
+from champion.pipeline.reference import index_lists, membership, refused_lists, universe_lists
 from champion.settings import Settings
 
 HEADER = "Company Name,Industry,Symbol,Series,ISIN Code\n"
@@ -96,7 +96,8 @@ def test_malformed_list_is_set_aside_and_the_others_are_loaded(settings: Setting
     assert [refused.partition(": ")[0] for refused in result.refused] == [copy_of("2023-06-10"), copy_of("2023-07-10")]
     assert "found an HTML page" in result.refused[0]
     assert "11 securities, expected 12" in result.refused[1]
-    assert index_lists.refused_files(settings) == [copy_of("2023-07-10")]  # the other one was never kept
+    found = {path: reason for path, (_, reason) in refused_lists.files(settings).items()}
+    assert [f"{path}: {reason}" for path, reason in found.items()] == list(result.refused)
     index_lists.refresh(settings)  # refuses both again
     rows = Lake(settings.lake).scan(REFUSED_LISTS).collect()
     assert (rows["path"] + ": " + rows["reason"]).to_list() == list(result.refused)
