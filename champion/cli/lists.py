@@ -27,14 +27,12 @@ def list_covered(*, as_json: AsJson = False) -> None:
     Example: champion lists ls
     """
     from champion.lake import Lake  # noqa: PLC0415
-    from champion.pipeline.reference import index_lists, membership, refused_lists  # noqa: PLC0415
+    from champion.pipeline.reference import membership, refused_lists  # noqa: PLC0415
 
     settings = console.settings()
     lake = Lake(settings.lake)
     covered, left_open = membership.coverage(lake), membership.open_evidence(lake)
-    known = refused_lists.reasons(lake)
-    unread = (None, "run `champion lists refresh` to see why")
-    refused = [[path, *known.get(path, unread)] for path in index_lists.refused_files(settings)]
+    refused = [[path, *why] for path, why in refused_lists.files(settings).items()]
     if as_json:
         shown = {index: [str(first), str(last)] for index, (first, last) in covered.items()}
         frames = {

@@ -20,6 +20,7 @@ from champion.cli.app import app
 from champion.contracts.datasets import (
     BARS,
     CONSTITUENTS,
+    CONTRADICTIONS,
     FEATURES,
     INDEX_CHANGES,
     INDEX_MEMBERS,
@@ -35,7 +36,7 @@ from champion.modeling.universe import Universe, find
 from champion.pipeline.ingest.reference_lists import kept_lists
 from champion.pipeline.ingest.symbol_master import company_sectors
 from champion.pipeline.provenance import downstream, upstream
-from champion.pipeline.reference import index_lists, membership, universe_lists
+from champion.pipeline.reference import index_lists, membership, refused_lists, universe_lists
 from champion.settings import Settings
 
 HEADER = "Company Name,Industry,Symbol,Series,ISIN Code\n"
@@ -95,7 +96,8 @@ def test_malformed_list_is_set_aside_and_the_others_are_loaded(settings: Setting
     assert [refused.partition(": ")[0] for refused in result.refused] == [copy_of("2023-06-10"), copy_of("2023-07-10")]
     assert "found an HTML page" in result.refused[0]
     assert "11 securities, expected 12" in result.refused[1]
-    assert index_lists.refused_files(settings) == [copy_of("2023-07-10")]  # the other one was never kept
+    found = {path: reason for path, (_, reason) in refused_lists.files(settings).items()}
+    assert [f"{path}: {reason}" for path, reason in found.items()] == list(result.refused)
     index_lists.refresh(settings)  # refuses both again
     rows = Lake(settings.lake).scan(REFUSED_LISTS).collect()
     assert (rows["path"] + ": " + rows["reason"]).to_list() == list(result.refused)
@@ -230,7 +232,7 @@ def test_universe_whose_lists_do_not_cover_a_run_is_refused_before_it(
     index_lists.refresh(settings)
     lake, days = Lake(settings.lake), [date(2023, 1, 9), date(2023, 1, 10), date(2024, 1, 10), date(2024, 1, 11)]
     bars, features = contracts.load(BARS), contracts.load(FEATURES)
-    parts = [(bars, None, list(bars.polars_schema))]
+    parts: list[tuple[contracts.Contract, str | None, list[str]]] = [(bars, None, list(bars.polars_schema))]
     parts += [(features, group, [*features.ungrouped, *features.groups[group]]) for group in features.groups]
     for (contract, group, columns), day in itertools.product(parts, days):
         empty = pl.DataFrame(schema=contract.polars_schema).select(columns)
@@ -288,13 +290,14 @@ def test_digest_of_a_universe_changes_with_its_members_only(settings: Settings) 
 
 def test_members_are_traced_to_their_files_and_back(settings: Settings) -> None:
     index_lists.refresh(settings)
-    up = upstream.back(settings, INDEX_MEMBERS, date(2024, 1, 10))
-    assert up.is_whole
-    assert {node.name for node in up.nodes.values()} == {INDEX_MEMBERS, CONSTITUENTS, "2 published files"}
+    for name in (INDEX_MEMBERS, CONTRADICTIONS):
+        up = upstream.back(settings, name, date(2024, 1, 10))
+        assert up.is_whole
+        assert {node.name for node in up.nodes.values()} == {name, CONSTITUENTS, "2 published files"}
     manifest = Lake(settings.lake).manifest(CONSTITUENTS, date(2023, 1, 10))
     assert manifest is not None
     down = downstream.forward(settings, manifest.current.inputs["list"])
-    assert {node.name for node in down.nodes.values()} >= {CONSTITUENTS, INDEX_MEMBERS, SECTORS}
+    assert {node.name for node in down.nodes.values()} >= {CONSTITUENTS, INDEX_MEMBERS, SECTORS, CONTRADICTIONS}
 
 
 def test_withdrawing_lists_leaves_the_sectors_of_the_others_then_none(settings: Settings) -> None:

@@ -25,7 +25,7 @@ from champion.lake import Lake
 from champion.market.identity.isin import check_digit
 from champion.market.reference.indices.index_lists import as_known
 from champion.pipeline.ingest.reference_lists import lists_archive
-from champion.pipeline.reference import index_lists, membership
+from champion.pipeline.reference import index_lists, membership, refused_lists
 from champion.settings import Settings
 
 BANK, FILE = "NIFTY BANK", "ind_niftybanklist.csv"
@@ -117,7 +117,8 @@ def test_list_without_a_date_that_can_be_right_is_refused(settings: Settings, pa
     result = index_lists.refresh(settings)
     assert [refused.partition(": ")[0] for refused in result.refused] == [path]
     assert reason in result.refused[0]
-    assert index_lists.refused_files(settings) == [path]
+    ((refused, (_, why)),) = refused_lists.files(settings).items()
+    assert (refused, f"{path}: {why}") == (path, result.refused[0])
     assert state(settings) == before[1]
     assert membership.coverage(Lake(settings.lake)) == {BANK: (DAYS[0], DAYS[-1])}
 

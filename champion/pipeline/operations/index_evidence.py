@@ -3,7 +3,7 @@
 from champion.base.counting import quantity
 from champion.lake import Lake
 from champion.pipeline.operations.checks import Check, first
-from champion.pipeline.reference import index_lists, membership
+from champion.pipeline.reference import membership, refused_lists
 from champion.settings import Settings
 
 _NAME = "index lists"
@@ -14,7 +14,7 @@ def check(settings: Settings) -> Check:
     """Report lists that are set aside or refused, and dated changes that the members contradict."""
     lake = Lake(settings.lake)
     covered, left_open = membership.coverage(lake), membership.open_evidence(lake)
-    refused = index_lists.refused_files(settings)
+    refused = list(refused_lists.files(settings))
     if not covered:
         return Check(_NAME, "ok", "none in the lake: index members and sectors are unknown")
     aside = [f"{index} of {day}: {why}" for index, day, why, _ in left_open.set_aside.rows()]

@@ -18,6 +18,7 @@ from champion.contracts.datasets import (
     BAN_LIST,
     BARS,
     CONSTITUENTS,
+    CONTRADICTIONS,
     FACTORS,
     FINDINGS,
     INDEX_CHANGES,
@@ -107,7 +108,7 @@ class _Forward:
             factors = self._add(FACTORS, read[-1:], made)
             self._features(factors, min(self._lake.sessions(BARS), default=date.min))
         if name in {CONSTITUENTS, INDEX_CHANGES}:
-            for derived in (INDEX_MEMBERS, SECTORS):
+            for derived in (INDEX_MEMBERS, SECTORS, CONTRADICTIONS):
                 if read := self._lake.sessions(derived)[-1:]:
                     self._add(derived, read, made)
 

@@ -18,6 +18,7 @@ from champion.contracts.datasets import (
     BARS,
     CHANGES,
     CONSTITUENTS,
+    CONTRADICTIONS,
     FACTORS,
     INDEX_CHANGES,
     INDEX_MEMBERS,
@@ -41,7 +42,10 @@ from champion.sources.download.staging_records import Staged
 from champion.tracking import registry, runs
 
 _FROM_LISTS = ((CONSTITUENTS, "lists"), (INDEX_CHANGES, "changes"))
-_DERIVED = {FACTORS: ((ACTIONS, "actions"), (BARS, "bars")), INDEX_MEMBERS: _FROM_LISTS, SECTORS: _FROM_LISTS}
+_DERIVED = {
+    FACTORS: ((ACTIONS, "actions"), (BARS, "bars")),
+    **dict.fromkeys((INDEX_MEMBERS, SECTORS, CONTRADICTIONS), _FROM_LISTS),
+}
 """The datasets that each derived list is made from, and the input that records the digest of each."""
 _LAST = ("end", "as_of", "session")
 """Notebook parameters for the last session that is read."""

@@ -13,7 +13,6 @@ A file that is malformed is set aside and named in the note; the others are load
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from hashlib import sha256
@@ -66,7 +65,7 @@ from champion.sources.lists.index_changes import parse_changes
 from champion.sources.lists.index_list import canonical_index, index_names, parse_index_list
 from champion.sources.lists.index_register import parse_register
 
-LISTS, COPIES = f"{FOLDER}/ind_*list.csv", f"{FOLDER}/snapshots/*/ind_*list.csv"
+LISTS, COPIES = list_files.PATTERNS
 REGISTER, RELEASES = f"{FOLDER}/IndexInclExcl.xlsx", f"{FOLDER}/index_changes.csv"
 _CHANGE_FILES: Mapping[str, tuple[str, Callable[[str, bytes], pl.DataFrame]]] = {
     REGISTER: (REGISTER_SOURCE, parse_register),
@@ -74,7 +73,6 @@ _CHANGE_FILES: Mapping[str, tuple[str, Callable[[str, bytes], pl.DataFrame]]] = 
 }
 _DERIVED = {INDEX_MEMBERS: MEMBERS_VERSION, SECTORS: SECTORS_VERSION, CONTRADICTIONS: MEMBERS_VERSION}
 """What is derived from lists and changes, with the version of its rules."""
-_REFUSED_IN = (FOLDER, "content/fo", "indices/history")
 _SHOWN = 3
 _ASKED_LATELY = timedelta(hours=6)
 _Read: TypeAlias = Callable[[Staged], pl.DataFrame]
@@ -185,27 +183,6 @@ def _vanished(lake: Lake, copies: Sequence[Staged], listed: Collection[str] | No
         "put the files back, or run `champion lists withdraw INDEX DATE --reason TEXT`"
     )
     return [note]
-
-
-def refused_files(settings: Settings) -> list[str]:
-    """Return the paths of refused files: no readable version since, or in a folder without a date that can be right."""
-    found = set[str]()
-    for folder in staging_folders(settings):
-        for path in [path for place in _REFUSED_IN for path in folder.glob(f"{place}/**/*.refused-*")]:
-            accepted = path.with_name(path.name.rpartition(".refused-")[0])
-            if not accepted.exists():
-                found.add(accepted.relative_to(folder).as_posix())
-    with suppress(UsageError), lists_archive(settings) as archive:  # a folder that has moved is named by a refresh
-        found.update(path for pattern in (LISTS, COPIES) for path in archive.names(pattern) if _has_no_date(path))
-    return sorted(found)
-
-
-def _has_no_date(path: str) -> bool:
-    try:
-        list_files.copy_date(path, clock.today())
-    except ValueError:
-        return True
-    return False
 
 
 def derive(lake: Lake) -> None:

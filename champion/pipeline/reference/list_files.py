@@ -23,6 +23,8 @@ from champion.sources.lists.index_list import index_names
 
 FOLDER = "content/indices"
 COPIES = f"{FOLDER}/snapshots"
+PATTERNS = f"{FOLDER}/ind_*list.csv", f"{COPIES}/*/ind_*list.csv"
+"""Of the paths of lists: under the exchange's address, and of dated copies."""
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")  # `date.fromisoformat` reads weeks and other forms too
 Withdrawn = Collection[tuple[str, date, str]]
 """Index, date and digest of each list that a user withdrew."""

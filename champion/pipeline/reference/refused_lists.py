@@ -5,7 +5,8 @@ without one line gives a wrong member for years. So one wrong line refuses the f
 counts. Files are kept in staging; the reason is a row of the quarantine, which a repeated refusal does not repeat.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -15,10 +16,13 @@ import polars as pl
 from champion import contracts
 from champion.base import clock
 from champion.contracts.datasets import REFUSED_LISTS
+from champion.errors import UsageError
 from champion.lake import Lake
-from champion.pipeline.ingest.reference_lists import staging_folders
+from champion.pipeline.ingest.reference_lists import lists_archive, staging_folders
+from champion.pipeline.reference import list_files
 from champion.settings import Settings
 
+_PLACES = (list_files.FOLDER, "content/fo", "indices/history")
 _KEY = ["path", "source_sha256", "reason"]
 
 
@@ -40,6 +44,37 @@ def record(settings: Settings, refused: Iterable[str]) -> int:
         dated = new.with_columns(list_date=pl.lit(today), ingest_time=pl.lit(now).cast(pl.Datetime("ms", "UTC")))
         lake.append(REFUSED_LISTS, today, contracts.load(REFUSED_LISTS).conform(dated))
     return new.height
+
+
+def files(settings: Settings) -> dict[str, tuple[date | None, str]]:
+    """Return by path the refused files that no readable version has replaced: when and why each was refused.
+
+    They are those of staging and those in the folder of index lists. The date is None for a file that no refresh has
+    refused yet.
+    """
+    folders, known = staging_folders(settings), reasons(Lake(settings.lake))
+    kept = [path for folder in folders for place in _PLACES for path in folder.glob(f"{place}/**/*.refused-*")]
+    names = [path.with_name(path.name.rpartition(".refused-")[0]) for path in kept]
+    found, undated = {path for folder in folders for path in _inside(folder, names)}, set[str]()
+    with suppress(UsageError), lists_archive(settings) as archive:  # a folder that has moved is named by a refresh
+        listed = [path for pattern in list_files.PATTERNS for path in archive.names(pattern)]
+        found.update(path for path in listed if path in known)
+        undated.update(path for path in listed if _has_no_date(path))
+    unread = {path for path in found if not any((folder / path).exists() for folder in folders)}
+    why = (None, "run `champion lists refresh` to see why")
+    return {path: known.get(path, why) for path in sorted(unread | undated)}
+
+
+def _inside(folder: Path, paths: Iterable[Path]) -> Iterator[str]:
+    return (path.relative_to(folder).as_posix() for path in paths if path.is_relative_to(folder))
+
+
+def _has_no_date(path: str) -> bool:
+    try:
+        list_files.copy_date(path, clock.today())
+    except ValueError:
+        return True
+    return False
 
 
 def reasons(lake: Lake) -> dict[str, tuple[date, str]]:

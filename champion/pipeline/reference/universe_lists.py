@@ -81,8 +81,8 @@ def _members_note(lake: Lake, name: str, day: date) -> str:
 def require_known(lake: Lake, universe: Universe, sessions: Sequence[date] = ()) -> None:
     """Do nothing if lists answer the universe's filters: names that exist, and dates that are covered.
 
-    Call it before a run, so that a wrong name or date is refused at once. Sessions on which no instrument can pass the
-    universe's filters on turnover and age, at the start of the lake, need no list.
+    Call it before a run, so that a wrong name or date is refused immediately. Sessions at the start of the lake on
+    which no instrument can pass the universe's filters on turnover and age need no list.
 
     Raises:
         UsageError: there is no such index or sector, no list, or a list does not cover a session; the message has the
