@@ -33,6 +33,11 @@ from champion.tracking.trials import grouping, ledger
 FIRST, SESSIONS = date(2024, 1, 1), 250
 LOOKS = 4  # new ones after which a writer is killed at the latest
 _PACE = 0.02  # seconds of a look, until the first is measured
+PRELOADED = [
+    *("numpy", "polars", "pyarrow.parquet", "champion.settings", "champion.lake", "champion.features.custom"),
+    *("champion.modeling.universe", "champion.portfolio.simulator", "champion.tracking.trials.ledger"),
+]
+"""Imported once. Modules that load a contract are not: Polars then has a thread, and a fork of it waits for ever."""
 BACK = 3  # looks that the next writer repeats
 
 
@@ -44,7 +49,7 @@ def main() -> None:
     write(undisturbed, 0, given.looks)
     expected = content(undisturbed)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__"])
+    context.set_forkserver_preload(PRELOADED)
     kept = given.work / "rounds.json"
     rounds: list[dict[str, int]] = json.loads(kept.read_text()) if kept.exists() else []
     while sum(one["kills"] for one in rounds) < given.kills:
