@@ -211,6 +211,9 @@ def test_scores_cover_the_universe_of_the_session(settings: Settings) -> None:
     assert scores.height > 20
     assert sorted(scores["rank"]) == list(range(1, scores.height + 1))
     assert scores.sort("rank")["score"].is_sorted(descending=True)
+    targets = Lake(settings.lake).scan("predictions_equity_targets", LAST, LAST).collect()
+    assert set(scores["instrument_id"]) <= set(targets["instrument_id"])
+    assert 0.9 < targets["weight"].sum() <= 1
 
 
 def test_a_second_run_skips_everything_and_changes_nothing(champion: Command, base: Path, settings: Settings) -> None:

@@ -16,6 +16,7 @@ from champion.contracts.datasets import BAN_LIST, BARS, PREDICTIONS, PRICE_BANDS
 from champion.errors import LakeError
 from champion.lake import Lake
 from champion.modeling.universe import Universe, stored
+from champion.pipeline.ingest.corporate_actions import known_factors
 from champion.pipeline.models import frames, portfolio
 from champion.pipeline.models.evaluate import UNIVERSE
 from champion.pipeline.provenance.downstream import _Forward
@@ -149,7 +150,7 @@ def test_a_locked_share_an_ex_date_and_a_share_that_did_not_trade_are_warned_of(
     assert "locked_band" in warned[bought]["warnings"].split()
     assert (warned[sold]["action"], warned[sold]["excluded_by"], warned[sold]["series"]) == ("sell", "no_bar", None)
     assert "no_bar" in warned[sold]["warnings"].split()
-    factors = orders.known_factors(lake)
+    factors = known_factors(lake)
     moving = factors.filter(pl.col("ex_date").is_in(lake.sessions(BARS))).row(0, named=True)
     eve = max(each for each in lake.sessions(BARS) if each < moving["ex_date"])
     row = {"instrument_id": moving["instrument_id"], "trade_date": eve, "action": "sell", "series": None}
@@ -224,16 +225,17 @@ def _nodes(settings: Settings, session: date) -> list[Node]:
 
 
 def _bands(lake: Lake, session: date, percents: dict[str, int | None]) -> None:
-    rows = [
-        {"instrument_id": name, "symbol": name, "series": "EQ", "band_percent": percent}
-        | {"band_kind": "fixed" if percent else "dynamic"}
-        for name, percent in percents.items()
-    ]
+    rows = list[dict[str, object]]()
+    for name, percent in percents.items():
+        kind = "fixed" if percent else "dynamic"
+        rows.append({"instrument_id": name, "symbol": name, "series": "EQ", "band_percent": percent, "band_kind": kind})
     _write(lake, PRICE_BANDS, session, rows)
 
 
 def _ban(lake: Lake, session: date, symbols: list[str]) -> None:
-    rows = [{"instrument_id": f"NSE:{name}", "symbol": name, "serial": n} for n, name in enumerate(symbols, start=1)]
+    rows: list[dict[str, object]] = [
+        {"instrument_id": f"NSE:{name}", "symbol": name, "serial": n} for n, name in enumerate(symbols, start=1)
+    ]
     _write(lake, BAN_LIST, session, rows)
 
 
