@@ -55,6 +55,12 @@ class Identities:
         without = {member: states for member, states in listed.items() if member not in found}
         return cls(found | without, ended)
 
+    def name(self, member: str, day: date) -> str:
+        """Return the symbol of a member on a date, else its company or the member itself."""
+        known = self.by_member[member]
+        identity = known[max(0, bisect_right(known, day, key=itemgetter(0)) - 1)][1]
+        return identity.symbol or identity.company or member
+
 
 def _listed(lists: pl.DataFrame) -> dict[str, list[tuple[date, date, Identity]]]:
     """Return, for each member, the first and last list of each symbol and ISIN."""

@@ -10,6 +10,7 @@ from champion.market.reference.indices.identities import Identity
 
 LIST, REGISTER, PRESS_RELEASE, BETWEEN_LISTS, RENAMED = "list", "register", "press release", "between lists", "renamed"
 NO_BAR = "no bar"
+OTHER_INDEX = "other index: "  # and its name
 
 
 class Step(NamedTuple):
