@@ -6,21 +6,22 @@ a share that joins NIFTY 50 has left NIFTY Next 50, and one that is not in NIFTY
 date, the one with the stronger evidence counts, and the other one changes on this date. The evidence is, the strongest
 first:
 
-4. a dated change on this date, or a source of changes that is complete on it;
-3. two lists of the index that agree, before and after the date, at most `REVIEW` days apart, or a list that the
-   exchange served on both sides of it: an index is reviewed twice a year, and takes no change back before;
-2. a list of this date;
+5. a dated change on this date, or a source of changes that is complete on it;
+4. two lists of the index that agree, before and after the date, at most `REVIEW` apart, or a list that the exchange
+   served on both sides of it: an index is reviewed twice a year, and takes no change back before;
+3. a list of this date;
+2. two lists that agree, with more time between them;
 1. the last list or change before it.
 
-A line of a list that does not count for this reason is a conflict, and so is evidence of the same strength on both
-sides, which changes nothing. The start of a change is bounded by all indices too: a share that was in NIFTY 50 on a date
-has joined NIFTY Next 50 later.
+A line of a list that does not count for this reason is a conflict. So is evidence of the same strength on both sides,
+which changes nothing. The start of a change is bounded by all indices too: a share that was in NIFTY 50 on a date has
+joined NIFTY Next 50 later.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from operator import attrgetter
@@ -32,13 +33,9 @@ from champion.market.reference.indices.stale_lists import DatedList
 from champion.market.reference.indices.steps import BETWEEN_LISTS, OTHER_INDEX, Step
 
 REVIEW = timedelta(180)
-_CARRIED, _LISTED, _CONFIRMED, _EXACT = range(1, 5)
-_STRENGTHS = {
-    _CARRIED: "earlier evidence",
-    _LISTED: "its list",
-    _CONFIRMED: "lists before and after",
-    _EXACT: "changes",
-}
+LONG = timedelta(540)
+_CARRIED, _AGREED, _LISTED, _CONFIRMED, _EXACT = range(1, 6)
+_STRENGTHS = ("", "its last list", "lists", "its list of the date", "its lists before and after", "its dated changes")
 _DAY = timedelta(1)
 _PAIR = 2
 
@@ -103,12 +100,14 @@ class _Track:
         after = self.one.lists[place] if place < len(self.one.lists) else None
         if before is None:
             return _CARRIED
-        if day <= before.seen_until and (before.as_of_from or before.seen_until > before.day):
+        if day <= before.seen_until and (before.as_of_from is not None or before.seen_until > before.day):
             return _CONFIRMED
         agree = after is not None and (following is None or following.day > after.day)
         if agree and after is not None and after.day - before.day <= REVIEW:
             return _CONFIRMED
-        return _LISTED if before.day == day else _CARRIED
+        if before.day == day:
+            return _LISTED
+        return _AGREED if agree and after.day - before.day <= LONG else _CARRIED
 
 
 @dataclass(slots=True)
@@ -165,10 +164,11 @@ class _Sweep:
                 if any(self._has(index, day) != state for index, state in rule.states):
                     continue
                 weak, strong, *_ = sorted((self._strength(index, day), index) for index, _ in rule.states)
-                if weak[0] < strong[0]:
+                if weak[0] == strong[0]:
+                    self._tie(rule, day, weak[0])
+                elif strong[0] >= _AGREED:
                     self._change(rule, day, *weak, strong[0])
                     break
-                self._tie(rule, day)
             else:
                 return
 
@@ -182,7 +182,9 @@ class _Sweep:
             )
         self.changed[index] = day, by, not state, ", ".join(others)
 
-    def _tie(self, rule: Relation, day: date) -> None:
+    def _tie(self, rule: Relation, day: date, strength: int) -> None:
+        if strength < _LISTED:
+            return  # no evidence of this date: what is not known contradicts nothing
         for index, state in rule.states:
             others = [other for other, _ in rule.states if other != index]
             reason = f"{_texts(rule, others)}, which its definition excludes; nothing decides, and both count"
@@ -264,11 +266,12 @@ def agree(
     conflicts = list[Conflict]()
     everyone = {member for track in tracks.values() for member in (*track.one.start, *track.steps)}
     for member in sorted(everyone):
-        own = [rule for rule in rules if _may_break(rule, tracks, member)]
-        if not any(_breaks(rule, tracks, member) for rule in own):
+        own = {index for index, track in tracks.items() if member in track.steps or member in track.one.start}
+        if not any(_breaks(rule, tracks, member) for rule in rules if _may_break(rule, own)):
             continue
-        names = {index for rule in own for index, _ in rule.states}
-        sweep = _Sweep(member, {index: tracks[index] for index in sorted(names)}, own)
+        possible = [rule for rule in rules if _may_break(rule, _reachable(own, rules))]
+        names = {index for rule in possible for index, _ in rule.states}
+        sweep = _Sweep(member, {index: tracks[index] for index in sorted(names)}, possible)
         sweep.run()
         conflicts += sweep.conflicts.values()
         for index, steps in sweep.steps.items():
@@ -283,10 +286,21 @@ def agree(
     }, conflicts
 
 
-def _may_break(rule: Relation, tracks: Mapping[str, _Track], member: str) -> bool:
-    return all(
-        member in tracks[index].steps or member in tracks[index].one.start for index, state in rule.states if state
-    )
+def _may_break(rule: Relation, indices: Collection[str]) -> bool:
+    """Return whether a security that may be in some indices may be in the forbidden state."""
+    return all(index in indices for index, state in rule.states if state)
+
+
+def _reachable(own: Collection[str], rules: Iterable[Relation]) -> set[str]:
+    """Return the indices in which a security may be if it is in some by their own evidence."""
+    found = set(own)
+    for rule in rules:  # those of two indices follow from each other already
+        if len(rule.states) == _PAIR and _may_break(rule, own):
+            found |= {index for index, state in rule.states if not state}
+    for rule in rules:
+        if len(rule.states) > _PAIR and _may_break(rule, found):
+            found |= {index for index, _ in rule.states}
+    return found
 
 
 def _breaks(rule: Relation, tracks: Mapping[str, _Track], member: str) -> bool:
