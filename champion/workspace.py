@@ -67,6 +67,7 @@ def members(index: str, day: date | str, known: date | str | None = None) -> pl.
     out, and the last list counts until that date. `symbol` is
     the one in the bars of the date, else in the nearest list. `from_after` is null for an exact start; otherwise the
     security joined after this date and not after `member_from` (champion.market.reference.indices.membership).
+    `from_index` names another index whose lists or changes date the start, such as NIFTY 50 for NIFTY NEXT 50.
     `last_bar` is its last session with a bar until the date; null if the last 40 sessions have none. A member that
     stops trading is one for 40 more sessions, until the end of its membership is certain (`until_basis`: no bar).
 
@@ -82,8 +83,8 @@ def members(index: str, day: date | str, known: date | str | None = None) -> pl.
         found = memberships(*_evidence(until), known=until, traded=_traded(until), covered_now=found.covered)
     rows = found.on(canonical_index(index), asked)
     columns = ["index_name", "instrument_id", "symbol", "isin", "company", "member_from", "member_until"]
-    evidence_columns = ["from_basis", "from_after", "until_basis", "until_after", "last_bar"]
-    return _with_symbols(rows, asked).select(*columns, *evidence_columns)
+    edges = [f"{edge}_{what}" for edge in ("from", "until") for what in ("basis", "after", "index")]
+    return _with_symbols(rows, asked).select(*columns, *edges, "last_bar")
 
 
 def sectors(day: date | str, known: date | str | None = None, *, fill_backward: bool = False) -> pl.DataFrame:

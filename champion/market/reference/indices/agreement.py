@@ -10,8 +10,8 @@ first:
 4. two lists of the index that agree, before and after the date, at most `REVIEW` apart, or a list that the exchange
    served on both sides of it: an index is reviewed twice a year, and takes no change back before;
 3. a list of this date;
-2. two lists that agree, with more time between them;
-1. the last list or change before it.
+2. two lists that agree, at most `LONG` apart;
+1. the last list or change before it, which decides nothing.
 
 A line of a list that does not count for this reason is a conflict. So is evidence of the same strength on both sides,
 which changes nothing. The start of a change is bounded by all indices too: a share that was in NIFTY 50 on a date has
@@ -30,10 +30,11 @@ from typing import NamedTuple
 from champion.market.reference.indices.index_steps import OneIndex, lower_bound, shown_since
 from champion.market.reference.indices.relations import Relation, relations
 from champion.market.reference.indices.stale_lists import DatedList
-from champion.market.reference.indices.steps import BETWEEN_LISTS, OTHER_INDEX, Step
+from champion.market.reference.indices.steps import BETWEEN_LISTS, Step
 
 REVIEW = timedelta(180)
 LONG = timedelta(540)
+"""Between two lists, a share that joined and left again would be in neither; within 18 months this is rare."""
 _CARRIED, _AGREED, _LISTED, _CONFIRMED, _EXACT = range(1, 6)
 _STRENGTHS = ("", "its last list", "lists", "its list of the date", "its lists before and after", "its dated changes")
 _DAY = timedelta(1)
@@ -52,11 +53,15 @@ class Conflict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Track:
-    """What one index says by itself: its lists by date, the first dates of its sources, and the steps of a member."""
+    """What one index says by itself: its lists by date, from when until when its sources are complete, and its steps.
+
+    `stated` are the dates for which it says of every security whether it is a member.
+    """
 
     one: OneIndex
     last: date
     list_days: Sequence[date]
+    stated: Collection[date]
     sources: Sequence[tuple[date, date]]
     steps: Mapping[str, Sequence[Step]]
 
@@ -69,7 +74,11 @@ class _Track:
         steps: dict[str, list[Step]] = {}
         for step in sorted(one.steps, key=attrgetter("day")):
             steps.setdefault(step.member, []).append(step)
-        return cls(one, last, [each.day for each in one.lists], sources, steps)
+        days = [each.day for each in one.lists]
+        return cls(one, last, days, {one.first, *days}, sources, steps)
+
+    def covers(self, day: date) -> bool:
+        return self.one.first <= day <= self.last
 
     def last_step(self, member: str, day: date) -> Step | None:
         steps = self.steps.get(member, ())
@@ -86,28 +95,29 @@ class _Track:
 
     def strength(self, member: str, day: date) -> int:
         """Return how strong the evidence is for what the index itself says of a member on a date."""
-        last = self.last_step(member, day)
         place = bisect_right(steps := self.steps.get(member, ()), day, key=attrgetter("day"))
-        following = steps[place] if place < len(steps) else None
+        last, following = (steps[at] if 0 <= at < len(steps) else None for at in (place - 1, place))
         if last and last.day == day and last.basis != BETWEEN_LISTS:
             return _EXACT
-        if all(step is None or step.basis != BETWEEN_LISTS for step in (last, following)) and any(
-            first <= day <= end for first, end in self.sources
-        ):
+        is_dated = all(step is None or step.basis != BETWEEN_LISTS for step in (last, following))
+        if is_dated and any(first <= day <= end for first, end in self.sources):
             return _EXACT
+        return self._listed(day, following.day if following else date.max)
+
+    def _listed(self, day: date, changed: date) -> int:
+        """Return how strongly the lists show a state on a date; it is `changed` by a later one."""
         place = bisect_right(self.list_days, day)
-        before = self.one.lists[place - 1] if place else None
-        after = self.one.lists[place] if place < len(self.one.lists) else None
+        before, after = (self.one.lists[at] if 0 <= at < len(self.one.lists) else None for at in (place - 1, place))
         if before is None:
             return _CARRIED
         if day <= before.seen_until and (before.as_of_from is not None or before.seen_until > before.day):
             return _CONFIRMED
-        agree = after is not None and (following is None or following.day > after.day)
-        if agree and after is not None and after.day - before.day <= REVIEW:
+        apart = after.day - before.day if after and after.day < changed else timedelta.max
+        if apart <= REVIEW:
             return _CONFIRMED
         if before.day == day:
             return _LISTED
-        return _AGREED if agree and after.day - before.day <= LONG else _CARRIED
+        return _AGREED if apart <= LONG else _CARRIED
 
 
 @dataclass(slots=True)
@@ -131,11 +141,12 @@ class _Sweep:
         for day in sorted(days):
             for index, track in self.tracks.items():
                 last = track.last_step(self.member, day)
-                if index in self.changed and (day in {track.one.first, *track.list_days} or last and last.day == day):
+                is_stated = day in track.stated or (last is not None and last.day == day)
+                if index in self.changed and is_stated:
                     del self.changed[index]
             self._settle(day)
             for index, track in self.tracks.items():
-                if track.one.first <= day <= track.last:
+                if track.covers(day):
                     by = self.changed[index][3] if index in self.changed else ""
                     states[index].append((day, self._has(index, day), by))
         for index, seen in states.items():
@@ -153,21 +164,20 @@ class _Sweep:
 
     def _settle(self, day: date) -> None:
         """Change the weaker side of each contradiction; each change is to a stronger state, so that this ends."""
+        has = {index: self._has(index, day) for index, track in self.tracks.items() if track.covers(day)}
         open_rules = [
-            rule
-            for rule in self.rules
-            if rule.since <= day
-            and all(self.tracks[index].one.first <= day <= self.tracks[index].last for index, _ in rule.states)
+            rule for rule in self.rules if rule.since <= day and all(index in has for index, _ in rule.states)
         ]
         while True:
             for rule in open_rules:
-                if any(self._has(index, day) != state for index, state in rule.states):
+                if any(has[index] != state for index, state in rule.states):
                     continue
                 weak, strong, *_ = sorted((self._strength(index, day), index) for index, _ in rule.states)
                 if weak[0] == strong[0]:
                     self._tie(rule, day, weak[0])
                 elif strong[0] >= _AGREED:
                     self._change(rule, day, *weak, strong[0])
+                    has[weak[1]] = not has[weak[1]]
                     break
             else:
                 return
@@ -203,8 +213,8 @@ class _Sweep:
             else:
                 before = track.list_before(day - _DAY)
                 after = lower_bound(track.one, before, day) if before else None
-                basis = OTHER_INDEX + by if by else BETWEEN_LISTS
-                yield Step(day, self.member, state, basis, max(after or date.min, changed) if after else None)
+                since = max(after, changed) if after else None
+                yield Step(day, self.member, state, BETWEEN_LISTS, since, by or None)
             has, changed = state, day
 
 
@@ -231,7 +241,7 @@ class _Bounds:
 
     def narrowed(self, index: str, step: Step) -> Step:
         """Return a step with the latest start of its interval that an index shows; an exact step stays as it is."""
-        if not step.basis.startswith((BETWEEN_LISTS, OTHER_INDEX)):
+        if step.basis != BETWEEN_LISTS:
             return step
         bound = step.after or date.min
         for rule in self.rules[index]:
@@ -243,8 +253,8 @@ class _Bounds:
             bound = max([bound, *(day for day in known if rule.since <= day < step.day)])
         return step if bound in {step.after, date.min} else step._replace(after=bound)
 
-    def _known(self, index: str, member: str, state: bool, after: date, day: date) -> Iterator[date]:  # noqa: FBT001
-        """Yield dates on which an index has, or has not, a member by its own evidence, after one date and before one."""
+    def _known(self, index: str, member: str, state: bool, after: date, day: date) -> Iterator[date]:
+        """Yield dates between two on which an index has, or has not, a member by its own evidence."""
         for since, listed_on, listed in self.shown[index]:
             if after < since and listed_on < day and (member in listed.members) == state:
                 yield since
@@ -269,7 +279,8 @@ def agree(
         own = {index for index, track in tracks.items() if member in track.steps or member in track.one.start}
         if not any(_breaks(rule, tracks, member) for rule in rules if _may_break(rule, own)):
             continue
-        possible = [rule for rule in rules if _may_break(rule, _reachable(own, rules))]
+        reachable = _reachable(own, rules)
+        possible = [rule for rule in rules if _may_break(rule, reachable)]
         names = {index for rule in possible for index, _ in rule.states}
         sweep = _Sweep(member, {index: tracks[index] for index in sorted(names)}, possible)
         sweep.run()

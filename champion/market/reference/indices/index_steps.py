@@ -150,5 +150,6 @@ def shown_since(one: OneIndex, listed: DatedList) -> date | None:
 
 
 def covered_dates(one: OneIndex) -> tuple[date, date]:
+    """Return the first and last date for which an index is known by its own evidence."""
     ends = [each.seen_until for each in one.lists] + [end for end in one.complete.values() if end > one.lists[-1].day]
     return one.first, max(ends)

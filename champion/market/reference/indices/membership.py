@@ -47,7 +47,7 @@ from champion.market.reference.indices.steps import (
 )
 from champion.market.reference.indices.traded import Traded
 
-VERSION = "3"  # raise it when the meaning of the output changes: stored members are then derived again
+VERSION = "4"  # raise it when the meaning of the output changes: stored members are then derived again
 BASES = (LIST, REGISTER, PRESS_RELEASE, BETWEEN_LISTS, RENAMED, NO_BAR)
 LISTS_SCHEMA = {
     "index_name": pl.String(),
@@ -82,8 +82,10 @@ MEMBERS_SCHEMA = {
     "member_until": pl.Date(),
     "from_basis": pl.String(),
     "from_after": pl.Date(),
+    "from_index": pl.String(),
     "until_basis": pl.String(),
     "until_after": pl.Date(),
+    "until_index": pl.String(),
     "member": pl.String(),
 }
 SET_ASIDE_SCHEMA = {
