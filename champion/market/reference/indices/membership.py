@@ -1,7 +1,7 @@
 """Derive the members of an index as of a date from dated lists and dated changes.
 
 1. Lists that are older or newer than their date are set aside (`champion.market.reference.indices.stale_lists` and
-   `early_lists`).
+   `misdated_lists`).
 2. The first list is the anchor. Earlier dates follow from it by undoing the dated changes, latest first, from
    sources that are complete until then, and only back to the first contradiction.
 3. Later dates follow by applying the dated changes. What then differs from the next list changed between both lists:
@@ -27,12 +27,13 @@ import polars as pl
 
 from champion.base.counting import known_names
 from champion.errors import UsageError
+from champion.market.index_bars import RENAMED as PRESENT_NAMES
 from champion.market.reference.indices.agreement import agree
 from champion.market.reference.indices.change_checks import REFUSED_SCHEMA, checked
-from champion.market.reference.indices.early_lists import early_lists
 from champion.market.reference.indices.identities import Identities
 from champion.market.reference.indices.index_identity import identify
 from champion.market.reference.indices.index_steps import OneIndex, covered_dates, derive, evidence_of
+from champion.market.reference.indices.misdated_lists import misdated_by_bars, misdated_by_indices
 from champion.market.reference.indices.relations import parts_of
 from champion.market.reference.indices.stale_lists import set_aside_stale
 from champion.market.reference.indices.steps import (
@@ -116,9 +117,17 @@ class Membership:
         Raises:
             UsageError: the index is unknown, or the date is not covered; the message names what is covered.
         """
+        if index not in self.covered:
+            self._require_kept_list(index)
         require_covered(self.covered, index, day, day)
         is_member = (pl.col("member_from") <= day) & (pl.col("member_until").fill_null(date.max) > day)
         return self.members.filter((pl.col("index_name") == index) & is_member).sort("symbol", "company")
+
+    def _require_kept_list(self, index: str) -> None:
+        aside = self.set_aside.filter(index_name=index).sort("list_date")
+        if aside.height:
+            why = "; ".join(f"that of {day} because {text}" for day, text in aside.select("list_date", "reason").rows())
+            raise UsageError(f"no list of {index} counts. Set aside: {why}. Load another list of the index")
 
 
 def memberships(
@@ -160,16 +169,10 @@ def memberships(
     checks = checked(lists, changes, bars)
     lists, changes = bars.name(lists), bars.name(checks.usable)
     lists, changes = identify(lists, changes, dict(bars.continued.select("instrument_id", "continued_as").iter_rows()))
-    everyone = frozenset(lists["member"].unique())
-    early = early_lists(lists, bars)
-    aside: list[tuple[object, ...]] = [(*where, each.reason, each.content_before) for where, each in early.items()]
     evidence = dict(evidence_of(lists, changes))
     for index, one in evidence.items():
         one.leave_open(checks.holes.get(index, ()))
-        one.lists = [each for each in one.lists if (index, each.day) not in early]
-        one.lists, stale = set_aside_stale(one.lists, one.events, one.complete, everyone)
-        aside += [(index, day, each.reason, each.content_before) for day, each in stale.items()]
-    set_aside = pl.DataFrame(aside, SET_ASIDE_SCHEMA, orient="row")
+    set_aside = _set_aside(evidence, lists, bars)
     kept = lists.join(set_aside, on=["index_name", "list_date"], how="anti")
     unnamed = lists.join(kept, on="member", how="anti")  # a name that only a list which was set aside has
     identities = Identities.of(pl.concat([kept, unnamed]), changes, bars)
@@ -228,7 +231,8 @@ def require_covered(covered: Mapping[str, tuple[date, date]], index: str, first:
         UsageError: they are not; the message names the covered dates, or the known indices.
     """
     if index not in covered:
-        raise UsageError(f"no list of index {index!r}: {known_names(index, covered, 'there are lists of')}")
+        present = f"it is called {PRESENT_NAMES[index]!r} now; " if index in PRESENT_NAMES else ""
+        raise UsageError(f"no list of index {index!r}: {present}{known_names(index, covered, 'there are lists of')}")
     start, end = covered[index]
     if first < start or last > end:
         span = f"{first}" if first == last else f"{first} to {last}"
@@ -236,6 +240,21 @@ def require_covered(covered: Mapping[str, tuple[date, date]], index: str, first:
             f"the members of {index} on {span} are not known: its lists and changes cover {start} to {end}. "
             "Load a list of that date, or ask for a covered one"
         )
+
+
+def _set_aside(evidence: Mapping[str, OneIndex], lists: pl.DataFrame, bars: Traded) -> pl.DataFrame:
+    """Leave out the lists that are not as of their date, and return them with the reasons (`SET_ASIDE_SCHEMA`)."""
+    everyone = frozenset(lists["member"].unique())
+    aside = dict(misdated_by_bars(lists, bars))
+    for index, one in evidence.items():
+        one.lists = [each for each in one.lists if (index, each.day) not in aside]
+        one.lists, stale = set_aside_stale(one.lists, one.events, one.complete, everyone)
+        aside |= {(index, day): why for day, why in stale.items()}
+    aside |= (others := misdated_by_indices({index: one.lists for index, one in evidence.items()}))
+    for index, one in evidence.items():
+        one.lists = [each for each in one.lists if (index, each.day) not in others]
+    rows = [(*where, why.reason, why.content_before) for where, why in aside.items()]
+    return pl.DataFrame(rows, SET_ASIDE_SCHEMA, orient="row")
 
 
 def _without_dead(index: str, evidence: Mapping[str, OneIndex], identities: Identities) -> list[Step]:
