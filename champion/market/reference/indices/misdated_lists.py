@@ -21,11 +21,13 @@ import polars as pl
 from champion.base.counting import quantity
 from champion.market.reference.indices.agreement import REVIEW
 from champion.market.reference.indices.relations import relations
-from champion.market.reference.indices.stale_lists import MIN_UNDONE, DatedList, Stale
+from champion.market.reference.indices.stale_lists import DatedList, Stale
 from champion.market.reference.indices.traded import Traded
 
 MIN_NAMED = 2
 """Shares that show a wrong date: one such line is in real lists, of a share that traded elsewhere before, or late."""
+MIN_EXCLUDED = 3
+"""Lines that other indices exclude: at most one is in real lists, of a share in a demerger."""
 _SESSIONS_BEFORE = 20  # of the market in the lake, so that a first bar is not that of the lake
 _SOON = timedelta(10)  # a list may be as of a later session than the one on which a name changed
 _LONG_AGO = timedelta(60)  # a list may show a new name, or an end, some weeks late
@@ -90,7 +92,7 @@ def misdated_by_indices(lists: Mapping[str, Sequence[DatedList]]) -> dict[tuple[
     wrong = {(index, one.day): _excluded(index, one, kept) for index, each in kept.items() for one in each}
     while True:
         most = max(((len(members), index, day) for (index, day), (members, _) in wrong.items()), default=None)
-        if most is None or most[0] < MIN_UNDONE:
+        if most is None or most[0] < MIN_EXCLUDED:
             return found
         count, index, day = most
         other = wrong.pop((index, day))[1]
