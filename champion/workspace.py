@@ -9,7 +9,15 @@ from typing import Any
 
 import polars as pl
 
-from champion.contracts.datasets import BARS, CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, REVISIONS, SECTORS
+from champion.contracts.datasets import (
+    BARS,
+    CONSTITUENTS,
+    CONTRADICTIONS,
+    INDEX_CHANGES,
+    INDEX_MEMBERS,
+    REVISIONS,
+    SECTORS,
+)
 from champion.errors import LakeError, UsageError
 from champion.lake import Lake
 from champion.market.equity_bars import EQUITY_SERIES
@@ -80,7 +88,9 @@ def members(index: str, day: date | str, known: date | str | None = None) -> pl.
     ('ACME', datetime.date(2024, 1, 15), 'list')
     """
     asked, until = required_date(day), as_date(known)
-    found = stored(latest_list(lake(), INDEX_MEMBERS))
+    rows = latest_list(lake(), INDEX_MEMBERS)
+    derived = rows["list_date"][0]
+    found = stored(rows, lake().scan(CONTRADICTIONS, derived, derived).collect())
     if until is not None:
         lists, changes = _evidence(until)
         bars = _traded(until, lists, changes)

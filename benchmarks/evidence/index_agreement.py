@@ -18,9 +18,9 @@ import polars as pl
 from benchmarks import meter
 from benchmarks.evidence.membership import FIFTY, FIRST, LAST, read_evidence, read_history
 from champion.lake import Lake
-from champion.market.reference.indices import membership
 from champion.market.reference.indices.membership import Membership, memberships
 from champion.market.reference.indices.relations import Relation, relations
+from champion.market.reference.indices.traded import Traded
 from champion.pipeline.reference.index_lists import traded
 
 _PAIR = 2
@@ -79,7 +79,7 @@ def broken(found: Membership) -> Iterator[tuple[Relation, str, date, int]]:
                     yield rule, symbols[member] or member, day, (until - day).days
 
 
-def _alone(lists: pl.DataFrame, changes: pl.DataFrame, bars: membership.Traded) -> Membership:
+def _alone(lists: pl.DataFrame, changes: pl.DataFrame, bars: Traded) -> Membership:
     """Return the members of each index by its own lists and changes."""
     found = [
         memberships(lists.filter(index_name=index), changes.filter(index_name=index), traded=bars)

@@ -207,8 +207,8 @@ def test_market_activity_equals_the_index_closes(loaded: Settings) -> None:
     assert both.height == closes.height == activity.height - len(lake.sessions(BARS))  # it has one index more
     assert (both["close"] - both["close_closes"]).abs().max() == pytest.approx(0, abs=1e-9)
     equal = ch.benchmark("NIFTY50 EQUAL WEIGHT", START, END, lake=lake)
-    closes = activity.filter(index_id="NSE:NIFTY50 EQUAL WEIGHT").sort("trade_date")["close"]
-    assert (equal["basis"][0], equal["level"].to_list()) == ("price", closes.to_list())
+    levels = activity.filter(index_id="NSE:NIFTY50 EQUAL WEIGHT").sort("trade_date")["close"]
+    assert (equal["basis"][0], equal["level"].to_list()) == ("price", levels.to_list())
 
 
 @pytest.mark.parametrize("name", ["NIFTY 50", "Nifty 500", "NIFTY50 EQL Wgt"])

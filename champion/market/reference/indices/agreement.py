@@ -25,7 +25,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from operator import attrgetter
-from typing import NamedTuple
 
 from champion.market.reference.indices.index_steps import OneIndex, lower_bound, shown_since
 from champion.market.reference.indices.relations import Relation, relations
@@ -41,7 +40,8 @@ _DAY = timedelta(1)
 _PAIR = 2
 
 
-class Conflict(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Conflict:
     """A line of a list that does not count, or evidence on both sides that is equally strong: both change nothing."""
 
     index: str

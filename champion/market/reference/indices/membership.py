@@ -192,8 +192,9 @@ def memberships(
         one.steps = _without_dead(index, evidence, identities)
         rows += [(index, *row) for row in periods(one.start, one.steps, identities.by_member, covered[index][0])]
         refused += [(index, event.day, event.member, event.joins, event.basis, why) for event, why in one.refused]
-    for index, day, member, joins, reason in conflicts:
-        refused.append((index, day, identities.name(member, day), joins, LIST, reason))
+    for each in conflicts:
+        name = identities.name(each.member, each.day)
+        refused.append((each.index, each.day, name, each.joins, LIST, each.reason))
     return Membership(
         pl.DataFrame(rows, MEMBERS_SCHEMA, orient="row").sort("index_name", "member_from", "symbol", "company"),
         covered,
@@ -202,11 +203,24 @@ def memberships(
     )
 
 
-def stored(rows: pl.DataFrame) -> Membership:
-    """Return the members that the lake holds (contract normalized_index_members), without what was set aside."""
+def stored(rows: pl.DataFrame, contradictions: pl.DataFrame | None = None) -> Membership:
+    """Return the members that the lake holds, from rows of its members and its contradictions.
+
+    `contradictions` is empty in the result, and so is `set_aside` without the rows of its contract.
+    """
     spans = rows.select("index_name", "covered_from", "covered_until").unique().sort("index_name").rows()
-    nothing = pl.DataFrame(schema=SET_ASIDE_SCHEMA), pl.DataFrame(schema=REFUSED_SCHEMA)
-    return Membership(rows, {index: (first, last) for index, first, last in spans}, *nothing)
+    covered = {index: (first, last) for index, first, last in spans}
+    aside = pl.DataFrame(schema=SET_ASIDE_SCHEMA) if contradictions is None else stored_aside(contradictions)
+    return Membership(rows, covered, aside, pl.DataFrame(schema=REFUSED_SCHEMA))
+
+
+def stored_aside(contradictions: pl.DataFrame) -> pl.DataFrame:
+    """Return the lists that are set aside, from rows of normalized_index_contradictions (`SET_ASIDE_SCHEMA`)."""
+    return (
+        contradictions.filter(kind=LIST)
+        .select("index_name", "reason", "content_before", list_date="dated")
+        .select(list(SET_ASIDE_SCHEMA))
+    )
 
 
 def within(rows: pl.DataFrame, periods: pl.DataFrame, first: str, until: str) -> pl.DataFrame:

@@ -15,7 +15,7 @@ NO_BAR = "no bar"
 class Step(NamedTuple):
     """One applied change: the date from which it counts; the true date is later than `after` if that is given.
 
-    `index` names the indices whose lists or changes date it, null for the evidence of the index itself.
+    `by_index` names the indices whose lists or changes date it, null for the evidence of the index itself.
     """
 
     day: date
@@ -23,7 +23,7 @@ class Step(NamedTuple):
     joins: bool
     basis: str
     after: date | None
-    index: str | None = None
+    by_index: str | None = None
 
 
 def periods(
@@ -57,4 +57,4 @@ def _split(first: Step, end: Step | None, known: Sequence[tuple[date, Identity]]
 
 
 def _edge(step: Step) -> tuple[date, str, date | None, str | None]:
-    return step.day, step.basis, step.after, step.index
+    return step.day, step.basis, step.after, step.by_index

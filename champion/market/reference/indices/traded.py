@@ -59,7 +59,7 @@ class Traded:
     def symbols(self) -> Mapping[str, Sequence[tuple[date, str]]]:
         """The dates from which each instrument has a symbol, in order."""
         found = states_in_force(self.runs.sort("first", "symbol"), _ID, ["symbol"], "first", "last")
-        return {name: [(day, symbol) for day, (symbol,) in states] for name, states in found.items()}
+        return {name: [(day, symbol) for day, (symbol,) in states if symbol] for name, states in found.items()}
 
     @cached_property
     def isins(self) -> Mapping[str, Sequence[str]]:
