@@ -102,14 +102,15 @@ class Traded:
         return named.with_columns(replaced).drop("_bearer")
 
     def digest(self, lines: pl.DataFrame) -> str:
-        """Return one SHA-256 over all that `name` and the periods of the lines' instruments use; bars that add none."""
+        """Return one SHA-256 over all that members use of the bars, for lines of lists; other bars do not change it."""
         wanted = {*self.name(lines)[_ID]} & self.last_bars.keys()
         chain = self.continued.filter(pl.col(_ID).is_in(sorted(wanted)))
         facts = [
             (name, self.symbols[name], self.isins.get(name, ()), day if (day := self.ended(name)) else None)
             for name in sorted({*wanted, *chain["continued_as"]})
         ]
-        return sha256(repr([facts, chain.rows()]).encode()).hexdigest()
+        judged = lines.filter(pl.col("list_date") <= max(self.sessions, default=date.min))["list_date"].n_unique()
+        return sha256(repr([facts, chain.rows(), judged]).encode()).hexdigest()
 
     def ended(self, *names: str) -> tuple[date, date] | None:
         """Return the last bar of some instruments, and the session on which `QUIET` sessions without one are over."""
