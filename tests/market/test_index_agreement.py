@@ -151,7 +151,7 @@ def test_share_that_the_wider_list_lacks_leaves_and_one_that_the_part_names_join
     assert set(then.on("NIFTY 200", day(299))["symbol"]) == set("ABC")
 
 
-def test_line_that_firmer_evidence_contradicts_is_named_and_does_not_count() -> None:
+def test_list_that_firmer_evidence_contradicts_is_named_and_does_not_count() -> None:
     lists = [
         listed("NIFTY 500", 300, "ABCDE"),
         listed("NIFTY 200", 350, "ABX"),
@@ -162,7 +162,7 @@ def test_line_that_firmer_evidence_contradicts_is_named_and_does_not_count() -> 
     found = memberships(pl.concat(lists), NONE)
     assert set(found.on("NIFTY 200", day(350))["symbol"]) == set("AB")
     rows = found.contradictions.select("index_name", "effective", "member", "joins", "reason").rows()
-    gone = "NIFTY 500 has it not by its lists before and after: this line does not count"
+    gone = "NIFTY 500 has it not by its lists before and after: the list does not count for it"
     assert ("NIFTY 200", day(350), "X", True, gone) in rows
     both = "NIFTY 100 has it not, which its definition excludes; nothing decides, and both count"
     assert ("NIFTY 50", day(400), "Y", True, both) in rows

@@ -13,9 +13,9 @@ first:
 2. two lists that agree, at most `LONG` apart;
 1. the last list or change before it, which decides nothing.
 
-A line of a list that does not count for this reason is a conflict. So is evidence of the same strength on both sides,
-which changes nothing. The start of a change is bounded by all indices too: a share that was in NIFTY 50 on a date has
-joined NIFTY Next 50 later.
+What a list says of a member and does not count for this reason is a conflict. So is evidence of the same strength on
+both sides, which changes nothing. The start of a change is bounded by all indices too: a share that was in NIFTY 50 on
+a date has joined NIFTY Next 50 later.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _PAIR = 2
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A line of a list that does not count, or evidence on both sides that is equally strong: both change nothing."""
+    """What a list says of a member and does not count, or equally strong evidence on both sides, which both counts."""
 
     index: str
     day: date
@@ -134,7 +134,7 @@ class _Sweep:
 
     def run(self) -> None:
         """Fill `steps`, of the indices whose steps change, and `conflicts`."""
-        days = set[date]()
+        days = {rule.since for rule in self.rules}
         for track in self.tracks.values():
             days |= {track.one.first, *track.list_days, *(step.day for step in track.steps.get(self.member, ()))}
         states: dict[str, list[tuple[date, bool, str]]] = {index: [] for index in self.tracks}
@@ -186,14 +186,14 @@ class _Sweep:
         state = dict(rule.states)[index]
         others = [other for other, _ in rule.states if other != index]
         if strength >= _LISTED and index not in self.changed:
-            reason = f"{_texts(rule, others)} by {_STRENGTHS[by]}: this line does not count"
+            reason = f"{_texts(rule, others)} by {_STRENGTHS[by]}: the list does not count for it"
             self.conflicts.setdefault(
                 (index, self.member, state, *others), Conflict(index, day, self.member, state, reason)
             )
         self.changed[index] = day, by, not state, ", ".join(others)
 
     def _tie(self, rule: Relation, day: date, strength: int) -> None:
-        if strength < _LISTED:
+        if strength < _LISTED and len(rule.states) > _PAIR:
             return  # no evidence of this date: what is not known contradicts nothing
         for index, state in rule.states:
             others = [other for other, _ in rule.states if other != index]
