@@ -9,12 +9,20 @@ from typing import Any
 
 import polars as pl
 
-from champion.contracts.datasets import BARS, CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, REVISIONS, SECTORS
+from champion.contracts.datasets import (
+    BARS,
+    CONSTITUENTS,
+    CONTRADICTIONS,
+    INDEX_CHANGES,
+    INDEX_MEMBERS,
+    REVISIONS,
+    SECTORS,
+)
 from champion.errors import LakeError, UsageError
 from champion.lake import Lake
 from champion.market.equity_bars import EQUITY_SERIES
 from champion.market.identity.symbol_runs import listings
-from champion.market.reference.indices.index_lists import as_known, evidence
+from champion.market.reference.indices.index_lists import as_known, evidence, last_seen
 from champion.market.reference.indices.membership import memberships, stored
 from champion.market.reference.indices.sectors import industry_periods, require_sectors_covered, sectors_on
 from champion.market.reference.indices.traded import Traded
@@ -27,6 +35,8 @@ __all__ = [
     "required_date", "scan", "sectors", "sectors_covered", "settings", "sql",
 ]  # fmt: skip
 __dir__ = __all__.copy
+
+_ISSUER = 9  # characters of an ISIN: country, kind, issuer and kind of security
 
 
 @cache
@@ -67,6 +77,7 @@ def members(index: str, day: date | str, known: date | str | None = None) -> pl.
     out, and the last list counts until that date. `symbol` is
     the one in the bars of the date, else in the nearest list. `from_after` is null for an exact start; otherwise the
     security joined after this date and not after `member_from` (champion.market.reference.indices.membership).
+    `from_index` names another index whose lists or changes date the start, such as NIFTY 50 for NIFTY NEXT 50.
     `last_bar` is its last session with a bar until the date; null if the last 40 sessions have none. A member that
     stops trading is one for 40 more sessions, until the end of its membership is certain (`until_basis`: no bar).
 
@@ -77,13 +88,17 @@ def members(index: str, day: date | str, known: date | str | None = None) -> pl.
     ('ACME', datetime.date(2024, 1, 15), 'list')
     """
     asked, until = required_date(day), as_date(known)
-    found = stored(latest_list(lake(), INDEX_MEMBERS))
+    rows = latest_list(lake(), INDEX_MEMBERS)
+    derived = rows["list_date"][0]
+    found = stored(rows, lake().scan(CONTRADICTIONS, derived, derived).collect())
     if until is not None:
-        found = memberships(*_evidence(until), known=until, traded=_traded(until), covered_now=found.covered)
+        lists, changes = _evidence(until)
+        bars = _traded(until, lists, changes)
+        found = memberships(lists, changes, known=until, traded=bars, covered_now=found.covered)
     rows = found.on(canonical_index(index), asked)
     columns = ["index_name", "instrument_id", "symbol", "isin", "company", "member_from", "member_until"]
-    evidence_columns = ["from_basis", "from_after", "until_basis", "until_after", "last_bar"]
-    return _with_symbols(rows, asked).select(*columns, *evidence_columns)
+    edges = [f"{edge}_{what}" for edge in ("from", "until") for what in ("basis", "after", "index")]
+    return _with_symbols(rows, asked).select(*columns, *edges, "last_bar")
 
 
 def sectors(day: date | str, known: date | str | None = None, *, fill_backward: bool = False) -> pl.DataFrame:
@@ -102,7 +117,8 @@ def sectors(day: date | str, known: date | str | None = None, *, fill_backward: 
     if until is None:
         periods = latest_list(lake(), SECTORS).with_columns(member=pl.col("instrument_id"))
     else:
-        (lists, changes), bars = _evidence(until), _traded(until)
+        lists, changes = _evidence(until)
+        bars = _traded(until, lists, changes)
         aside = memberships(lists, changes, known=until, traded=bars).set_aside
         periods = industry_periods(lists, aside, known=until, traded=bars)
     require_sectors_covered(sectors_covered(lake(), periods, until), asked, asked)
@@ -118,8 +134,7 @@ def sectors_covered(workspace_lake: Lake, periods: pl.DataFrame, known: date | N
     >>> [str(day) for day in sectors_covered(lake(), latest_list(lake(), "normalized_sectors"))]
     ['2024-01-15', '2024-01-15']
     """
-    lists, _ = evidence(workspace_lake.scan(CONSTITUENTS).collect(), workspace_lake.scan(INDEX_CHANGES).collect())
-    last = lists.select(pl.col("seen_until").max()).item()
+    last = last_seen(workspace_lake.scan(CONSTITUENTS), workspace_lake.scan(INDEX_CHANGES))
     if last is None:  # the lake holds what was derived from lists, but no list
         last = periods.select(pl.col("list_date").max()).item()
     return periods.select(pl.col("sector_from").min()).item(), last if known is None else min(last, known)
@@ -158,16 +173,28 @@ def _evidence(known: date) -> tuple[pl.DataFrame, pl.DataFrame]:
     return evidence(lists, lake().scan(INDEX_CHANGES).collect())
 
 
-def _traded(until: date) -> Traded:
-    """Return what the bars until a date say about the securities of lists."""
+def _traded(until: date, lists: pl.DataFrame, changes: pl.DataFrame) -> Traded:
+    """Return what the bars until a date say about the securities of lists and changes; other bars are not read.
+
+    A share may go on under another symbol and another ISIN of its issuer, so its issuer's bars are read.
+    """
     sessions = lake().sessions(BARS, end=until)
     if not sessions:
         return Traded.nothing()
-    shares = lake().scan(BARS, end=until).filter(pl.col("series").is_in(EQUITY_SERIES))
-    runs = listings(shares.rename({"trade_date": "session"}))
-    names = shares.select("symbol", "instrument_id", first="trade_date").unique(["symbol", "first"])
-    few = names.join(runs.select("symbol", "first").unique().lazy(), on=["symbol", "first"], how="semi")
-    return Traded(runs.join(few.collect(), on=["symbol", "first"], how="left", maintain_order="left"), sessions)
+    issuer = pl.col("isin").str.head(_ISSUER)
+    wanted = {
+        name: pl.concat([lists[name], changes[name]]).drop_nulls().unique().to_list()
+        for name in ("symbol", "instrument_id")
+    }
+    is_listed = pl.any_horizontal(pl.col(name).is_in(values) for name, values in wanted.items())
+    is_issued = issuer.is_in(lists.select(issuer).to_series().unique().to_list()).fill_null(value=False)
+    all_shares = lake().scan(BARS, end=until).filter(pl.col("series").is_in(EQUITY_SERIES) & (is_listed | is_issued))
+    columns = ["symbol", "isin", "instrument_id", "prev_close", "close"]
+    shares = all_shares.select(*columns, session="trade_date").collect().lazy()  # the bars are read once
+    runs = listings(shares)
+    few = shares.join(runs.select("symbol", session="first").unique().lazy(), on=["symbol", "session"], how="semi")
+    names = few.select("symbol", "instrument_id", first="session").unique(["symbol", "first"]).collect()
+    return Traded(runs.join(names, on=["symbol", "first"], how="left", maintain_order="left"), sessions)
 
 
 def _with_symbols(rows: pl.DataFrame, day: date) -> pl.DataFrame:

@@ -75,16 +75,19 @@ def _trading(lake: Lake) -> bool:
 
 
 def _misdated(asked: Namespace) -> bool:
-    """Add each list once more under a date that is wrong by years; count members that this changes before its date."""
+    """Add each list once more under a date that is wrong by years; count members that this changes on other dates.
+
+    All indices and the bars of the workspace judge.
+    """
     lists, changes, _ = read_evidence(asked.products, read_history(asked.archive))
     print("\na list once more under an earlier date: cases, set aside, good lists set aside, cases that change members")
-    worst = 0
+    worst, bars = 0, traded(Lake(asked.home / "lake"))
     for label, dates in (("with dated changes", changes), ("lists alone", changes.clear())):
+        true = memberships(lists, dates, traded=bars)
         for index in (FIFTY, BROAD):
             mine = lists.filter(index_name=index)
-            true = memberships(mine, dates)
-            aside = set(true.set_aside["list_date"])
-            kept = [day for day in mine["list_date"].unique().sort() if day not in aside]
+            aside = set(true.set_aside.select("index_name", "list_date").rows())
+            kept = [day for day in mine["list_date"].unique().sort() if (index, day) not in aside]
             members = {day: set(true.on(index, day)["member"]) for day in kept}
             cases = found = good = changed = 0
             for day in kept:
@@ -94,10 +97,10 @@ def _misdated(asked: Namespace) -> bool:
                     moved = mine.filter(list_date=day).with_columns(
                         list_date=pl.lit(wrong), seen_until=pl.lit(wrong), known_on=pl.lit(wrong)
                     )
-                    one = memberships(pl.concat([mine, moved]), dates)
-                    now = set(one.set_aside["list_date"])
-                    cases, found = cases + 1, found + (wrong in now)
-                    good += len(now - aside - {wrong})
+                    one = memberships(pl.concat([lists, moved]), dates, traded=bars)
+                    now = set(one.set_aside.select("index_name", "list_date").rows())
+                    cases, found = cases + 1, found + ((index, wrong) in now)
+                    good += len(now - aside - {(index, wrong)})
                     first, last = one.covered[index]
                     others = [each for each in kept if each != day]
                     changed += any(

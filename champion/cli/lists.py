@@ -57,7 +57,7 @@ def list_covered(*, as_json: AsJson = False) -> None:
         console.table("Lists set aside", ["index", "list of", "reason"], [list(row) for row in aside.rows()])
     if not_applied.height:
         columns = ["index", "date", "member", "reason"]
-        console.table("Changes not applied", columns, [list(row) for row in not_applied.rows()])
+        console.table("Contradictions", columns, [list(row) for row in not_applied.rows()])
     if left_open.withdrawn.height:
         columns = ["index", "list of", "withdrawn", "by", "reason"]
         gone = left_open.withdrawn.select("index_name", "of_date", "known_at", "who", "reason").iter_rows()

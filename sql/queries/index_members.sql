@@ -35,9 +35,11 @@ with
             member_from,
             from_basis,
             from_after,
+            from_index,
             member_until,
             until_basis,
-            until_after
+            until_after,
+            until_index
         from champion_market.index_members
         where index_name = upper({index:String})
             and {session:Date} between covered_from and covered_until

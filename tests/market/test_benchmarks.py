@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 from champion.errors import UsageError
-from champion.market.reference import benchmarks
 from champion.market.reference.benchmarks import error_by_year, estimate_total_return
 
 
@@ -68,19 +67,6 @@ def test_error_by_year_in_basis_points() -> None:
     assert found["widest_bp"].to_list() == pytest.approx([0.0, 100.0, 0.0], abs=1e-9)
     with pytest.raises(UsageError, match="no two sessions in common"):
         error_by_year(guess.head(1), truth.tail(1))
-
-
-def test_published_total_return_is_never_made_from_prices() -> None:
-    frame = history([1.0], [1.0]).with_columns(total_return=pl.lit(None, pl.Float64))
-    with pytest.raises(UsageError, match="no total return index"):
-        benchmarks.published_total_return(frame)
-
-
-def test_equal_weighted_indices_are_labelled_as_price_indices() -> None:
-    ids = ["NSE:NIFTY 50", "NSE:NIFTY100 EQUAL WEIGHT", "NSE:NIFTY50 EQUAL WEIGHT"]
-    activity = pl.DataFrame({"trade_date": [date(2024, 1, 5)] * 3, "index_id": ids, "close": [1.0, 2.0, 3.0]})
-    found = benchmarks.equal_weighted(activity)
-    assert found.select("index_id", "level", "basis").rows() == [(ids[1], 2.0, "price"), (ids[2], 3.0, "price")]
 
 
 def test_estimate_on_the_real_nifty_50_is_near_the_published_one(nse_products: Path) -> None:

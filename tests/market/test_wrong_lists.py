@@ -9,8 +9,8 @@ import pytest
 
 from champion.errors import UsageError
 from champion.market.reference.indices.change_checks import checked
-from champion.market.reference.indices.early_lists import early_lists
 from champion.market.reference.indices.membership import CHANGES_SCHEMA, LISTS_SCHEMA, memberships
+from champion.market.reference.indices.misdated_lists import misdated_by_bars
 from champion.market.reference.indices.traded import Traded
 
 INDEX, START = "NIFTY TEST", date(2020, 1, 1)
@@ -56,13 +56,53 @@ def test_list_that_names_shares_before_their_first_bar_is_from_a_later_time() ->
     true = memberships(pl.concat([listed(50, "ABCD"), listed(250, "ABXY")]), typed(complete=0), traded=traded)
     found = memberships(lists, typed(complete=0), traded=traded)
     assert found.members.equals(true.members)
-    reason = f"it is from {day(220)} or later: it names 2 shares before the first bar: X, Y"
+    reason = f"it is from {day(220)} or later: it names 2 shares (X, Y) before the first bar"
     assert found.set_aside.select("list_date", "reason").rows() == [(day(60), reason)]
     with pytest.raises(UsageError):
         memberships(listed(60, "ABXY"), typed(complete=0), traded=traded).on(INDEX, day(60))
     # One share, bars that begin with the lake, dates outside the bars, and shares without a bar prove nothing.
     for names, number in (("ABCX", 60), ("ABXY", 10), ("ABXY", 320), ("ABVW", 60), ("ABXY", 215)):
-        assert early_lists(listed(number, names), traded) == {}
+        assert misdated_by_bars(listed(number, names), traded) == {}
+
+
+def test_list_with_names_that_had_ended_or_had_not_begun_is_not_as_of_its_date() -> None:
+    rows = [  # A and B trade as AA and BB from day 101 on; C trades until day 100 alone
+        (f"NSE:{one[0]}", one, f"ISIN{one[0]}", day(first), day(last), last - first + 1, 1.0, 1.0)
+        for one, first, last in (("A", 0, 100), ("AA", 101, 299), ("B", 0, 100), ("BB", 101, 299), ("C", 0, 100))
+    ]
+    schema = ["instrument_id", "symbol", "isin", "first", "last", "sessions", "prev_close", "close"]
+    traded = Traded(pl.DataFrame(rows, schema, orient="row"), [day(number) for number in range(300)])
+    new = pl.col("symbol").replace({"A": "AA", "B": "BB"})
+    ended = f"it is from before {day(101)}: it names 3 shares (A, B, C) that had ended"
+    begun = f"it is from {day(101)} or later: it names 2 shares (AA, BB) before the first bar"
+    for frame, reason in ((listed(200, "ABC"), ended), (listed(50, "ABC").with_columns(new), begun)):
+        assert [why.reason for why in misdated_by_bars(frame, traded).values()] == [reason]
+    for frame in (listed(50, "ABC"), listed(150, "ABC"), listed(200, "A"), listed(200, "AB").with_columns(new)):
+        assert misdated_by_bars(frame, traded) == {}
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_list_with_members_that_a_wider_index_excludes_is_set_aside(count: int) -> None:
+    wide = [listed(number, "ABCDEFGH").with_columns(index_name=pl.lit("NIFTY 500")) for number in (100, 200)]
+    part = [
+        listed(number, names).with_columns(index_name=pl.lit("NIFTY 200"))
+        for number, names in ((20, "ABCD"), (150, f"ABCD{'XYZ'[:count]}"))
+    ]
+    found = memberships(pl.concat([*wide, *part]), typed(complete=0))
+    reason = "it is not as of its date: lists of NIFTY 500 before and after exclude 3 lines of it"
+    expected = [("NIFTY 200", day(150), reason)] if count == 3 else []
+    assert found.set_aside.select("index_name", "list_date", "reason").rows() == expected
+    assert found.covered["NIFTY 200"][1] == day(20 if expected else 150)
+
+
+def test_index_whose_only_list_is_set_aside_is_named_with_the_reason() -> None:
+    lists, traded = listed(60, "ABXY"), bars({**OLD, "X": 200, "Y": 220})
+    other = listed(60, "AB").with_columns(index_name=pl.lit("NIFTY 500"))
+    found = memberships(pl.concat([lists, other]), typed(complete=0), traded=traded)
+    with pytest.raises(UsageError, match=f"no list of {INDEX} counts. Set aside: that of {day(60)} because it is from"):
+        found.on(INDEX, day(60))
+    with pytest.raises(UsageError, match="no list of index 'CNX NIFTY': it is called 'NIFTY 50' now; there are lists"):
+        found.on("CNX NIFTY", day(60))
 
 
 @pytest.mark.parametrize("has_bars", [True, False])

@@ -28,7 +28,9 @@ from champion.contracts.datasets import (
 from champion.errors import UsageError
 from champion.lake import Lake
 from champion.market.identity.isin import check_digit
-from champion.market.reference import benchmarks, lots
+from champion.market.reference import lots
+from champion.market.reference.benchmarks import error_by_year
+from champion.market.reference.rolling_lists import merged_history
 from champion.modeling.universe import BANDS, Universe
 from champion.pipeline.ingest import symbol_changes, symbol_master
 from champion.pipeline.ingest.datasets import LIST_SPECS, LISTS, PUBLICATIONS
@@ -37,7 +39,7 @@ from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.maintenance.load_warehouse import load
 from champion.pipeline.models import portfolio
 from champion.pipeline.reference import as_known, daily_lists, index_lists, rolling_lists, universe_lists
-from champion.pipeline.reference.benchmarks import BENCHMARKS
+from champion.pipeline.reference.benchmarks import BENCHMARKS, Basis
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.sources.lists import daily
@@ -207,9 +209,9 @@ def test_market_activity_equals_the_index_closes(loaded: Settings) -> None:
     both = activity.join(closes, on=["index_id", "trade_date"], suffix="_closes")
     assert both.height == closes.height == activity.height - len(lake.sessions(BARS))  # it has one index more
     assert (both["close"] - both["close_closes"]).abs().max() == pytest.approx(0, abs=1e-9)
-    equal = benchmarks.equal_weighted(activity)
-    assert equal["index_id"].unique().to_list() == ["NSE:NIFTY50 EQUAL WEIGHT"]
-    assert equal.height == len(lake.sessions(BARS))
+    equal = ch.benchmark("NIFTY50 EQUAL WEIGHT", START, END, lake=lake)
+    levels = activity.filter(index_id="NSE:NIFTY50 EQUAL WEIGHT").sort("trade_date")["close"]
+    assert (equal["basis"][0], equal["level"].to_list()) == ("price", levels.to_list())
 
 
 @pytest.mark.parametrize("name", ["NIFTY 50", "Nifty 500", "NIFTY50 EQL Wgt"])
@@ -228,7 +230,8 @@ def test_benchmark_covers_the_sessions_of_the_lake(loaded: Settings, name: str) 
 
 def test_benchmark_of_each_basis_is_its_source(loaded: Settings) -> None:
     lake = Lake(loaded.lake)
-    values = rolling_lists.index_values(lake, "NSE:NIFTY 50").filter(pl.col("trade_date").is_in(lake.sessions(BARS)))
+    values = merged_history(lake.scan(INDEX_HISTORY).collect(), "NSE:NIFTY 50")
+    values = values.filter(pl.col("trade_date").is_in(lake.sessions(BARS)))
     assert ch.benchmark("NIFTY 50", START, END, lake=lake)["level"].equals(values["total_return"], check_names=False)
     price = ch.benchmark("CNX Nifty", START, END, "price", lake=lake)
     assert price["level"].equals(values["close"], check_names=False)
@@ -283,13 +286,11 @@ def test_lots_and_histories(loaded: Settings) -> None:
     listed = lake.scan(LOTS).collect()
     assert listed.filter(kind="index")["instrument_id"].null_count() == listed.filter(kind="index").height
     assert lots.lot(listed, "NIFTY", date(2024, 8, 29), listed["list_date"][0]) == 50 if lots.covered(listed) else True
-    with pytest.raises(UsageError, match="no history of index 'NIFTY 50': did you mean 'NSE:NIFTY 50'"):
-        rolling_lists.index_values(lake, "NIFTY 50")
-    history = rolling_lists.index_values(lake, "NSE:NIFTY 50")
+    history = merged_history(lake.scan(INDEX_HISTORY).collect(), "NSE:NIFTY 50")
     assert history.null_count().sum_horizontal().item() == 0
-    published = benchmarks.published_total_return(history)
-    error = benchmarks.error_by_year(benchmarks.estimate_total_return(history), published)
-    assert error["year"].to_list() == [2023, 2024]
+    bases: list[Basis] = ["estimated", "published"]
+    estimate, published = (ch.benchmark("NIFTY 50", START, END, basis, lake=lake) for basis in bases)
+    assert error_by_year(estimate, published)["year"].to_list() == [2024]
     assert history.select("trade_date").equals(history.select("trade_date").unique().sort("trade_date"))
     assert rolling_lists.refresh_histories(loaded).outcome == "already"
     assert rolling_lists.refresh_lots(loaded).outcome == "already"

@@ -12,6 +12,7 @@ from champion.contracts.datasets import INDEX_HISTORY, LOTS, REFUSED_LISTS
 from champion.errors import FormatError, UsageError
 from champion.lake import Lake
 from champion.market.reference import lots
+from champion.market.reference.rolling_lists import merged_history
 from champion.pipeline.reference import rolling_lists
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
@@ -80,4 +81,4 @@ def test_malformed_history_is_set_aside_and_the_others_are_loaded(workspace: Set
     (folder / "bad.csv").write_text(good.replace('"2"', '"2.5"'))  # corrected: read last, so it counts
     rolling_lists.refresh_histories(workspace)
     assert lake.rows(INDEX_HISTORY) == 2
-    assert rolling_lists.index_values(lake, "NSE:NIFTY 50")["close"].to_list() == [2.5]
+    assert merged_history(lake.scan(INDEX_HISTORY).collect(), "NSE:NIFTY 50")["close"].to_list() == [2.5]

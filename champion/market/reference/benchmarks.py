@@ -1,4 +1,4 @@
-"""Benchmarks: total return as published, total return estimated from a price index and its yield, equal weight.
+"""Estimate a total return index from a price index and its dividend yield, and measure the error of the estimate.
 
 The estimate lets dividends accrue evenly. Between two sessions it grows by
 
@@ -13,28 +13,10 @@ import polars as pl
 
 from champion.errors import UsageError
 
-PUBLISHED, ESTIMATED, PRICE = "published", "estimated", "price"
-EQUAL_WEIGHTED = ("NSE:NIFTY50 EQUAL WEIGHT", "NSE:NIFTY100 EQUAL WEIGHT")
+ESTIMATED = "estimated"
 _YEAR = 365  # days
 _PERCENT, _BASIS_POINTS = 100, 10_000
 _LONGEST_GAP = 10  # days between two sessions
-
-
-def published_total_return(history: pl.DataFrame) -> pl.DataFrame:
-    """Return the published total return index, oldest first: trade_date, level, basis (`published`).
-
-    Raises:
-        UsageError: the history has no total return index.
-
-    >>> from datetime import date
-    >>> history = pl.DataFrame({"trade_date": [date(2024, 1, 2), date(2024, 1, 1)], "total_return": [None, 31_939.59]})
-    >>> published_total_return(history).row(0)
-    (datetime.date(2024, 1, 1), 31939.59, 'published')
-    """
-    found = history.drop_nulls("total_return").sort("trade_date")
-    if not found.height:
-        raise UsageError("The history has no total return index; load the provider's file 'Total Returns Index'.")
-    return found.select("trade_date", level="total_return", basis=pl.lit(PUBLISHED))
 
 
 def estimate_total_return(history: pl.DataFrame) -> pl.DataFrame:
@@ -109,18 +91,3 @@ def error_by_year(estimated: pl.DataFrame, published: pl.DataFrame) -> pl.DataFr
         )
         .sort("year")
     )
-
-
-def equal_weighted(activity: pl.DataFrame) -> pl.DataFrame:
-    """Return the equal-weighted indices of the market activity reports: trade_date, index_id, level, basis (`price`).
-
-    They are price indices: dividends are not in them.
-
-    >>> from datetime import date
-    >>> names = ["NSE:NIFTY 50", EQUAL_WEIGHTED[0]]
-    >>> activity = pl.DataFrame({"trade_date": [date(2024, 1, 1)] * 2, "index_id": names, "close": [1.0, 2.0]})
-    >>> equal_weighted(activity).row(0)[1:]
-    ('NSE:NIFTY50 EQUAL WEIGHT', 2.0, 'price')
-    """
-    rows = activity.filter(pl.col("index_id").is_in(EQUAL_WEIGHTED)).sort("index_id", "trade_date")
-    return rows.select("trade_date", "index_id", level="close", basis=pl.lit(PRICE))

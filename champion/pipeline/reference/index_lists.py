@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from hashlib import sha256
 from itertools import groupby
 from operator import attrgetter
@@ -292,19 +293,27 @@ def _commit_versions(one: _Refresh, name: str, day: date, found: Sequence[Versio
         made_from["versions"] = sha256(repr([each.label for each in found]).encode()).hexdigest()
     if one.lake.is_current(name, day, made_from) or not (found or one.lake.rows(name, day, day)):
         return []
-    frames, bad = list[pl.DataFrame](), list[Staged]()
-    for each in found:
-        try:
-            frames.append(_lines(one.history, each))
-        except FormatError as error:
-            set_aside(each.staged, [list_files.path_of(each.staged)])
-            one.refused.append(refusal(list_files.path_of(each.staged), error))
-            bad.append(each.staged)
+    frames, bad = _read_all(one, ((each.staged, partial(_lines, one.history, each)) for each in found))
     if not bad:
         rows = pl.concat([pl.DataFrame(schema=contract.polars_schema), *map(contract.conform, frames)])
         one.lake.write(name, day, rows.unique(list(contract.key), keep="last", maintain_order=True), made_from)
         one.written += max(1, rows.height)
     return bad
+
+
+def _read_all(
+    one: _Refresh, files: Iterable[tuple[Staged, Callable[[], pl.DataFrame]]]
+) -> tuple[list[pl.DataFrame], list[Staged]]:
+    """Return the rows of files, and the malformed files, which are set aside."""
+    frames, bad = list[pl.DataFrame](), list[Staged]()
+    for staged, read in files:
+        try:
+            frames.append(read())
+        except FormatError as error:
+            set_aside(staged, [list_files.path_of(staged)])
+            one.refused.append(refusal(list_files.path_of(staged), error))
+            bad.append(staged)
+    return frames, bad
 
 
 def _lines(history: SymbolHistory, version: Version) -> pl.DataFrame:
@@ -324,21 +333,14 @@ def _commit(
         made_from = {"list": " ".join(staged.sha256 for staged in whole), **inputs}
         if one.lake.is_current(name, day, made_from):
             return
-        frames, bad = [kept], []
-        for staged in whole:
-            try:
-                frames.append(read(staged))
-            except FormatError as error:
-                set_aside(staged, [list_files.path_of(staged)])
-                one.refused.append(refusal(list_files.path_of(staged), error))
-                bad.append(staged)
+        frames, bad = _read_all(one, ((staged, partial(read, staged)) for staged in whole))
         if not bad:
             break
         whole = [staged for staged in whole if staged not in bad]
     if not whole and kept.is_empty() and not one.lake.sessions(name, day, day):
         return  # every file of the date was refused, and nothing was there before
     contract = contracts.load(name)
-    rows = pl.concat(frames).unique(list(contract.key), keep="last", maintain_order=True)
+    rows = pl.concat([kept, *frames]).unique(list(contract.key), keep="last", maintain_order=True)
     one.lake.write(name, day, contract.conform(rows), made_from)
     one.written += rows.height
 

@@ -15,7 +15,7 @@ from champion.lake import Lake
 from champion.market.reference.indices import membership as indices, sectors as sectors_of
 from champion.market.reference.indices.change_checks import REFUSED_SCHEMA
 from champion.market.reference.indices.index_lists import evidence
-from champion.market.reference.indices.membership import SET_ASIDE_SCHEMA, stored, within
+from champion.market.reference.indices.membership import stored, stored_aside, within
 from champion.market.reference.indices.sectors import of_sectors, require_sectors_covered
 from champion.market.reference.indices.steps import LIST
 from champion.pipeline.reference import withdrawals
@@ -38,9 +38,10 @@ class Evidence:
     """What the lists of the lake leave open.
 
     `set_aside` has the lists that are not as of their date (index_name, list_date, reason, content_before),
-    `contradictions` the dated changes that were not applied (index_name, effective, member, joins, basis, reason), and
-    `holes` the dates between two lists of an index (index_name, after, until, days): a change in between counts from
-    `until` on, up to `days` too late. Only holes of more than `HOLE` days are named; an index is reviewed twice a year.
+    `contradictions` the dated changes that were not applied, and the lines of lists that contradict another index
+    (index_name, effective, member, joins, basis, reason), and `holes` the dates between two lists of an index
+    (index_name, after, until, days): a change in between counts from `until` on, up to `days` too late. Only holes of
+    more than `HOLE` days are named; an index is reviewed twice a year.
     `withdrawn` are the lists that a user withdrew (`withdrawals.latest`).
     """
 
@@ -58,12 +59,11 @@ def open_evidence(lake: Lake) -> Evidence:
     rows = (
         lake.scan(CONTRADICTIONS, read[0], read[0]).collect() if read else lake.scan(CONTRADICTIONS).collect().clear()
     )
-    aside = rows.filter(kind=LIST).select("index_name", "reason", "content_before", list_date="dated")
+    aside = stored_aside(rows)
     not_applied = rows.filter(pl.col("kind") != LIST).select(
         "index_name", "basis", "reason", effective="dated", member="subject", joins=pl.col("kind") == "in"
     )
-    aside, not_applied = aside.select(list(SET_ASIDE_SCHEMA)), not_applied.select(list(REFUSED_SCHEMA))
-    return Evidence(aside, not_applied, _holes(lists, changes, aside), gone)
+    return Evidence(aside, not_applied.select(list(REFUSED_SCHEMA)), _holes(lists, changes, aside), gone)
 
 
 def _holes(lists: pl.DataFrame, changes: pl.DataFrame, aside: pl.DataFrame) -> pl.DataFrame:

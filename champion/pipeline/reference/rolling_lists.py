@@ -14,9 +14,9 @@ from operator import attrgetter
 
 import polars as pl
 
-from champion.base.counting import known_names, quantity
+from champion.base.counting import quantity
 from champion.contracts.datasets import INDEX_HISTORY, LOTS
-from champion.errors import FormatError, UsageError
+from champion.errors import FormatError
 from champion.lake import Lake
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.market.reference import lots, rolling_lists
@@ -141,19 +141,6 @@ def refresh_histories(settings: Settings) -> RefreshResult:
     if not names:
         return absent(where, HISTORIES)
     return RefreshResult("already", lake.rows(INDEX_HISTORY), f"{quantity(len(names), 'file')} in the lake")
-
-
-def index_values(lake: Lake, index: str) -> pl.DataFrame:
-    """Return the history of an index by its id, as NSE:NIFTY 500, from all files in the lake; empty without files.
-
-    Raises:
-        UsageError: the files are of other indices; the message names them.
-    """
-    rows = lake.scan(INDEX_HISTORY).collect()
-    known = rows["index_id"].unique().sort().to_list()
-    if known and index not in known:
-        raise UsageError(f"no history of index {index!r}: {known_names(index, known, 'there are histories of')}")
-    return rolling_lists.merged_history(rows, index)
 
 
 def covered(lake: Lake) -> dict[str, tuple[str, int, date | None, date | None]]:

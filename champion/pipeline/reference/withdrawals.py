@@ -52,7 +52,8 @@ def decide(lake: Lake, index: str, day: date, decision: str, reason: str, who: s
     done = {WITHDRAW: "withdrawn", REINSTATE: "reinstated"}[decision]
     if before.height and before["decision"][0] == decision:
         row = before.row(0, named=True)
-        return f"the list of {index} of {day} was {done} by {row['who']} on {row['known_at']:%Y-%m-%d}: {row['reason']}"
+        known_on = row["known_at"].astimezone(INDIA).date()
+        return f"the list of {index} of {day} was {done} by {row['who']} on {known_on}: {row['reason']}"
     now = clock.now()
     lake.append(LIST_DECISIONS, now.astimezone(INDIA).date(), _row(index, day, chosen, decision, reason, who, now))
     return f"the list of {index} of {day} (SHA-256 {chosen[:_DIGITS]}) is {done}: {reason}"

@@ -1,7 +1,8 @@
 """Write the constituents of the simulated indices as dated copies, their press releases and the register.
 
 1. An index starts with the largest EQ instruments by turnover. At the end of March and of September the three smallest
-   give way to three others; the largest instrument outside replaces a delisted member.
+   give way to three others; the largest instrument outside replaces a delisted member. All members are members of the
+   next wider index.
 2. Copies are kept on the first and on the last session, and each quarter one that is up to three weeks old, under the
    day of keeping. One copy is stale: it is from before the last review. One has a line for shares in a demerger.
 3. Industries are in the old scheme until 2022-03 and in the new one later, as in the real lists.
@@ -51,13 +52,14 @@ def index_lists(
     rng = np.random.default_rng((seed, 9))
     files: dict[str, bytes] = {}
     members: dict[str, Sequence[frozenset[int]]] = {}
+    wider: Sequence[frozenset[int]] = [frozenset(range(len(universe)))] * len(sessions)
+    for name, size in reversed(SIZES.items()):
+        if found := _members(universe, events, sessions, size, wider, rng):
+            members[name] = wider = found
     for known in index_names():
-        if known.index_name not in SIZES:
+        if known.index_name not in members:
             continue
-        held = _members(universe, events, sessions, SIZES[known.index_name], rng)
-        if not held:
-            continue
-        members[known.index_name] = held
+        held = members[known.index_name]
         for place, (kept_on, as_of) in enumerate(_copies(sessions, rng)):
             content = _text(universe, events, held[as_of], sessions[as_of], has_dummy=place == DUMMY)
             files[f"{FOLDER}/snapshots/{kept_on}/{known.file}"] = content
@@ -70,9 +72,17 @@ def index_lists(
 
 
 def _members(
-    universe: tuple[Instrument, ...], events: Events, sessions: tuple[date, ...], size: int, rng: np.random.Generator
+    universe: tuple[Instrument, ...],
+    events: Events,
+    sessions: tuple[date, ...],
+    size: int,
+    wider: Sequence[frozenset[int]],
+    rng: np.random.Generator,
 ) -> list[frozenset[int]]:
-    """Return the positions of the members on each session; empty if there are too few instruments at any time."""
+    """Return the positions of the members on each session; empty if there are too few instruments at any time.
+
+    They are among the members of the wider index.
+    """
     largest = sorted(
         (place for place, one in enumerate(universe) if one.series == "EQ"), key=lambda place: -universe[place].turnover
     )
@@ -80,6 +90,7 @@ def _members(
     held = []
     for number in range(len(sessions)):
         listed = [place for place in largest if events.first[place] <= number <= events.last[place]]
+        listed = [place for place in listed if place in wider[number]]
         if len(listed) < size + REPLACED:
             return []
         members &= {*listed}

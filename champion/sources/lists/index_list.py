@@ -30,6 +30,7 @@ _ROWS = {
 }
 _ISIN = re.compile(r"IN[A-Z0-9]{9}[0-9]")
 _DUMMY_ISIN = re.compile(r"DU[A-Z0-9]{10}")
+_BLANKS = str.maketrans("", "", " -")
 _SHOWN = 5
 _MAX_EXTRA = 12  # lines for companies in a demerger; the real lists have at most 4
 
@@ -62,11 +63,17 @@ def index_names() -> tuple[IndexName, ...]:
 def canonical_index(text: str) -> str:
     """Return an index name in capitals with single spaces; a former name becomes the present one.
 
-    >>> canonical_index("Nifty  Free Float Midcap 100")
-    'NIFTY MIDCAP 100'
+    Blanks and hyphens do not count in the name of a known index.
+
+    >>> canonical_index("Nifty  Free Float Midcap 100"), canonical_index("NIFTY500"), canonical_index("Nifty-50")
+    ('NIFTY MIDCAP 100', 'NIFTY 500', 'NIFTY 50')
     """
     name = " ".join(text.upper().split())
-    return next((known.index_name for known in index_names() if name in known.aliases), name)
+    letters = name.translate(_BLANKS)
+    for known in index_names():
+        if any(letters == each.translate(_BLANKS) for each in (known.index_name, *known.aliases)):
+            return known.index_name
+    return name
 
 
 def parse_index_list(name: str, content: bytes) -> pl.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,7 +11,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from champion.market.reference.indices.traded import Traded, in_force
+from champion.market.reference.indices.traded import Traded, states_in_force
 
 
 class Identity(NamedTuple):
@@ -42,7 +41,7 @@ class Identities:
         lists. A member that is in no list has those of its first change. The ISIN is that of the lists, unless the
         instrument never had it.
         """
-        listed = {member: in_force(states) for member, states in _listed(lists).items()}
+        listed = _listed(lists)
         for member, day, identity in _changed(changes):
             listed.setdefault(member, [(day, identity)])
         chain = dict(traded.continued.select("instrument_id", "continued_as").iter_rows())
@@ -55,18 +54,23 @@ class Identities:
         without = {member: states for member, states in listed.items() if member not in found}
         return cls(found | without, ended)
 
+    def name(self, member: str, day: date) -> str:
+        """Return the symbol of a member on a date, else its company or the member itself."""
+        known = self.by_member[member]
+        identity = known[max(0, bisect_right(known, day, key=itemgetter(0)) - 1)][1]
+        return identity.symbol or identity.company or member
 
-def _listed(lists: pl.DataFrame) -> dict[str, list[tuple[date, date, Identity]]]:
-    """Return, for each member, the first and last list of each symbol and ISIN."""
-    key = ["member", "symbol", "isin"]
-    spans = lists.sort("list_date", "index_name").group_by(key, maintain_order=True).agg(
-        pl.col("instrument_id", "company").first(), first=pl.col("list_date").min(), last=pl.col("list_date").max()
-    )  # fmt: skip
-    columns = ["member", "first", "last", "instrument_id", "symbol", "isin", "company"]
-    found = defaultdict[str, list[tuple[date, date, Identity]]](list)
-    for member, first, last, *identity in spans.select(columns).iter_rows():
-        found[member].append((first, last, Identity(*identity)))
-    return found
+
+def _listed(lists: pl.DataFrame) -> dict[str, list[tuple[date, Identity]]]:
+    """Return the symbols and ISINs of each member in the lists, with the first date of each."""
+    ordered = lists.sort("list_date", "index_name")
+    found = states_in_force(
+        ordered, "member", ["symbol", "isin"], "list_date", "list_date", ["instrument_id", "company"]
+    )
+    return {
+        member: [(day, Identity(name, symbol, isin, company)) for day, (symbol, isin, name, company) in states]
+        for member, states in found.items()
+    }
 
 
 def _changed(changes: pl.DataFrame) -> Iterable[tuple[str, date, Identity]]:

@@ -174,6 +174,16 @@ def evidence(constituents: pl.DataFrame, changes: pl.DataFrame) -> tuple[pl.Data
     return lists, dated
 
 
+def last_seen(constituents: pl.LazyFrame, changes: pl.LazyFrame) -> date | None:
+    """Return the last date on which a list was seen: its own, or that of its last confirmation; None without lists."""
+    key = ["index_name", "source_sha256"]
+    listed = constituents.select(*key, "list_date").unique()
+    confirmed = changes.filter(pl.col("source") == LIST_SOURCE).join(listed, on=key, how="semi")
+    days = pl.concat([listed.select("list_date"), confirmed.select(list_date="effective")])
+    last: date | None = days.max().collect().item()
+    return last
+
+
 def normalize_members(found: Membership, list_date: date, read_at: datetime) -> pl.DataFrame:
     """Return the members by period; contract `INDEX_MEMBERS`.
 

@@ -1,7 +1,7 @@
 """Derive the members of an index as of a date from dated lists and dated changes.
 
 1. Lists that are older or newer than their date are set aside (`champion.market.reference.indices.stale_lists` and
-   `early_lists`).
+   `misdated_lists`).
 2. The first list is the anchor. Earlier dates follow from it by undoing the dated changes, latest first, from
    sources that are complete until then, and only back to the first contradiction.
 3. Later dates follow by applying the dated changes. What then differs from the next list changed between both lists:
@@ -19,21 +19,23 @@ changes is complete. A date outside is refused, never filled.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import groupby
-from operator import attrgetter
 
 import polars as pl
 
 from champion.base.counting import known_names
 from champion.errors import UsageError
+from champion.market.index_bars import RENAMED as PRESENT_NAMES
+from champion.market.reference.indices.agreement import agree
 from champion.market.reference.indices.change_checks import REFUSED_SCHEMA, checked
-from champion.market.reference.indices.early_lists import early_lists
 from champion.market.reference.indices.identities import Identities
 from champion.market.reference.indices.index_identity import identify
-from champion.market.reference.indices.stale_lists import DatedList, Event, set_aside_stale
+from champion.market.reference.indices.index_steps import OneIndex, covered_dates, derive, evidence_of
+from champion.market.reference.indices.misdated_lists import misdated_by_bars, misdated_by_indices
+from champion.market.reference.indices.relations import parts_of
+from champion.market.reference.indices.stale_lists import set_aside_stale
 from champion.market.reference.indices.steps import (
     BETWEEN_LISTS,
     LIST,
@@ -46,7 +48,7 @@ from champion.market.reference.indices.steps import (
 )
 from champion.market.reference.indices.traded import Traded
 
-VERSION = "3"  # raise it when the meaning of the output changes: stored members are then derived again
+VERSION = "4"  # raise it when the meaning of the output changes: stored members are then derived again
 BASES = (LIST, REGISTER, PRESS_RELEASE, BETWEEN_LISTS, RENAMED, NO_BAR)
 LISTS_SCHEMA = {
     "index_name": pl.String(),
@@ -81,8 +83,10 @@ MEMBERS_SCHEMA = {
     "member_until": pl.Date(),
     "from_basis": pl.String(),
     "from_after": pl.Date(),
+    "from_index": pl.String(),
     "until_basis": pl.String(),
     "until_after": pl.Date(),
+    "until_index": pl.String(),
     "member": pl.String(),
 }
 SET_ASIDE_SCHEMA = {
@@ -113,31 +117,17 @@ class Membership:
         Raises:
             UsageError: the index is unknown, or the date is not covered; the message names what is covered.
         """
+        if index not in self.covered:
+            self._require_kept_list(index)
         require_covered(self.covered, index, day, day)
         is_member = (pl.col("member_from") <= day) & (pl.col("member_until").fill_null(date.max) > day)
         return self.members.filter((pl.col("index_name") == index) & is_member).sort("symbol", "company")
 
-
-@dataclass(slots=True)
-class _Index:
-    """The evidence for one index, and what follows from it."""
-
-    lists: list[DatedList]
-    events: list[Event]
-    complete: dict[str, date]
-    holes: Collection[date] = ()
-    first: date = date.max
-    start: set[str] = field(default_factory=set)
-    steps: list[Step] = field(default_factory=list)
-    refused: list[tuple[Event, str]] = field(default_factory=list)
-
-    def leave_open(self, holes: Collection[date]) -> None:
-        """Note the dates of refused changes: after one that no list follows, no source is complete."""
-        self.holes = holes
-        for hole in holes:
-            if all(each.day < hole for each in self.lists):
-                before = hole - timedelta(1)
-                self.complete = {basis: min(end, before) for basis, end in self.complete.items()}
+    def _require_kept_list(self, index: str) -> None:
+        aside = self.set_aside.filter(index_name=index).sort("list_date")
+        if aside.height:
+            why = "; ".join(f"that of {day} because {text}" for day, text in aside.select("list_date", "reason").rows())
+            raise UsageError(f"no list of {index} counts. Set aside: {why}. Load another list of the index")
 
 
 def memberships(
@@ -179,33 +169,32 @@ def memberships(
     checks = checked(lists, changes, bars)
     lists, changes = bars.name(lists), bars.name(checks.usable)
     lists, changes = identify(lists, changes, dict(bars.continued.select("instrument_id", "continued_as").iter_rows()))
-    everyone = frozenset(lists["member"].unique())
-    early = early_lists(lists, bars)
-    aside: list[tuple[object, ...]] = [(*where, each.reason, each.content_before) for where, each in early.items()]
-    evidence = dict(_evidence(lists, changes))
+    evidence = dict(evidence_of(lists, changes))
     for index, one in evidence.items():
         one.leave_open(checks.holes.get(index, ()))
-        one.lists = [each for each in one.lists if (index, each.day) not in early]
-        one.lists, stale = set_aside_stale(one.lists, one.events, one.complete, everyone)
-        aside += [(index, day, each.reason, each.content_before) for day, each in stale.items()]
-    set_aside = pl.DataFrame(aside, SET_ASIDE_SCHEMA, orient="row")
+    set_aside = _set_aside(evidence, lists, bars)
     kept = lists.join(set_aside, on=["index_name", "list_date"], how="anti")
     unnamed = lists.join(kept, on="member", how="anti")  # a name that only a list which was set aside has
     identities = Identities.of(pl.concat([kept, unnamed]), changes, bars)
+    evidence = {index: one for index, one in evidence.items() if one.lists}
+    for one in evidence.values():
+        derive(one)
+    covered = {index: covered_dates(one) for index, one in evidence.items()}
+    if known is not None and covered_now:
+        for index in covered.keys() & covered_now.keys():
+            first, last = covered[index]
+            covered[index] = first, max(last, min(known, covered_now[index][1]))
+    agreed, conflicts = agree(evidence, covered)
     rows: list[tuple[object, ...]] = []
     refused = checks.refused.rows()
-    covered = {}
     for index, one in evidence.items():
-        if not one.lists:
-            continue
-        _derive(one)
-        covered[index] = _covered(one)
-        if known is not None and covered_now and index in covered_now:
-            until = min(known, covered_now[index][1])
-            covered[index] = covered[index][0], max(covered[index][1], until)
-        one.steps = _without_dead(one, identities)
+        one.steps = agreed[index]
+        one.steps = _without_dead(index, evidence, identities)
         rows += [(index, *row) for row in periods(one.start, one.steps, identities.by_member, covered[index][0])]
         refused += [(index, event.day, event.member, event.joins, event.basis, why) for event, why in one.refused]
+    for each in conflicts:
+        name = identities.name(each.member, each.day)
+        refused.append((each.index, each.day, name, each.joins, LIST, each.reason))
     return Membership(
         pl.DataFrame(rows, MEMBERS_SCHEMA, orient="row").sort("index_name", "member_from", "symbol", "company"),
         covered,
@@ -214,11 +203,24 @@ def memberships(
     )
 
 
-def stored(rows: pl.DataFrame) -> Membership:
-    """Return the members that the lake holds (contract normalized_index_members), without what was set aside."""
+def stored(rows: pl.DataFrame, contradictions: pl.DataFrame | None = None) -> Membership:
+    """Return the members that the lake holds, from rows of its members and its contradictions.
+
+    `contradictions` is empty in the result, and so is `set_aside` without the rows of its contract.
+    """
     spans = rows.select("index_name", "covered_from", "covered_until").unique().sort("index_name").rows()
-    nothing = pl.DataFrame(schema=SET_ASIDE_SCHEMA), pl.DataFrame(schema=REFUSED_SCHEMA)
-    return Membership(rows, {index: (first, last) for index, first, last in spans}, *nothing)
+    covered = {index: (first, last) for index, first, last in spans}
+    aside = pl.DataFrame(schema=SET_ASIDE_SCHEMA) if contradictions is None else stored_aside(contradictions)
+    return Membership(rows, covered, aside, pl.DataFrame(schema=REFUSED_SCHEMA))
+
+
+def stored_aside(contradictions: pl.DataFrame) -> pl.DataFrame:
+    """Return the lists that are set aside, from rows of normalized_index_contradictions (`SET_ASIDE_SCHEMA`)."""
+    return (
+        contradictions.filter(kind=LIST)
+        .select("index_name", "reason", "content_before", list_date="dated")
+        .select(list(SET_ASIDE_SCHEMA))
+    )
 
 
 def within(rows: pl.DataFrame, periods: pl.DataFrame, first: str, until: str) -> pl.DataFrame:
@@ -243,7 +245,8 @@ def require_covered(covered: Mapping[str, tuple[date, date]], index: str, first:
         UsageError: they are not; the message names the covered dates, or the known indices.
     """
     if index not in covered:
-        raise UsageError(f"no list of index {index!r}: {known_names(index, covered, 'there are lists of')}")
+        present = f"it is called {PRESENT_NAMES[index]!r} now; " if index in PRESENT_NAMES else ""
+        raise UsageError(f"no list of index {index!r}: {present}{known_names(index, covered, 'there are lists of')}")
     start, end = covered[index]
     if first < start or last > end:
         span = f"{first}" if first == last else f"{first} to {last}"
@@ -253,119 +256,31 @@ def require_covered(covered: Mapping[str, tuple[date, date]], index: str, first:
         )
 
 
-def _evidence(lists: pl.DataFrame, changes: pl.DataFrame) -> Iterator[tuple[str, _Index]]:
-    """Yield each index with its lists and dated changes, both in order of dates."""
-    by_index: dict[str, _Index] = {}
-    seen = set[tuple[str, date, str, bool]]()
-    key = ["index_name", "list_date"]
-    grouped = lists.group_by(key).agg(pl.col("as_of_from", "seen_until").first(), "member").sort(key)
-    for index, day, as_of_from, seen_until, members in grouped.iter_rows():
-        one = by_index.setdefault(index, _Index([], [], {}))
-        one.lists.append(DatedList(day, as_of_from, seen_until, frozenset(members)))
-    ordered = changes.with_columns(is_register=pl.col("basis") == REGISTER).sort("effective", "is_register", "member")
-    for row in ordered.select("index_name", "effective", "member", "joins", "basis").iter_rows():
-        index, day, member, joins, basis = row
-        if index not in by_index:
-            continue
-        one = by_index[index]
-        one.complete[basis] = max(one.complete.get(basis, day), day)
-        if joins is not None and (index, day, member, joins) not in seen:  # the register may repeat a release
-            one.events.append(Event(day, member, joins, basis))
-            seen.add((index, day, member, joins))
-    yield from by_index.items()
+def _set_aside(evidence: Mapping[str, OneIndex], lists: pl.DataFrame, bars: Traded) -> pl.DataFrame:
+    """Leave out the lists that are not as of their date, and return them with the reasons (`SET_ASIDE_SCHEMA`)."""
+    everyone = frozenset(lists["member"].unique())
+    aside = dict(misdated_by_bars(lists, bars))
+    for index, one in evidence.items():
+        one.lists = [each for each in one.lists if (index, each.day) not in aside]
+        one.lists, stale = set_aside_stale(one.lists, one.events, one.complete, everyone)
+        aside |= {(index, day): why for day, why in stale.items()}
+    aside |= (others := misdated_by_indices({index: one.lists for index, one in evidence.items()}))
+    for index, one in evidence.items():
+        one.lists = [each for each in one.lists if (index, each.day) not in others]
+    rows = [(*where, why.reason, why.content_before) for where, why in aside.items()]
+    return pl.DataFrame(rows, SET_ASIDE_SCHEMA, orient="row")
 
 
-def _derive(one: _Index) -> None:
-    """Set the members at the start, and the steps that lead from them to each later date."""
-    anchor, *later = one.lists
-    one.start, one.steps, one.first = _before(one, anchor)
-    current = set(anchor.members)
-    before = anchor
-    for after in later:
-        _apply(one, current, before.day, after.day)
-        since = _lower_bound(one, before, after)
-        one.steps += [
-            Step(after.day, member, member in after.members, BETWEEN_LISTS, since)
-            for member in sorted(current ^ after.members)
-        ]
-        current, before = set(after.members), after
-    _apply(one, current, before.day, date.max)
+def _without_dead(index: str, evidence: Mapping[str, OneIndex], identities: Identities) -> list[Step]:
+    """Return the steps with the exits of members that stopped trading, unless a later list names them.
 
-
-def _before(one: _Index, anchor: DatedList) -> tuple[set[str], list[Step], date]:
-    """Return the members on the first date to which the changes lead back, the steps to the anchor, and this date."""
-    current, steps, first = set(anchor.members), list[Step](), anchor.day
-    hole = max((each for each in one.holes if each <= anchor.day), default=date.min)
-    for day, of_day in groupby(reversed(_usable(one, anchor.day)), key=attrgetter("day")):
-        if day <= hole:
-            return current, steps[::-1], hole
-        first, events = day, list(of_day)
-        wrong = [event for event in events if (event.member in current) != event.joins]
-        if wrong:
-            one.refused += [
-                (event, f"later evidence has it {'out of' if event.joins else 'in'} the index") for event in wrong
-            ]
-            break
-        for event in events:
-            (current.discard if event.joins else current.add)(event.member)
-            steps.append(Step(*_fields(event), None))
-    return current, steps[::-1], first
-
-
-def _usable(one: _Index, reached: date) -> list[Event]:
-    """Return the events that lead back from a date: of sources complete until then, then of those before them."""
-    found, used = list[Event](), set[str]()
-    while True:
-        sources = {basis for basis, end in one.complete.items() if end >= reached} - used
-        events = [each for each in one.events if each.basis in sources and (each.day < reached or not used)]
-        events = [each for each in events if each.day <= reached]
-        if not events:
-            return found
-        found, used, reached = events + found, used | sources, events[0].day
-
-
-def _apply(one: _Index, current: set[str], after: date, until: date) -> None:
-    for event in one.events:
-        if not after < event.day <= until:
-            continue
-        if (event.member in current) == event.joins:
-            one.refused.append((event, f"it is {'already' if event.joins else 'not'} in the index"))
-            continue
-        (current.add if event.joins else current.discard)(event.member)
-        one.steps.append(Step(*_fields(event), None))
-
-
-def _fields(event: Event) -> tuple[date, str, bool, str]:
-    return event.day, event.member, event.joins, event.basis
-
-
-def _lower_bound(one: _Index, older: DatedList, newer: DatedList) -> date | None:
-    """Return the date after which a change between both lists happened; None if nothing bounds the older list.
-
-    The older list is as of `as_of_from` or later. Without this date it is not older than the dated changes it shows,
-    and it is assumed to be newer than the date of the list before it. Sources of changes that are complete until later
-    would have named the change.
+    A list of the index or of a part of it; a list of other indices says nothing about this one.
     """
-    bounds = [end for end in one.complete.values() if end < newer.day]
-    if older.as_of_from is not None:
-        bounds += [day for day in (older.as_of_from, older.seen_until) if day < newer.day]
-    else:
-        bounds += [each.day for each in one.lists if each.day < older.day][-1:]
-        bounds += [event.day for event in one.events if event.day <= older.day][-1:]
-    return max(bounds, default=None)
-
-
-def _covered(one: _Index) -> tuple[date, date]:
-    ends = [each.seen_until for each in one.lists] + [end for end in one.complete.values() if end > one.lists[-1].day]
-    return one.first, max(ends)
-
-
-def _without_dead(one: _Index, identities: Identities) -> list[Step]:
-    """Return the steps with the exits of members that stopped trading, unless a later list of the index names them."""
-    exits = {}
+    one, exits = evidence[index], dict[str, Step]()
+    lists = [each for name in (index, *parts_of(index)) if name in evidence for each in evidence[name].lists]
     for member, (last_bar, quiet) in identities.ended.items():
-        named = [each.day for each in one.lists if member in each.members][-1:]
-        day = max([quiet, *(day + timedelta(1) for day in named)])
+        named = (each.day + timedelta(1) for each in lists if each.day >= quiet and member in each.members)
+        day = max([quiet, *named])
         if day > one.first:
             exits[member] = Step(day, member, joins=False, basis=NO_BAR, after=last_bar)
     inside, steps = set(one.start), list[Step]()

@@ -22,7 +22,7 @@ from champion.errors import FormatError, UsageError
 from champion.market.reference.indices.identities import Identities, Identity
 from champion.market.reference.indices.index_identity import identify
 from champion.market.reference.indices.membership import CHANGES_SCHEMA, within
-from champion.market.reference.indices.traded import Traded, in_force
+from champion.market.reference.indices.traded import Traded, states_in_force
 
 VERSION = "2"  # raise it when the meaning of the output or the map changes: stored sectors are then derived again
 UNKNOWN = "Unknown"
@@ -118,13 +118,9 @@ def industry_periods(
 
 def _industries(rows: pl.DataFrame) -> dict[str, list[tuple[date, str | None]]]:
     """Return the industries of each member with the first list that has them, in order."""
-    spans = rows.group_by("member", "industry").agg(
-        first=pl.col("list_date").min(), last=pl.col("list_date").max()
-    )  # fmt: skip
-    found: dict[str, list[tuple[date, date, str | None]]] = {}
-    for member, industry, first, last in spans.sort("member", "first", "industry").iter_rows():
-        found.setdefault(member, []).append((first, last, industry))
-    return {member: in_force(states) for member, states in found.items()}
+    ordered = rows.sort("list_date", "industry")
+    found = states_in_force(ordered, "member", ["industry"], "list_date", "list_date")
+    return {member: [(day, industry) for day, (industry,) in states] for member, states in found.items()}
 
 
 def _periods(

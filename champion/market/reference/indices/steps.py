@@ -13,13 +13,17 @@ NO_BAR = "no bar"
 
 
 class Step(NamedTuple):
-    """One applied change: the date from which it counts; the true date is later than `after` if that is given."""
+    """One applied change: the date from which it counts; the true date is later than `after` if that is given.
+
+    `by_index` names the indices whose lists or changes date it, null for the evidence of the index itself.
+    """
 
     day: date
     member: str
     joins: bool
     basis: str
     after: date | None
+    by_index: str | None = None
 
 
 def periods(
@@ -42,11 +46,15 @@ def periods(
 def _split(first: Step, end: Step | None, known: Sequence[tuple[date, Identity]]) -> Iterator[tuple[object, ...]]:
     inside = [(day, identity) for day, identity in known[1:] if first.day < day and (end is None or day < end.day)]
     at_start = [each for each in known if each[0] <= first.day][-1:] or [known[0]]
-    edges: list[tuple[date | None, str | None, date | None]] = [(first.day, first.basis, first.after)]
-    edges += [(day, RENAMED, None) for day, _ in inside]
-    edges.append((end.day, end.basis, end.after) if end else (None, None, None))
+    edges: list[tuple[date | None, str | None, date | None, str | None]] = [_edge(first)]
+    edges += [(day, RENAMED, None, None) for day, _ in inside]
+    edges.append(_edge(end) if end else (None, None, None, None))
     for place, (seen_on, identity) in enumerate([*at_start, *inside]):
         since, until = edges[place], edges[place + 1]
         if since[0] == until[0]:
             continue  # it left on the first covered date
-        yield *identity, seen_on, since[0], until[0], since[1], since[2], until[1], until[2], first.member
+        yield *identity, seen_on, since[0], until[0], *since[1:], *until[1:], first.member
+
+
+def _edge(step: Step) -> tuple[date, str, date | None, str | None]:
+    return step.day, step.basis, step.after, step.by_index

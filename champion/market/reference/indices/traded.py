@@ -58,11 +58,8 @@ class Traded:
     @cached_property
     def symbols(self) -> Mapping[str, Sequence[tuple[date, str]]]:
         """The dates from which each instrument has a symbol, in order."""
-        spans = self.runs.group_by(_ID, "symbol").agg(pl.col("first").min(), pl.col("last").max())
-        found: dict[str, list[tuple[date, date, str]]] = {}
-        for name, symbol, first, last in spans.sort(_ID, "first", "symbol").iter_rows():
-            found.setdefault(name, []).append((first, last, symbol))
-        return {name: in_force(states) for name, states in found.items()}
+        found = states_in_force(self.runs.sort("first", "symbol"), _ID, ["symbol"], "first", "last")
+        return {name: [(day, symbol) for day, (symbol,) in states if symbol] for name, states in found.items()}
 
     @cached_property
     def isins(self) -> Mapping[str, Sequence[str]]:
@@ -105,14 +102,15 @@ class Traded:
         return named.with_columns(replaced).drop("_bearer")
 
     def digest(self, lines: pl.DataFrame) -> str:
-        """Return one SHA-256 over all that `name` and the periods of the lines' instruments use; bars that add none."""
+        """Return one SHA-256 over all that members use of the bars, for lines of lists; other bars do not change it."""
         wanted = {*self.name(lines)[_ID]} & self.last_bars.keys()
         chain = self.continued.filter(pl.col(_ID).is_in(sorted(wanted)))
         facts = [
             (name, self.symbols[name], self.isins.get(name, ()), day if (day := self.ended(name)) else None)
             for name in sorted({*wanted, *chain["continued_as"]})
         ]
-        return sha256(repr([facts, chain.rows()]).encode()).hexdigest()
+        judged = lines.filter(pl.col("list_date") <= max(self.sessions, default=date.min))["list_date"].n_unique()
+        return sha256(repr([facts, chain.rows(), judged]).encode()).hexdigest()
 
     def ended(self, *names: str) -> tuple[date, date] | None:
         """Return the last bar of some instruments, and the session on which `QUIET` sessions without one are over."""
@@ -136,3 +134,21 @@ def in_force(states: Sequence[tuple[date, date, _State]]) -> list[tuple[date, _S
         if not found or first < found[-1][0]:
             found.append((first, state))
     return found[::-1]
+
+
+def states_in_force(
+    rows: pl.DataFrame, key: str, state: Sequence[str], first: str, last: str, carried: Sequence[str] = ()
+) -> dict[str, list[tuple[date, tuple[str | None, ...]]]]:
+    """Return the states in force by the value of a column, in order, each with its first date (`in_force`).
+
+    A state is a row's values of `state`, seen from the date in column `first` to that in `last`; with the values of
+    `carried` in its first row. Of equal spans, the state that comes first in the rows has precedence.
+    """
+    values = [pl.col(name).first() for name in carried]
+    seen = rows.group_by(key, *state, maintain_order=True).agg(
+        *values, first_date=pl.col(first).min(), last_date=pl.col(last).max()
+    )
+    found: dict[str, list[tuple[date, date, tuple[str | None, ...]]]] = {}
+    for name, begin, end, *found_state in seen.select(key, "first_date", "last_date", *state, *carried).iter_rows():
+        found.setdefault(name, []).append((begin, end, tuple(found_state)))
+    return {name: in_force(states) for name, states in found.items()}
