@@ -19,6 +19,7 @@ from champion.portfolio import report
 from champion.portfolio.arrays import Floats, MarketArrays
 from champion.portfolio.contract_note import Plan, charges
 from champion.portfolio.history import EXPLAINED, Simulation
+from champion.portfolio.inputs import require_unique
 from champion.portfolio.simulator import MarketRules, simulate
 
 CHARACTERISTICS = ("traded_value", "beta", "volatility")
@@ -94,9 +95,9 @@ def by_group(found: Simulation, groups: pl.DataFrame, plan: str | Plan = "discou
     >>> by_group(Simulation(*[pl.DataFrame()] * 4), pl.DataFrame(columns))
     Traceback (most recent call last):
     ...
-    champion.errors.UsageError: the groups name A twice on 2024-01-01; give one row per session and instrument
+    champion.errors.UsageError: the groups name A twice on 2024-01-01; give one row per instrument and session
     """
-    _require_unique(groups)
+    require_unique("groups", groups)
     sessions = by_session(found, plan)
     named = pl.when(pl.col("instrument_id") == ROUNDING).then(pl.lit(ROUNDING)).otherwise(pl.col("group"))
     placed = sessions.join(groups.select(*_KEY, "group"), on=_KEY, how="left")
@@ -184,7 +185,7 @@ def exposures(found: Simulation, known: pl.DataFrame, sectors: pl.DataFrame | No
         mean = means.select("trade_date", exposure=pl.lit(name), name=pl.lit(""), value=pl.col(name).fill_nan(None))
         parts += [mean, means.select("trade_date", exposure=pl.lit("known"), name=pl.lit(name), value="known")]
     if sectors is not None:
-        _require_unique(sectors)
+        require_unique("sectors", sectors)
         named = held.join(sectors.select(*_KEY, "group"), on=_KEY, how="left").with_columns(
             name=pl.col("group").fill_null(UNKNOWN)
         )
@@ -258,16 +259,6 @@ def _paid(found: Simulation, plan: str | Plan) -> pl.DataFrame:
 
 def _summed(sessions: pl.DataFrame, key: str) -> pl.DataFrame:
     return sessions.group_by(key).agg(pl.col(*_PARTS, "profit").sum()).sort(["profit", key], descending=[True, False])
-
-
-def _require_unique(groups: pl.DataFrame) -> None:
-    twice = groups.filter(pl.struct(_KEY).is_duplicated())
-    if not twice.is_empty():
-        first = twice.sort(_KEY).row(0, named=True)
-        raise UsageError(
-            f"the groups name {first['instrument_id']} twice on {first['trade_date']}; give one row per session and "
-            "instrument"
-        )
 
 
 def _beta(returns: Floats) -> Floats:
