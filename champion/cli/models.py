@@ -257,7 +257,7 @@ def portfolio(
         str, typer.Argument(help="Model version, as 3 or champion, or the id of a training run.")
     ] = "champion",
     top: Annotated[int, typer.Option(min=1, help="Instruments to hold.")] = 50,
-    every: Annotated[int, typer.Option(min=1, help="Sessions between two decisions.")] = 5,
+    every: Annotated[int, typer.Option(min=1, help="Weekdays between two decisions.")] = 5,
     capital: Annotated[float, typer.Option(help="Capital in rupees.")] = 1e7,
     plan: Annotated[str, typer.Option(help="Brokerage plan: discount, institution or none.")] = "discount",
     participation: Annotated[float, typer.Option(help="Largest share of a session's volume.")] = 0.05,
@@ -289,7 +289,7 @@ def portfolio(
     compared = compare(result, Lake(chosen.lake))
     shown = {
         "scores": name,
-        "from": account["trade_date"][0],
+        "from": result.growth["trade_date"][0],
         "to": account["trade_date"][-1],
         "capital": capital,
         "equity": round(account["equity"][-1], 2),

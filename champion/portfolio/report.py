@@ -88,15 +88,18 @@ def active(found: Simulation, benchmark: Simulation) -> pl.DataFrame:
 
 
 def growth(found: Simulation, benchmark: Simulation) -> pl.DataFrame:
-    """Return trade_date, net, gross and benchmark: the growth of 1 since the first session.
+    """Return trade_date, net, gross and benchmark: the growth of 1 since the close before the first trade.
 
-    >>> account = pl.DataFrame({"trade_date": ["2024-01-01"], "equity": [50.0], "charges": [0.0], "impact": [0.0]})
+    It starts where the figures of `summary` start; without a trade, at the first session.
+
+    >>> columns = {"equity": [50.0], "charges": [0.0], "impact": [0.0], "bought": [0.0]}
+    >>> account = pl.DataFrame({"trade_date": ["2024-01-01"], **columns})
     >>> found = Simulation(account, pl.DataFrame(), pl.DataFrame(), pl.DataFrame())
     >>> growth(found, found).row(0)
     ('2024-01-01', 1.0, 1.0, 1.0)
     """
-    one = pl.Series([1.0])
-    account, other = found.account, benchmark.account["equity"]
+    one, start = pl.Series([1.0]), _start(found.account) or 0
+    account, other = found.account[start:], benchmark.account["equity"][start:]
     return account.select(
         "trade_date",
         net=pl.col("equity") / pl.col("equity").first(),

@@ -268,15 +268,37 @@ def test_cash_drag_is_what_the_cash_would_have_earned_in_the_holdings() -> None:
     assert "cash_drag" not in costs(summary(rising))["component"]
 
 
-def test_a_holding_is_closed_before_an_action_of_unknown_effect() -> None:
-    bars = bars_of([100.0, 100.0, 110.0, 40.0, 45.0])
-    undecided = pl.DataFrame({"instrument_id": ["A"], "session": [bars["trade_date"][3]]})
-    weights = pl.DataFrame({"trade_date": [bars["trade_date"][0]], "instrument_id": ["A"], "weight": [0.5]})
-    rules = replace(RULES, charged=False, impact=0.0)
-    found = simulate(market_arrays(bars, undecided=undecided), weights, rules)
-    assert found.account["equity"].to_list() == [1e6, 1e6, 1_050_000.0, 1_050_000.0, 1_050_000.0]
-    assert found.holdings.is_empty()
-    assert found.cuts.select("reason", "wanted", "filled").rows() == [("undecided_action", 5000.0, 0.0)]
+@pytest.mark.parametrize("scale", [0.1, 0.75, 1.0, 3.0, 10.0])
+@pytest.mark.parametrize("waits", [0, 2])  # sessions without a price from the ex-date on
+def test_an_action_of_unknown_effect_earns_nothing_and_its_holding_is_sold_by_the_rules(
+    scale: float, waits: int
+) -> None:
+    """After an action that nobody decided, a share may be a tenth of one, or ten: only the last value is known."""
+    bars = bars_of([100.0, 100.0, 110.0, *[110.0 * scale] * 13], volume=20_000)
+    days = bars["trade_date"]
+    ex_date, first = days[3], days[3 + waits]
+    bars = bars.filter((pl.col("trade_date") < ex_date) | (pl.col("trade_date") >= first))
+    undecided = pl.DataFrame({"instrument_id": ["A"], "session": [ex_date]})
+    weights = pl.DataFrame({"trade_date": [days[0]], "instrument_id": ["A"], "weight": [0.1]})
+    market = market_arrays(bars, undecided=undecided, sessions=days.to_list())
+    free = simulate(market, weights, replace(RULES, charged=False, impact=0.0, delisted_after=9))
+    assert free.account["equity"].to_list() == [1e6, 1e6, *[1_010_000.0] * 14]
+    paying = simulate(market, weights, replace(RULES, delisted_after=9))
+    sales = paying.trades.filter(side="sell")
+    assert sales["trade_date"][0] == first, "there is no price before it"
+    assert set(sales["reason"]) == {"undecided_action"}
+    assert paying.trades.filter(side="buy")["reason"].to_list() == ["decision"]
+    assert sales["quantity"].max() <= 1_000, "more than 5% of the volume"
+    shares = paying.account["holdings"][2] // (110.0 * scale)
+    assert sales["quantity"].sum() == shares
+    assert sales.height == -(-shares // 1_000)
+    assert paying.cuts.filter(trade_date=first)["reason"].to_list() == (["volume"] if shares > 1_000 else [])
+    assert paying.account.filter(trade_date=first)["charges"].item() > 0
+    assert paying.holdings.is_empty()
+    late = pl.concat([weights, weights.with_columns(trade_date=days[2], weight=pl.lit(0.9))])
+    more = simulate(market, late, replace(RULES, charged=False, impact=0.0, delisted_after=9))
+    dropped = more.cuts.filter(side="buy", reason="undecided_action")
+    assert dropped["trade_date"].to_list() == [ex_date], "an order from before the action is of another share"
 
 
 def test_a_fraction_of_a_share_is_paid_in_cash() -> None:
