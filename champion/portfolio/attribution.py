@@ -208,10 +208,14 @@ def capacity(
 
     One row per capital with the impact of the rules, and one per factor in `impacts` with their capital: capital,
     impact (the coefficient), and of `report.summary` net_return, gross_return, charges_bps, impact_bps, turnover and
-    cash_share; and invested_share, the mean share of the equity in holdings.
+    cash_share; invested_share, the mean share of the equity in holdings; and unfilled_share, the mean value of the
+    orders that are still open at the close, as a share of the equity.
+
+    Give the weights that the account follows, `Portfolio.construction.weights`: those of `target_weights` can name
+    instruments that it leaves out, such as small companies.
 
     A return is of the whole equity. Where orders are not filled whole, invested_share falls and the return nears that
-    of cash, 0: a losing rule then loses less, the more capital it has. A capital with which invested_share falls is
+    of cash, 0: a losing rule then loses less, the more capital it has. A capital with which unfilled_share rises is
     beyond the capacity, whatever the return there.
 
     >>> from datetime import date
@@ -221,8 +225,8 @@ def capacity(
     >>> bars = pl.DataFrame([bar | {"trade_date": date(2024, 1, day)} for day in (1, 2, 3)])
     >>> weights = pl.DataFrame({"trade_date": [date(2024, 1, 1)], "instrument_id": ["A"], "weight": [0.4]})
     >>> found = capacity(market_arrays(bars), weights, capitals=(1e5, 1e6), impacts=())
-    >>> found.select("capital", pl.col("cash_share").round(2)).rows()  # at most 500 shares a session
-    [(100000.0, 0.6), (1000000.0, 0.92)]
+    >>> found.select("capital", pl.col("cash_share", "unfilled_share").round(2)).rows()  # at most 500 shares a session
+    [(100000.0, 0.6, 0.0), (1000000.0, 0.92, 0.33)]
     """
     base = rules or MarketRules()
     cases = [replace(base, capital=capital) for capital in capitals]
@@ -232,6 +236,7 @@ def capacity(
     for case in dict.fromkeys(cases):
         figures = report.summary(simulate(market, weights, case))
         kept = {name: figures[name] for name in names} | {"invested_share": 1 - figures["cash_share"]}
+        kept["unfilled_share"] = figures["unfilled_share"]
         rows.append({"capital": case.capital, "impact": case.impact, **kept})
     return pl.DataFrame(rows)
 

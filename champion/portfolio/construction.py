@@ -70,10 +70,9 @@ class Rule:
         }
         if wrong := [f"{name} {getattr(self, name)!r}" for name, holds in allowed.items() if not holds]:
             raise UsageError(
-                f"no portfolio can have {', '.join(wrong)}: top and every are whole numbers of at least 1, phase is one "
-                "from 0 to every - 1, "
-                "buffer is finite and at least 0, cap, sector_cap, turnover and invested are above 0 and at most 1, "
-                "weighting is equal, score or inverse_volatility"
+                f"no portfolio can have {', '.join(wrong)}: top and every are whole numbers of at least 1, phase is "
+                "one from 0 to every - 1, buffer is finite and at least 0, cap, sector_cap, turnover and invested are "
+                "above 0 and at most 1, weighting is equal, score or inverse_volatility"
             )
 
     @property

@@ -32,8 +32,8 @@ class Simulation:
 
     `account` has a row per session, in rupees: trade_date, equity, cash, holdings and unsettled at the close; bought,
     sold; charges with their components and rounding; impact, dividends, entitlements, write_offs, holding_profit,
-    trading_profit; unfilled, the value of the orders that are still open; and positions. Equity changes by holding_profit + trading_profit + dividends + entitlements - impact
-    - write_offs - charges.
+    trading_profit; unfilled, the value of the orders that are still open; and positions. Equity changes by
+    holding_profit + trading_profit + dividends + entitlements - impact - write_offs - charges.
 
     `trades` has a row per fill: trade_date, instrument_id, segment, side, quantity, reference and price in rupees, and
     reason, `decision` or `undecided_action`. `cuts` has a row per order that was not filled whole: trade_date,

@@ -18,12 +18,13 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
 
     `net_return` and `gross_return` are growth a year; gross has charges and impact added back to each session's profit.
     `charges_bps`, `impact_bps` and each component as `<component>_bps` are basis points of the mean equity a year,
-    `turnover` is the traded value over twice the mean equity a year, `cash_share` the mean share of cash, and
-    `cash_drag_bps` what the cash would have earned in the holdings of its session: what holding it cost, below 0 if the
-    holdings fell. It is not paid, and no part of gross less net return. `sharpe` is the mean over the deviation of the
-    daily returns, a year. No risk-free rate is taken off, because no rates are in the lake, and cash earns nothing: in
-    a year of high rates `sharpe` flatters an account that earns less than treasury bills. With a benchmark,
-    `active_return` is net_return less its net_return, and `tracking_error` the deviation a year.
+    `turnover` is the traded value over twice the mean equity a year, `cash_share` the mean share of cash,
+    `unfilled_share` the mean value of the orders still open at the close as a share of the equity, and `cash_drag_bps`
+    what the cash would have earned in the holdings of its session: what holding it cost, below 0 if the holdings fell.
+    It is not paid, and no part of gross less net return. `sharpe` is the mean over the deviation of the daily returns,
+    a year. No risk-free rate is taken off, because no rates are in the lake, and cash earns nothing: in a year of high
+    rates `sharpe` flatters an account that earns less than treasury bills. With a benchmark, `active_return` is
+    net_return less its net_return, and `tracking_error` the deviation a year.
 
     Sessions before the first trade are left out. All figures are NaN if there is no trade.
 
@@ -39,7 +40,16 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
     {'cash_share': 0.6, 'charges_bps': 600.2}
     """
     account = found.account
-    names = ["net_return", "gross_return", "volatility", "sharpe", "max_drawdown", "turnover", "cash_share"]
+    names = [
+        "net_return",
+        "gross_return",
+        "volatility",
+        "sharpe",
+        "max_drawdown",
+        "turnover",
+        "cash_share",
+        "unfilled_share",
+    ]
     names += ["cash_drag_bps", "charges_bps", "impact_bps", *(f"{name}_bps" for name in COMPONENTS)]
     names += ["active_return", "tracking_error"] if benchmark else []
     if (start := _start(account)) is None:
@@ -57,6 +67,7 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
         "max_drawdown": metrics.max_drawdown(equity / equity[0]),
         "turnover": float((traded["bought"] + traded["sold"]).sum()) / 2 / mean / years,
         "cash_share": float((traded["cash"] / equity)[1:].mean()),  # type: ignore[arg-type]
+        "unfilled_share": float((traded["unfilled"] / equity)[1:].mean()),  # type: ignore[arg-type]
     }
     result["cash_drag_bps"] = _cash_drag(traded) / mean / years * _BASIS_POINTS
     for name in ("charges", "impact", *COMPONENTS):

@@ -307,5 +307,5 @@ def test_rules_of_construction() -> None:
         target_weights(scores, Rule(weighting="inverse_volatility"))
     with pytest.raises(UsageError, match="no portfolio can have top 0"):
         Rule(top=0)
-    with pytest.raises(UsageError, match="the scores name . twice on"):
+    with pytest.raises(UsageError, match=r"the scores name . twice on"):
         target_weights(pl.concat([scores, scores]), Rule())

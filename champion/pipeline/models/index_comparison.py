@@ -29,8 +29,9 @@ class IndexComparison:
     `table` has a row per benchmark: its basis (`simulated`, `published`, or `estimated` from a price index and its
     yield), the first and last session that are compared, the growth a year of the account after costs and of the
     benchmark between their closes, and their difference. The first session is the one before the first trade, as for
-    `Portfolio.summary`, so its active_return is that of the first row. Without a trade, the figures are null. Where the index is not known, the figures are null and `note`
-    says what is covered; where it is known on a part of the account's sessions, they are of this part, and it says so.
+    `Portfolio.summary`, so its active_return is that of the first row; without a trade, the figures are null. Where the
+    index is not known, the figures are null and `note` says what is covered; where it is known on a part of the
+    account's sessions, they are of this part, and it says so.
 
     `growth` has trade_date and a column per index that has values: its growth, which starts where the account was on
     the first session that the index covers; null where it is not known.

@@ -23,6 +23,7 @@ from champion.pipeline.reference.as_known import band_prices
 from champion.portfolio import report, simulator
 from champion.portfolio.arrays import FillPrice, MarketArrays, market_arrays
 from champion.portfolio.construction import Construction, Rule, construct
+from champion.portfolio.contract_note import unchecked
 from champion.portfolio.decisions import NO_SHORT
 from champion.portfolio.inputs import LeftOut, checked_scores, followed, require_frame
 from champion.portfolio.simulator import MarketRules, Simulation
@@ -61,14 +62,27 @@ class Portfolio:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences to read with the figures: scores left out, what caps leave in cash, and why there is no trade."""
+        """Sentences to read with the figures.
+
+        They name scores that were left out, what caps leave in cash, holdings that were sold because of an undecided
+        action, charges at the rates of an earlier day, and why there is no trade.
+        """
         trades, cuts = self.account.trades, self.account.cuts
         refused = ", ".join(
             f"{reason} {count:,}" for reason, count in cuts["reason"].value_counts(sort=True).iter_rows()
         )
         no_order = "no session follows a decision, or the capital buys no whole share"
         nothing = f"there is no trade, so no figure is known: {f'orders refused: {refused}' if refused else no_order}"
-        notes = (self.left_out.text, self.construction.text, nothing if trades.is_empty() else "")
+        undecided = trades.filter(reason="undecided_action").select("instrument_id", "trade_date").unique().height
+        forced = f"{quantity(undecided, 'sale')} because of an action whose effect is not known: see `trades`"
+        paid = self.account.account.filter(pl.col("charges") > 0)["trade_date"]
+        notes = (
+            self.left_out.text,
+            self.construction.text,
+            forced if undecided else "",
+            "" if paid.is_empty() else unchecked(paid[-1]),
+            nothing if trades.is_empty() else "",
+        )
         return tuple(note for note in notes if note)
 
     @property
