@@ -153,8 +153,8 @@ def _details(model: str, universe: str, found: dict[str, Any]) -> list[str]:
     best = f"the ten best of {groups['instruments']:,} shares earned {groups['best_ten']:+.0%} of the capital"
     facts = [
         f"{found['from']} to {found['to']}: {found['fills']:,} fills; orders not filled whole: {reasons}",
-        f"net return by capital, with the orders not filled as a share of the equity: {curve}; by coefficient of "
-        f"impact at {_rupees(RULES.capital)}: {coefficients}",
+        f"net return by capital (open orders, of the equity): {curve}; by impact at {_rupees(RULES.capital)}: "
+        + coefficients,
         *facts,
         f"{held} rupees a session; largest sectors: {sectors}",
         f"{best}, all together {found['profit'] / RULES.capital:+.0%}",
