@@ -275,7 +275,7 @@ def portfolio(
     from champion.pipeline.models import looks  # noqa: PLC0415
     from champion.pipeline.models.evaluate import scores  # noqa: PLC0415
     from champion.pipeline.models.index_comparison import compare  # noqa: PLC0415
-    from champion.pipeline.models.portfolio import simulate  # noqa: PLC0415
+    from champion.pipeline.models.portfolio import phases, simulate  # noqa: PLC0415
     from champion.portfolio.construction import Rule  # noqa: PLC0415
     from champion.portfolio.simulator import MarketRules  # noqa: PLC0415
 
@@ -286,6 +286,7 @@ def portfolio(
     result = simulate(scored, rule, rules, lake=Lake(chosen.lake))
     trial = looks.record_rule(chosen, scored, result.active, rule, rules, source="portfolio")
     account, cuts = result.account.account, result.account.cuts
+    others = phases(scored, rule, rules, arrays=result.market, lake=Lake(chosen.lake))["net_return"]
     compared = compare(result, Lake(chosen.lake))
     shown = {
         "scores": name,
@@ -295,6 +296,7 @@ def portfolio(
         "equity": round(account["equity"][-1], 2),
         "benchmark_equity": round(result.benchmark.account["equity"][-1], 2),
         **{name: round(value, 4) for name, value in (result.summary | compared.metrics).items()},
+        "net_return_phases": [round(float(each), 4) for each in (others.min(), others.max())],  # type: ignore[arg-type]
         "benchmarks": compared.texts,
         "fills": result.account.trades.height,
         "trial": trial,

@@ -17,7 +17,7 @@ _PURE = {
     **dict.fromkeys(("characteristics", "exposures", "quantile_groups"), "attribution"),
 }
 _OF_THE_WORKSPACE = {
-    **dict.fromkeys(("Portfolio", "market", "simulate"), "portfolio"),
+    **dict.fromkeys(("Portfolio", "market", "phases", "simulate"), "portfolio"),
     "compare": "index_comparison",
 }
 __all__ = sorted([*_PURE, *_OF_THE_WORKSPACE])  # noqa: PLE0605

@@ -59,6 +59,13 @@ def test_scores_become_an_account_and_a_benchmark(modelled: Settings, scores: pl
     first = found.account.trades["trade_date"][0]
     assert active["trade_date"].to_list() == [day for day in account["trade_date"] if day >= first]
     assert summary["tracking_error"] == pytest.approx(active["active"].std() * SESSIONS_PER_YEAR**0.5)
+    starts = portfolio.phases(scores, RULE, arrays=found.market, lake=lake)
+    assert starts["phase"].to_list() == [0, 1, 2, 3, 4]
+    assert starts["net_return"][0] == summary["net_return"], "the rule's own phase is among them"
+    assert starts["net_return"].n_unique() > 1
+    growth = found.growth
+    assert growth["trade_date"][1] == first, "growth and figures start at the close before the first trade"
+    assert growth["net"][-1] ** (SESSIONS_PER_YEAR / (growth.height - 1)) - 1 == pytest.approx(summary["net_return"])
     free = portfolio.simulate(scores, RULE, MarketRules(charged=False, impact=0.0), lake=lake)
     assert free.summary["charges_bps"] == free.summary["impact_bps"] == 0
     assert free.summary["net_return"] == pytest.approx(free.summary["gross_return"])
@@ -68,6 +75,9 @@ def test_an_index_is_compared_where_its_values_are_known(modelled: Settings, sco
     lake = Lake(modelled.lake)
     found = portfolio.simulate(scores, RULE, lake=lake)
     beside = compare(found, lake)
+    fewer = scores.filter(pl.col("trade_date") >= scores["trade_date"].unique().sort()[3])
+    late = portfolio.simulate(fewer, RULE, arrays=found.market, lake=lake)  # a market that begins before the scores
+    assert compare(late, lake).table["active_return"][0] == pytest.approx(late.summary["active_return"], abs=1e-12)
     universe, nifty_50, nifty_500 = beside.table.iter_rows(named=True)
     assert universe["active_return"] == pytest.approx(found.summary["active_return"], abs=1e-12)
     assert (nifty_50["benchmark_return"], nifty_50["active_return"]) == (None, None)

@@ -39,8 +39,8 @@ class Portfolio:
 
     The benchmark is decided on the same days and filled at the same prices. It does not depend on the capital: it holds
     fractions of shares, and neither volume nor cash cuts its orders; locked bars refuse them. `summary` has the figures
-    of `portfolio.report.summary`, `left_out` counts the scores that the account does not follow, and `construction` has
-    the decisions and what the rule's limits leave in cash.
+    of `portfolio.report.summary`, `left_out` counts the scores that the account does not follow, `construction` has the
+    decisions and what the rule's limits leave in cash, and `market` is what was traded in.
 
     >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
     >>> found = simulate(scores, Rule(top=1))
@@ -59,6 +59,7 @@ class Portfolio:
     summary: dict[str, float]
     construction: Construction
     left_out: LeftOut
+    market: MarketArrays
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -159,7 +160,37 @@ def simulate(
     # Whole shares, volume and cash would make the benchmark of a small account another one than that of a large one.
     free = replace(rules.without_frictions(), bands=rules.bands, sme=rules.sme)
     benchmark = simulator.simulate(arrays, weights, free)
-    return Portfolio(account, benchmark, report.summary(account, benchmark), constructed, left_out)
+    return Portfolio(account, benchmark, report.summary(account, benchmark), constructed, left_out, arrays)
+
+
+def phases(
+    scores: pl.DataFrame,
+    rule: Rule | None = None,
+    rules: MarketRules | None = None,
+    *,
+    arrays: MarketArrays | None = None,
+    lake: Lake | None = None,
+    most: int = 5,
+) -> pl.DataFrame:
+    """Return the figures of the same rule decided on other days: phase, net_return, gross_return and active_return.
+
+    The day of the week on which a weekly rule decides is chosen by nobody for a reason, so the spread of these rows is
+    an error that no longer history removes. At most `most` phases are simulated, evenly spaced over `rule.every`, the
+    rule's own among them. The other arguments are those of `simulate`.
+
+    >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
+    >>> phases(scores, Rule(top=1, every=21), most=3)["phase"].to_list()
+    [0, 7, 14]
+    """
+    rule = rule or Rule()
+    count = min(most, rule.every)
+    starts = sorted((rule.phase + place * rule.every // count) % rule.every for place in range(count))
+    rows, names = list[dict[str, float]](), ("net_return", "gross_return", "active_return")
+    for phase in starts:
+        found = simulate(scores, replace(rule, phase=phase), rules, arrays=arrays, lake=lake)
+        arrays = found.market
+        rows.append({"phase": phase, **{name: found.summary[name] for name in names}})
+    return pl.DataFrame(rows)
 
 
 def market(
