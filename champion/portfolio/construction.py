@@ -232,7 +232,7 @@ def _in_part(
     step = min(1.0, rule.turnover / moved) if moved else 1.0
     weights = dict(before)
     leaving = sorted(before.keys() - after.keys(), key=lambda name: (before[name], name))
-    reduced = [name for name in reversed(after) if moves[name] < 0]
+    reduced = [name for name in reversed(list(after)) if moves[name] < 0]
     left = -step * sum(move for move in moves.values() if move < 0)
     for name in (*leaving, *reduced):
         part = min(-moves[name], left)

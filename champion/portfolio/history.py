@@ -106,8 +106,8 @@ class History:
         if (at := np.flatnonzero(fills)).size:
             reference, price = (each[at] / _PAISE for each in prices)
             numbers = np.array([fills[at], reference, price])
-            codes = np.full(at.size, 2 * place) + (0 if forced is None else forced[at])
-            self._trades.append((np.full(at.size, row), at, codes, numbers))
+            origins = np.full(at.size, 2 * place) + (0 if forced is None else forced[at].astype(np.int64))
+            self._trades.append((np.full(at.size, row), at, origins, numbers))
         if (at := np.flatnonzero(wanted - fills > _NOTHING)).size:
             codes = place * len(REASONS) + why[at]
             self._cuts.append((np.full(at.size, row), at, codes, np.array([wanted[at], fills[at]])))

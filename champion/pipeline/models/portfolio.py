@@ -121,7 +121,7 @@ def simulate(
         scores: trade_date, instrument_id and score, as known after the close of trade_date, such as the out-of-sample
             scores of a model. Scores that a model was trained on show no skill. If the rule needs them, `volatility`
             and `sector` are added as known on the day, unless they are columns of the scores.
-        rule: which instruments, how much and how often; by default the best 50, equally weighted, every 5 sessions.
+        rule: which instruments, how much and how often; by default the best 50, equally weighted, once a week.
         rules: capital, brokerage plan and market rules; by default 10 million rupees at a discount broker.
         short: the rule of a short leg. It is refused until the lake has the prices and lots of stock futures.
         fill: `average`, the default, fills at the next session's average price; `open` and `close` are sensitivities.
