@@ -144,14 +144,15 @@ def construct(scores: pl.DataFrame, rule: Rule) -> Construction:
     """
     needed = [*KEY, "score", *(["volatility"] if rule.weighting == "inverse_volatility" else [])]
     groups = ["sector"] if rule.sector_cap < 1 else []
-    known = checked_scores(scores, [*needed[3:], *groups]).drop_nulls(needed).sort(KEY)
+    known = checked_scores(scores, [*needed[3:], *groups]).drop_nulls(needed)
     if groups:
         require_sectors(known)
+    days = decision_days(known["trade_date"], rule)
+    known = known.filter(pl.col("trade_date").is_in(days.implode())).sort(KEY)  # ranks of other days are not needed
     ordered = known.with_columns(rank=pl.col("score").rank("ordinal", descending=True).over("trade_date"))
-    days = decision_days(ordered["trade_date"], rule)
     held, before, sectors, decided = set[str](), dict[str, float](), dict[str, str | None](), list[pl.DataFrame]()
     left = list[tuple[date, float, float, float]]()
-    for session in ordered.filter(pl.col("trade_date").is_in(days.implode())).partition_by("trade_date"):
+    for session in ordered.partition_by("trade_date"):
         day, chosen = session["trade_date"][0], _chosen(session, rule, held)
         held, weights = set(chosen["instrument_id"]), dict(chosen.select("instrument_id", "weight").iter_rows())
         sectors |= dict(session.select("instrument_id", *groups).iter_rows()) if groups else {}

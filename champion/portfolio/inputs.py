@@ -126,8 +126,11 @@ def require_unique(what: str, frame: pl.DataFrame) -> None:
     ...
     champion.errors.UsageError: the groups name A twice on 2024-01-01; give one row per instrument and session
     """
-    twice = frame.filter(pl.struct(KEY).is_duplicated())
-    if not twice.is_empty():
+    by_session = frame.group_by("trade_date").agg(
+        pl.len() > pl.col("instrument_id").n_unique()
+    )  # cheap: no keys of two
+    if by_session["len"].any():
+        twice = frame.filter(pl.struct(KEY).is_duplicated())
         first = twice.sort(KEY).row(0, named=True)
         raise UsageError(
             f"the {what} name {first['instrument_id']} twice on {first['trade_date']}; give one row per instrument "
