@@ -86,3 +86,22 @@ def run(seed: int, rules: MarketRules = RULES) -> tuple[MarketArrays, pl.DataFra
     market = market_arrays(random_bars(seed), random_factors(seed), undecided)
     weights = random_weights(market, seed)
     return market, weights, simulate(market, weights, rules)
+
+
+def bars_of(closes: list[float], volume: int = 1_000_000, start: date = date(2024, 1, 1)) -> pl.DataFrame:
+    days, previous = sessions(len(closes), start), [closes[0], *closes[:-1]]
+    return pl.DataFrame(
+        {
+            "trade_date": days, "instrument_id": "A", "open": previous, "high": [c * 1.01 for c in closes],
+            "low": [c * 0.99 for c in closes], "close": closes, "prev_close": previous, "volume": volume,
+            "turnover": [c * volume for c in closes],
+        }
+    )  # fmt: skip
+
+
+def all_in(
+    bars: pl.DataFrame, rules: MarketRules, factors: pl.DataFrame | None = None, weight: float = 0.5
+) -> Simulation:
+    first = bars["trade_date"].min()
+    weights = pl.DataFrame({"trade_date": [first], "instrument_id": ["A"], "weight": [weight]})
+    return simulate(market_arrays(bars, factors), weights, rules)

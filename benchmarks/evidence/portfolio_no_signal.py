@@ -29,7 +29,7 @@ import polars as pl
 from benchmarks import meter
 from champion.modeling.metrics import SESSIONS_PER_YEAR
 from champion.portfolio.arrays import Floats, MarketArrays, market_arrays
-from champion.portfolio.construction import Rule, target_weights
+from champion.portfolio.construction import Rule, decision_days, target_weights
 from champion.portfolio.simulator import MarketRules, Simulation, simulate
 from champion.simulate import calendar, events, universe
 from champion.simulate.actions import Action
@@ -136,7 +136,7 @@ def decompose(found: Simulation, benchmark: Simulation) -> dict[str, float]:
 def run(seed: int, instruments: int) -> dict[str, Any]:
     """Return the figures of each family in one world."""
     market, members = world(seed, instruments)
-    days = pl.Series(list(market.sessions)).gather_every(RULE.every)
+    days = decision_days(pl.Series(list(market.sessions)), RULE)
     rows = pl.DataFrame({"trade_date": days}).join(pl.DataFrame({"instrument_id": market.instruments}), how="cross")
     listed = scores("white", market, members, seed).select("trade_date", "instrument_id")
     equal = rows.join(listed, on=["trade_date", "instrument_id"], how="semi").with_columns(

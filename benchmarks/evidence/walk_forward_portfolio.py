@@ -20,7 +20,7 @@ from champion.portfolio.attribution import (
     exposures,
     quantile_groups,
 )
-from champion.portfolio.construction import Rule, target_weights
+from champion.portfolio.construction import Rule
 from champion.portfolio.simulator import MarketRules, Simulation
 
 RULE, RULES = Rule(), MarketRules()
@@ -37,8 +37,7 @@ def earned(lake: Lake, scores: pl.DataFrame) -> dict[str, Any]:
     arrays = market(lake, known, after=RULE.every)
     found = simulate(known, RULE, RULES, lake=lake, arrays=arrays)
     account, equal = found.account, _growth(found.benchmark.account)
-    weights = target_weights(known.filter(pl.col("instrument_id").is_in(arrays.instruments)), RULE)
-    days = account.account["trade_date"]
+    days = found.growth["trade_date"]
     nifty = _nifty(days[0], days[-1])
     return {
         "from": str(days[0]),
@@ -46,7 +45,7 @@ def earned(lake: Lake, scores: pl.DataFrame) -> dict[str, Any]:
         "summary": found.summary,
         "equal": equal,
         "nifty": nifty,
-        "capacity": capacity(arrays, weights, RULES).to_dicts(),
+        "capacity": capacity(arrays, found.construction.weights, RULES).to_dicts(),
         "profit": account.account["equity"][-1] - RULES.capital,
         "groups": _groups(lake, account, characteristics(arrays)),
         "cuts": dict(account.cuts["reason"].value_counts(sort=True).iter_rows()),
@@ -105,7 +104,7 @@ HEAD = f"""
 ## What the scores would have earned
 
 The default rule holds the best {RULE.top} shares equally, keeps a share down to rank
-{RULE.top * (1 + RULE.buffer):.0f}, and decides every {RULE.every} sessions. A cash account of
+{RULE.top * (1 + RULE.buffer):.0f}, and decides on the first session of each week. A cash account of
 {RULES.capital / _CRORE:g} crore rupees at a discount broker buys and sells at the next session's average price, at most
 {RULES.participation:.0%} of its volume, with square-root impact, pays all charges, and holds no short position. Figures
 are growth a year from the first trade. `gross` has charges and impact added back. `equal` holds all scored shares
@@ -138,7 +137,9 @@ def _line(model: str, universe: str, found: dict[str, Any]) -> str:
 def _details(model: str, universe: str, found: dict[str, Any]) -> list[str]:
     capitals = [one for one in found["capacity"] if one["impact"] == RULES.impact]
     impacts = [one for one in found["capacity"] if one["capital"] == RULES.capital]
-    curve = ", ".join(f"{_rupees(one['capital'])} {one['net_return']:+.1%}" for one in capitals)
+    curve = ", ".join(
+        f"{_rupees(one['capital'])} {one['net_return']:+.1%} ({one['unfilled_share']:.0%})" for one in capitals
+    )
     coefficients = ", ".join(f"{one['impact']:g} {one['net_return']:+.1%}" for one in sorted(impacts, key=_impact))
     groups, facts = found["groups"], []
     for name, shares in groups["profit"].items():
@@ -152,7 +153,8 @@ def _details(model: str, universe: str, found: dict[str, Any]) -> list[str]:
     best = f"the ten best of {groups['instruments']:,} shares earned {groups['best_ten']:+.0%} of the capital"
     facts = [
         f"{found['from']} to {found['to']}: {found['fills']:,} fills; orders not filled whole: {reasons}",
-        f"net return by capital: {curve}; by coefficient of impact: {coefficients}",
+        f"net return by capital (open orders, of the equity): {curve}; by impact at {_rupees(RULES.capital)}: "
+        + coefficients,
         *facts,
         f"{held} rupees a session; largest sectors: {sectors}",
         f"{best}, all together {found['profit'] / RULES.capital:+.0%}",

@@ -257,7 +257,7 @@ def portfolio(
         str, typer.Argument(help="Model version, as 3 or champion, or the id of a training run.")
     ] = "champion",
     top: Annotated[int, typer.Option(min=1, help="Instruments to hold.")] = 50,
-    every: Annotated[int, typer.Option(min=1, help="Sessions between two decisions.")] = 5,
+    every: Annotated[int, typer.Option(min=1, help="Weekdays between two decisions.")] = 5,
     capital: Annotated[float, typer.Option(help="Capital in rupees.")] = 1e7,
     plan: Annotated[str, typer.Option(help="Brokerage plan: discount, institution or none.")] = "discount",
     participation: Annotated[float, typer.Option(help="Largest share of a session's volume.")] = 0.05,
@@ -275,7 +275,7 @@ def portfolio(
     from champion.pipeline.models import looks  # noqa: PLC0415
     from champion.pipeline.models.evaluate import scores  # noqa: PLC0415
     from champion.pipeline.models.index_comparison import compare  # noqa: PLC0415
-    from champion.pipeline.models.portfolio import simulate  # noqa: PLC0415
+    from champion.pipeline.models.portfolio import phases, simulate  # noqa: PLC0415
     from champion.portfolio.construction import Rule  # noqa: PLC0415
     from champion.portfolio.simulator import MarketRules  # noqa: PLC0415
 
@@ -286,15 +286,17 @@ def portfolio(
     result = simulate(scored, rule, rules, lake=Lake(chosen.lake))
     trial = looks.record_rule(chosen, scored, result.active, rule, rules, source="portfolio")
     account, cuts = result.account.account, result.account.cuts
+    others = phases(scored, rule, rules, arrays=result.market, lake=Lake(chosen.lake))["net_return"]
     compared = compare(result, Lake(chosen.lake))
     shown = {
         "scores": name,
-        "from": account["trade_date"][0],
+        "from": result.growth["trade_date"][0],
         "to": account["trade_date"][-1],
         "capital": capital,
         "equity": round(account["equity"][-1], 2),
         "benchmark_equity": round(result.benchmark.account["equity"][-1], 2),
         **{name: round(value, 4) for name, value in (result.summary | compared.metrics).items()},
+        "net_return_phases": [round(float(each), 4) for each in (others.min(), others.max())],  # type: ignore[arg-type]
         "benchmarks": compared.texts,
         "fills": result.account.trades.height,
         "trial": trial,

@@ -133,8 +133,8 @@ def index_name(kind: str, group: str | None) -> str:
 
 
 def is_append_only(contract: Contract) -> bool:
-    """Return whether a dataset keeps every revision of a session."""
-    return contract.layer == "raw"
+    """Return whether a dataset keeps every revision of a session: published files, and scores that were acted on."""
+    return contract.layer in {"raw", "predictions"}
 
 
 def groups(contract: Contract) -> tuple[str | None, ...]:

@@ -104,7 +104,8 @@ class Lake:
     ) -> bool:
         """Commit one partition made from `inputs`; return False if the current one has the same inputs.
 
-        Raw partitions are append-only: other inputs add a revision, known since `known_at`, and files are read-only.
+        Partitions of raw files and of scores are append-only: other inputs add a revision, known since `known_at`, and
+        files are read-only.
         A session of a sealed year gets a day partition again, which takes precedence over the sealed rows.
 
         Raises:
@@ -305,7 +306,7 @@ class Lake:
         return rows.sort(contract.session, maintain_order=True) if sealed else rows
 
     def _unsealed(self, contract: Contract, found: Partition) -> tuple[Part, ...]:
-        """Return the revisions of a raw partition; one in a sealed file gets its own file again, to keep it."""
+        """Return the revisions of an append-only partition; one in a sealed file gets its own file again."""
         kept = list(found.manifest.parts)
         for place, part in enumerate(kept):
             if (sealed := found.sealed_part(part)) is not None:

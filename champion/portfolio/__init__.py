@@ -17,7 +17,7 @@ _PURE = {
     **dict.fromkeys(("characteristics", "exposures", "quantile_groups"), "attribution"),
 }
 _OF_THE_WORKSPACE = {
-    **dict.fromkeys(("Portfolio", "market", "simulate"), "models.portfolio"),
+    **dict.fromkeys(("Portfolio", "market", "phases", "simulate"), "models.portfolio"),
     "compare": "models.index_comparison",
     "latest_targets": "targets.published",
 }

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from champion.base.counting import quantity
 from champion.errors import UsageError
 from champion.market.reference import band_inference, price_limits
+from champion.portfolio.inputs import require_unique
 
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
@@ -118,7 +119,7 @@ def market_arrays(
         factors: instrument_id, ex_date, kind, price_factor and volume_factor, as `normalized_adjustment_factors`. A
             null factor raises UsageError.
         undecided: instrument_id and session of the ex-dates whose effect on price and shares is not known: a holding
-            is closed there at the last close before, without profit, because its value cannot be followed.
+            keeps its value there and is sold, because what became of it cannot be followed.
         fill: the price of a small order: `average` is average_price, or else turnover over volume, between low and
             high. An order cannot be filled whole at open or close, so these are sensitivities only.
         start: first session of the result; earlier bars only serve the volatility, without which impact is 0.
@@ -140,8 +141,7 @@ def market_arrays(
         raise UsageError(f"no order is filled at {fill!r}; fill is one of {', '.join(get_args(FillPrice))}")
     if missing := [name for name in _REQUIRED if name not in bars.columns]:
         raise UsageError(f"the bars lack {', '.join(missing)}; they need {', '.join(_REQUIRED)}")
-    if bars.select(pl.struct("trade_date", "instrument_id").is_duplicated().any()).item():
-        raise UsageError("an instrument has two bars in one session")
+    require_unique("bars", bars)
     absent = [pl.lit(None, kind).alias(name) for name, kind in _OPTIONAL.items() if name not in bars.columns]
     known = bars.select(*_REQUIRED, *(name for name in _OPTIONAL if name in bars.columns), *absent)
     known = known.with_columns(pl.selectors.float().fill_nan(None)).sort("trade_date", "instrument_id")

@@ -19,6 +19,7 @@ from champion.portfolio import report
 from champion.portfolio.arrays import Floats, MarketArrays
 from champion.portfolio.contract_note import Plan, charges
 from champion.portfolio.history import EXPLAINED, Simulation
+from champion.portfolio.inputs import require_unique
 from champion.portfolio.simulator import MarketRules, simulate
 
 CHARACTERISTICS = ("traded_value", "beta", "volatility")
@@ -94,9 +95,9 @@ def by_group(found: Simulation, groups: pl.DataFrame, plan: str | Plan = "discou
     >>> by_group(Simulation(*[pl.DataFrame()] * 4), pl.DataFrame(columns))
     Traceback (most recent call last):
     ...
-    champion.errors.UsageError: the groups name A twice on 2024-01-01; give one row per session and instrument
+    champion.errors.UsageError: the groups name A twice on 2024-01-01; give one row per instrument and session
     """
-    _require_unique(groups)
+    require_unique("groups", groups)
     sessions = by_session(found, plan)
     named = pl.when(pl.col("instrument_id") == ROUNDING).then(pl.lit(ROUNDING)).otherwise(pl.col("group"))
     placed = sessions.join(groups.select(*_KEY, "group"), on=_KEY, how="left")
@@ -184,7 +185,7 @@ def exposures(found: Simulation, known: pl.DataFrame, sectors: pl.DataFrame | No
         mean = means.select("trade_date", exposure=pl.lit(name), name=pl.lit(""), value=pl.col(name).fill_nan(None))
         parts += [mean, means.select("trade_date", exposure=pl.lit("known"), name=pl.lit(name), value="known")]
     if sectors is not None:
-        _require_unique(sectors)
+        require_unique("sectors", sectors)
         named = held.join(sectors.select(*_KEY, "group"), on=_KEY, how="left").with_columns(
             name=pl.col("group").fill_null(UNKNOWN)
         )
@@ -207,10 +208,14 @@ def capacity(
 
     One row per capital with the impact of the rules, and one per factor in `impacts` with their capital: capital,
     impact (the coefficient), and of `report.summary` net_return, gross_return, charges_bps, impact_bps, turnover and
-    cash_share; and invested_share, the mean share of the equity in holdings.
+    cash_share; invested_share, the mean share of the equity in holdings; and unfilled_share, the mean value of the
+    orders that are still open at the close, as a share of the equity.
+
+    Give the weights that the account follows, `Portfolio.construction.weights`: those of `target_weights` can name
+    instruments that it leaves out, such as small companies.
 
     A return is of the whole equity. Where orders are not filled whole, invested_share falls and the return nears that
-    of cash, 0: a losing rule then loses less, the more capital it has. A capital with which invested_share falls is
+    of cash, 0: a losing rule then loses less, the more capital it has. A capital with which unfilled_share rises is
     beyond the capacity, whatever the return there.
 
     >>> from datetime import date
@@ -220,8 +225,8 @@ def capacity(
     >>> bars = pl.DataFrame([bar | {"trade_date": date(2024, 1, day)} for day in (1, 2, 3)])
     >>> weights = pl.DataFrame({"trade_date": [date(2024, 1, 1)], "instrument_id": ["A"], "weight": [0.4]})
     >>> found = capacity(market_arrays(bars), weights, capitals=(1e5, 1e6), impacts=())
-    >>> found.select("capital", pl.col("cash_share").round(2)).rows()  # at most 500 shares a session
-    [(100000.0, 0.6), (1000000.0, 0.92)]
+    >>> found.select("capital", pl.col("cash_share", "unfilled_share").round(2)).rows()  # at most 500 shares a session
+    [(100000.0, 0.6, 0.0), (1000000.0, 0.92, 0.33)]
     """
     base = rules or MarketRules()
     cases = [replace(base, capital=capital) for capital in capitals]
@@ -231,6 +236,7 @@ def capacity(
     for case in dict.fromkeys(cases):
         figures = report.summary(simulate(market, weights, case))
         kept = {name: figures[name] for name in names} | {"invested_share": 1 - figures["cash_share"]}
+        kept["unfilled_share"] = figures["unfilled_share"]
         rows.append({"capital": case.capital, "impact": case.impact, **kept})
     return pl.DataFrame(rows)
 
@@ -258,16 +264,6 @@ def _paid(found: Simulation, plan: str | Plan) -> pl.DataFrame:
 
 def _summed(sessions: pl.DataFrame, key: str) -> pl.DataFrame:
     return sessions.group_by(key).agg(pl.col(*_PARTS, "profit").sum()).sort(["profit", key], descending=[True, False])
-
-
-def _require_unique(groups: pl.DataFrame) -> None:
-    twice = groups.filter(pl.struct(_KEY).is_duplicated())
-    if not twice.is_empty():
-        first = twice.sort(_KEY).row(0, named=True)
-        raise UsageError(
-            f"the groups name {first['instrument_id']} twice on {first['trade_date']}; give one row per session and "
-            "instrument"
-        )
 
 
 def _beta(returns: Floats) -> Floats:

@@ -14,6 +14,7 @@ from champion.portfolio.inputs import KEY, checked_scores, is_number, is_whole, 
 
 _NEGLIGIBLE = 1e-6  # of the equity: ten rupees of ten million
 _USUAL_CAP = 0.1
+_MONDAY, _WEEK, _WEEKDAYS = 4, 7, 5  # 1970-01-05 is 4 days after the first day of Polars
 _WORTH_SAYING = 0.001  # of the equity
 _UNINVESTED = {"trade_date": pl.Date, "few": pl.Float64, "cap": pl.Float64, "sector_cap": pl.Float64}
 Weighting: TypeAlias = Literal["equal", "score", "inverse_volatility"]
@@ -35,7 +36,8 @@ class Rule:
         turnover: largest part of the equity that one decision moves: half the sum of the changes of the target weights.
             A larger change is made in part, for all instruments alike. The first decision is not limited.
         invested: share of the equity that is invested; the rest pays for prices that rise before the purchase.
-        every: sessions between two decisions, counted among the sessions with scores.
+        every: weekdays from one decision to the next, 5 for one a week; 1 decides in each session. See `decision_days`.
+        phase: weekdays by which the days of decision are later, below `every`: with 5, 2 decides on Wednesdays.
 
     >>> Rule(top=20, every=21).invested
     0.98
@@ -51,6 +53,7 @@ class Rule:
     turnover: float = 1.0
     invested: float = 0.98
     every: int = 5
+    phase: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values that give no portfolio."""
@@ -62,13 +65,14 @@ class Rule:
             "turnover": is_number(self.turnover) and 0 < self.turnover <= 1,
             "invested": is_number(self.invested) and 0 < self.invested <= 1,
             "every": is_whole(self.every) and self.every >= 1,
+            "phase": is_whole(self.phase) and is_whole(self.every) and 0 <= self.phase < max(self.every, 1),
             "weighting": isinstance(self.weighting, str) and self.weighting in ("equal", "score", "inverse_volatility"),
         }
         if wrong := [f"{name} {getattr(self, name)!r}" for name, holds in allowed.items() if not holds]:
             raise UsageError(
-                f"no portfolio can have {', '.join(wrong)}: top and every are whole numbers of at least 1, "
-                "buffer is finite and at least 0, cap, sector_cap, turnover and invested are above 0 and at most 1, "
-                "weighting is equal, score or inverse_volatility"
+                f"no portfolio can have {', '.join(wrong)}: top and every are whole numbers of at least 1, phase is "
+                "one from 0 to every - 1, buffer is finite and at least 0, cap, sector_cap, turnover and invested are "
+                "above 0 and at most 1, weighting is equal, score or inverse_volatility"
             )
 
     @property
@@ -89,8 +93,10 @@ def target_weights(scores: pl.DataFrame, rule: Rule) -> pl.DataFrame:
         scores: trade_date, instrument_id and score, and volatility for that weighting, and sector for `sector_cap`, as
             known after the close of trade_date. Null and NaN scores are left out.
         rule: the rule. With fewer than `top` instruments, or where a cap binds, the rest stays in cash. Equal scores
-            are ordered by instrument_id. Under a turnover budget instruments that leave are sold in steps, so more
-            than `top` are held meanwhile; a cap is kept even where this moves more than the budget.
+            are ordered by instrument_id. Under a turnover budget whole positions are exchanged, and what is left of
+            the budget is one position in part: of the instruments that leave the smallest are sold first, and those
+            that come are bought in the order of their scores. So some that leave are held longer, in place of others.
+            A cap is kept even where this moves more than the budget.
 
     Raises:
         UsageError: the scores lack a column, have one of another type, an infinite score or a volatility of 0, name an
@@ -138,14 +144,15 @@ def construct(scores: pl.DataFrame, rule: Rule) -> Construction:
     """
     needed = [*KEY, "score", *(["volatility"] if rule.weighting == "inverse_volatility" else [])]
     groups = ["sector"] if rule.sector_cap < 1 else []
-    known = checked_scores(scores, [*needed[3:], *groups]).drop_nulls(needed).sort(KEY)
+    known = checked_scores(scores, [*needed[3:], *groups]).drop_nulls(needed)
     if groups:
         require_sectors(known)
+    days = decision_days(known["trade_date"], rule)
+    known = known.filter(pl.col("trade_date").is_in(days.implode())).sort(KEY)  # ranks of other days are not needed
     ordered = known.with_columns(rank=pl.col("score").rank("ordinal", descending=True).over("trade_date"))
-    days = ordered["trade_date"].unique().sort().gather_every(rule.every)
     held, before, sectors, decided = set[str](), dict[str, float](), dict[str, str | None](), list[pl.DataFrame]()
     left = list[tuple[date, float, float, float]]()
-    for session in ordered.filter(pl.col("trade_date").is_in(days.implode())).partition_by("trade_date"):
+    for session in ordered.partition_by("trade_date"):
         day, chosen = session["trade_date"][0], _chosen(session, rule, held)
         held, weights = set(chosen["instrument_id"]), dict(chosen.select("instrument_id", "weight").iter_rows())
         sectors |= dict(session.select("instrument_id", *groups).iter_rows()) if groups else {}
@@ -153,11 +160,31 @@ def construct(scores: pl.DataFrame, rule: Rule) -> Construction:
         present = rule.invested * min(1.0, chosen.height / rule.top)
         left.append((day, rule.invested - present, present - whole, whole - sum(weights.values())))
         if before and rule.turnover < 1:
-            weights = capped(_in_part(before, weights, rule.turnover), sectors, rule.sector_cap)
+            weights = capped(_in_part(before, weights, rule, sectors), sectors, rule.sector_cap)
         before = weights
         decided.append(dated(day, weights))
     nothing = known.select("trade_date", "instrument_id", weight=pl.lit(0.0)).clear()
     return Construction(pl.concat([nothing, *decided]).sort(KEY), pl.DataFrame(left, schema=_UNINVESTED, orient="row"))
+
+
+def decision_days(days: pl.Series, rule: Rule) -> pl.Series:
+    """Return the days on which a rule decides, of days with scores, in order.
+
+    They are the first of each `every` weekdays, counted from Monday, 5 January 1970, plus `phase`. The calendar is
+    fixed: whatever the first day, and whether an earlier day gets scores or loses them, later decisions are made on the
+    same days. So only the first decision can come in the middle of a week, because an account buys on its first day.
+
+    >>> days = pl.date_range(date(2024, 1, 4), date(2024, 1, 16), eager=True)
+    >>> [day.strftime("%a %d") for day in decision_days(days.filter(days != date(2024, 1, 15)), Rule(every=5))]
+    ['Thu 04', 'Mon 08', 'Tue 16']
+    """
+    ordered = days.drop_nulls().unique().sort()
+    if rule.every == 1:  # a session on a Saturday decides too
+        return ordered
+    since = pl.col("day").cast(pl.Int64) - _MONDAY
+    place = since // _WEEK * _WEEKDAYS + (since % _WEEK).clip(upper_bound=_WEEKDAYS - 1)
+    block = (place - rule.phase) // rule.every
+    return ordered.to_frame("day").filter((block != block.shift(1)).fill_null(value=True))["day"]
 
 
 def dated(day: date, weights: Mapping[str, float]) -> pl.DataFrame:
@@ -193,13 +220,34 @@ def capped(weights: dict[str, float], sectors: Mapping[str, str | None], cap: fl
     return {name: weight * min(1.0, cap / sums[sectors.get(name)]) for name, weight in weights.items()}
 
 
-def _in_part(before: Mapping[str, float], after: Mapping[str, float], budget: float) -> dict[str, float]:
-    """Return weights on the way from `before` to `after` that move at most the budget."""
-    names = sorted(before.keys() | after.keys())
-    moves = {name: after.get(name, 0.0) - before.get(name, 0.0) for name in names}
+def _in_part(
+    before: Mapping[str, float], after: Mapping[str, float], rule: Rule, sectors: Mapping[str, str | None]
+) -> dict[str, float]:
+    """Return weights on the way from `before` to `after` that move at most the budget of the rule.
+
+    Sales and purchases are each cut to their part of the budget and made one after the other, whole. In proportion,
+    every position would shrink without ever ending, and hundreds of remains would be held.
+    """
+    moves = {name: after.get(name, 0.0) - before.get(name, 0.0) for name in (*before, *after)}
     moved = sum(abs(move) for move in moves.values()) / 2
-    step = min(1.0, budget / moved) if moved else 1.0
-    weights = {name: before.get(name, 0.0) + step * moves[name] for name in names}
+    step = min(1.0, rule.turnover / moved) if moved else 1.0
+    weights = dict(before)
+    leaving = sorted(before.keys() - after.keys(), key=lambda name: (before[name], name))
+    reduced = [name for name in reversed(list(after)) if moves[name] < 0]
+    left = -step * sum(move for move in moves.values() if move < 0)
+    for name in (*leaving, *reduced):
+        part = min(-moves[name], left)
+        weights[name], left = before[name] - part, left - part
+    sums = dict[str | None, float]()
+    for name, weight in weights.items():
+        sums[sectors.get(name)] = sums.get(sectors.get(name), 0.0) + weight
+    left = step * sum(move for move in moves.values() if move > 0)
+    for name in (name for name in after if moves[name] > 0):
+        sector = sectors.get(name)
+        room = max(rule.sector_cap - sums.get(sector, 0.0), 0.0) if rule.sector_cap < 1 else 1.0
+        part = min(moves[name], left, room)
+        weights[name], left = before.get(name, 0.0) + part, left - part
+        sums[sector] = sums.get(sector, 0.0) + part
     return {name: weight for name, weight in weights.items() if weight > _NEGLIGIBLE}
 
 

@@ -9,7 +9,8 @@
 - `depository`, a fee with tax for each instrument that leaves the demat account on a day.
 
 A contract note bills STT and stamp duty of the whole day in rupees, the others in paise, and the two halves of GST
-apart. `charges.csv` has the rates; a day that it does not cover is refused.
+apart. `charges.csv` has the rates; a day that it does not cover is refused. Its open rows were compared with their
+sources on `CHECKED`: a later day is charged at the rates of that day, and `unchecked` says so.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -36,6 +37,8 @@ Floats: TypeAlias = NDArray[np.float64]
 COMPONENTS = ("brokerage", "stt", "exchange", "ipft", "sebi", "stamp", "tax", "depository")
 """The columns of charges, in rupees."""
 SEGMENTS = ("equity_delivery", "equity_intraday", "futures", "options", "options_exercised")
+CHECKED = date(2026, 11, 29)
+"""The day on which rates and plans without a last day were compared with their sources."""
 _DELIVERY = "equity_delivery"
 _PLACES, _TOO_LOW = {"stt": 0, "stamp": 0}, 1e-7  # decimals of rupees, 2 for the others; of a half as a double
 _TABLE = Path(__file__).with_name("charges.csv")
@@ -61,11 +64,14 @@ class Plan:
 
     `brokerage` gives for a segment the share of the value, the least and the most rupees of an order. `depository` is
     the fee without tax for each instrument sold on a day, from its first day. `sale_credit` is the share of a sale that
-    can pay for purchases before it is settled.
+    can pay for purchases before it is settled. `earlier` gives for a segment the first day of its `brokerage`, and what
+    an order cost before.
 
     >>> fund = Plan("fund", "0.02% of every order.", dict.fromkeys(SEGMENTS, (0.0002, 0.0, float("inf"))))
     >>> fund.sale_credit, fund.depository_fee(date(2024, 12, 31))
     (1.0, 0.0)
+    >>> [PLANS["discount"].of_day("equity_delivery", date(2015, month, 30)) for month in (11, 12)]
+    [(0.001, 0.0, 20.0), (0.0, 0.0, 0.0)]
     """
 
     name: str
@@ -73,13 +79,28 @@ class Plan:
     brokerage: Mapping[str, tuple[float, float, float]]
     depository: tuple[tuple[date, float], ...] = ()
     sale_credit: float = 1.0
+    earlier: Mapping[str, tuple[date, tuple[float, float, float]]] = field(default_factory=dict)
+
+    def of_day(self, segment: str, day: date) -> tuple[float, float, float]:
+        """Return the brokerage of an order on a day: share of the value, least and most rupees."""
+        first, before = self.earlier.get(segment, (date.min, self.brokerage[segment]))
+        return self.brokerage[segment] if day >= first else before
 
     def depository_fee(self, day: date) -> float:
-        """Return the fee of the day in rupees, without tax.
+        """Return the fee of the day in rupees, without tax; 0 for a plan without one.
+
+        Raises:
+            UsageError: the day is before the first known fee.
 
         >>> PLANS["discount"].depository_fee(date(2024, 9, 16)), PLANS["discount"].depository_fee(date(2024, 9, 17))
         (13.5, 13.0)
         """
+        if self.depository and day < self.depository[0][0]:
+            free = ", ".join(name for name, plan in PLANS.items() if not plan.depository)
+            raise UsageError(
+                f"no depository fee of plan {self.name} is known on {day}; it is known since {self.depository[0][0]}: "
+                f"simulate later sessions, or take a plan without it ({free}) or your own `Plan`"
+            )
         return next((fee for first, fee in reversed(self.depository) if first <= day), 0.0)
 
 
@@ -89,10 +110,12 @@ PLANS: dict[str, Plan] = {
     for plan in (
         Plan(
             "discount",
-            "A discount broker's plan for individuals: delivery is free, other orders cost up to 20 rupees.",
+            "A discount broker's plan for individuals: delivery is free since 2015-12-01, other orders cost up to 20 "
+            "rupees. When intraday orders and derivatives got their brokerage is in no source: it is that of today.",
             dict(zip(SEGMENTS, (_FREE, _AT_MOST_20, _AT_MOST_20, _EACH_20, _EACH_20), strict=True)),
             depository=((date(2016, 10, 9), 13.5), (date(2024, 9, 17), 13.0)),
             sale_credit=0.8,
+            earlier={_DELIVERY: (date(2015, 12, 1), (0.001, 0.0, 20.0))},
         ),
         Plan(
             "institution",
@@ -154,15 +177,15 @@ def rates(day: date, segment: str, side: str) -> Rates:
 
 
 def charges(trades: pl.DataFrame, plan: str | Plan = "discount") -> pl.DataFrame:
-    """Return `trades` with a column for each of `COMPONENTS` and their sum `charges`, in rupees, not rounded.
+    """Return `trades` with a column for each of `COMPONENTS`, their sum `charges` in rupees, not rounded, and rates_of.
 
     Each row is one order: trade_date, instrument_id, segment, side, quantity, and price in rupees (a premium for
     options, the intrinsic value for `options_exercised`). The depository fee is divided among the sales of an
-    instrument on a day.
+    instrument on a day. rates_of is the day whose rates are taken: trade_date, or `CHECKED` if that is later.
 
     Raises:
         UsageError: an unknown plan, segment or side, a quantity or price that is not above 0, or a day that the table
-            of rates does not cover.
+            of rates, or the plan's depository fee, does not cover.
 
     >>> order = {"trade_date": date(2024, 12, 31), "instrument_id": "NSE:TCS", "segment": "equity_delivery"}
     >>> sale = pl.DataFrame([order | {"side": "sell", "quantity": 100, "price": 1000.0}])
@@ -183,7 +206,7 @@ def charges(trades: pl.DataFrame, plan: str | Plan = "discount") -> pl.DataFrame
             {
                 "trade_date": day, "segment": segment, "side": side,
                 **rates(day, segment, side)._asdict(),
-                **dict(zip(("share", "least", "most"), chosen.brokerage[segment], strict=True)),
+                **dict(zip(("share", "least", "most"), chosen.of_day(segment, day), strict=True)),
                 "fee": chosen.depository_fee(day) if (segment, side) == ("equity_delivery", "sell") else 0.0,
             }
             for day, segment, side in kinds.iter_rows()
@@ -205,7 +228,19 @@ def charges(trades: pl.DataFrame, plan: str | Plan = "discount") -> pl.DataFrame
     )
     taxed = pl.col("brokerage") + pl.col("exchange") + pl.col("ipft") + pl.col("sebi") * pl.col("_taxed_sebi")
     total = charged.with_columns(tax=taxed * pl.col("_tax")).with_columns(charges=pl.sum_horizontal(COMPONENTS))
-    return total.select(*trades.columns, *COMPONENTS, "charges")
+    rates_of = pl.min_horizontal("trade_date", pl.lit(CHECKED)).alias("rates_of")
+    return total.select(*trades.columns, *COMPONENTS, "charges", rates_of)
+
+
+def unchecked(last: date) -> str:
+    """Return one sentence if charges up to a day are partly those of an earlier day; empty up to `CHECKED`.
+
+    >>> unchecked(date(2026, 11, 27)), unchecked(date(2027, 3, 1))
+    ('', 'charges after 2026-11-29 are at the rates of 2026-11-29, the last day that the table was checked for')
+    """
+    if last <= CHECKED:
+        return ""
+    return f"charges after {CHECKED} are at the rates of {CHECKED}, the last day that the table was checked for"
 
 
 def contract_notes(charged: pl.DataFrame) -> pl.DataFrame:
@@ -240,10 +275,10 @@ def billed(day: date, plan: Plan, bought: Floats, sold: Floats, *, rounded: bool
         if not values.size:
             continue
         of_day, value = rates(day, _DELIVERY, side), float(values.sum())
-        share, least, most = plan.brokerage[_DELIVERY]
+        share, least, most = plan.of_day(_DELIVERY, day)
         brokerage = float(np.clip(values * share, least, most).sum())
         exchange, ipft, sebi = value * of_day.exchange, value * of_day.ipft, value * of_day.sebi
-        fee = plan.depository_fee(day) * values.size * (side == "sell")
+        fee = plan.depository_fee(day) * values.size if side == "sell" else 0.0
         parts = {
             "brokerage": brokerage, "stt": value * of_day.stt, "exchange": exchange, "ipft": ipft, "sebi": sebi,
             "stamp": value * of_day.stamp,

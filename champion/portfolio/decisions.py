@@ -7,7 +7,7 @@ import polars as pl
 
 from champion.errors import UsageError
 from champion.portfolio.arrays import Floats, MarketArrays
-from champion.portfolio.inputs import KEY, require_frame
+from champion.portfolio.inputs import KEY, require_frame, require_unique
 
 NO_SHORT = (
     "A short position needs stock futures: cash shares cannot be held short over night, and the prices and lots of "
@@ -32,13 +32,7 @@ def decisions(market: MarketArrays, weights: pl.DataFrame) -> dict[int, Floats]:
     [0.4]
     """
     require_frame("weights", weights, [*KEY, "weight"])
-    twice = weights.filter(pl.struct(KEY).is_duplicated())
-    if not twice.is_empty():
-        first = twice.sort(KEY).row(0, named=True)
-        raise UsageError(
-            f"the weights name {first['instrument_id']} twice on {first['trade_date']}; give one row per "
-            "instrument and session"
-        )
+    require_unique("weights", weights)
     wrong = weights.filter((pl.col("weight") < 0) | ~pl.col("weight").is_finite() | pl.col("weight").is_null())
     if not wrong.is_empty():
         first = wrong.row(0, named=True)

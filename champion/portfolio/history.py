@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from champion.portfolio.arrays import Floats
 
 REASONS = ("no_bar", "locked_band", "volume", "cash", "undecided_action", "sme_series", "delivery", "written_off")
-"""Why an order was not filled whole."""
+"""Why an order was not filled whole; `undecided_action` is also the reason of a sale."""
 SIDES = ("sell", "buy")
 EXPLAINED = ("holding_profit", "trading_profit", "dividends", "entitlements", "impact", "write_offs")
 """What explains a change of equity, by instrument, besides charges; impact and write_offs are costs."""
 _PAISE = 100.0
 _DELIVERY = "equity_delivery"
 _NOTHING = 1e-9  # shares: a rest of this size is an error of rounding
-_TRADES = ("trade_date", "instrument_id", "segment", "side", "quantity", "reference", "price")
+_TRADES = ("trade_date", "instrument_id", "segment", "side", "quantity", "reference", "price", "reason")
+_DECISION, _UNDECIDED = "decision", "undecided_action"
 _CUTS = ("trade_date", "instrument_id", "side", "reason", "wanted", "filled")
 
 
@@ -31,12 +32,12 @@ class Simulation:
 
     `account` has a row per session, in rupees: trade_date, equity, cash, holdings and unsettled at the close; bought,
     sold; charges with their components and rounding; impact, dividends, entitlements, write_offs, holding_profit,
-    trading_profit; and positions. Equity changes by holding_profit + trading_profit + dividends + entitlements - impact
-    - write_offs - charges.
+    trading_profit; unfilled, the value of the orders that are still open; and positions. Equity changes by
+    holding_profit + trading_profit + dividends + entitlements - impact - write_offs - charges.
 
-    `trades` has a row per fill: trade_date, instrument_id, segment, side, quantity, reference and price in rupees.
-    `cuts` has a row per order that was not filled whole: trade_date, instrument_id, side, reason, wanted and filled in
-    shares; and one per holding that was closed because of an undecided action, or written off. `holdings` has
+    `trades` has a row per fill: trade_date, instrument_id, segment, side, quantity, reference and price in rupees, and
+    reason, `decision` or `undecided_action`. `cuts` has a row per order that was not filled whole: trade_date,
+    instrument_id, side, reason, wanted and filled in shares; and one per holding that was written off. `holdings` has
     instrument_id, quantity and value in rupees after the last session. `positions` has a row per session and instrument
     that was held or traded: trade_date, instrument_id, quantity and value at the close, and its part of each amount of
     the account that explains the change of equity but charges: holding_profit, trading_profit, dividends, entitlements,
@@ -88,14 +89,25 @@ class History:
         self._positions.append((np.full(at.size, row), at, np.zeros_like(at), parts[:, at] / _PAISE))
 
     def log(
-        self, row: int, side: str, wanted: Floats, fills: Floats, prices: tuple[Floats, Floats], why: NDArray[np.intp]
+        self,
+        row: int,
+        side: str,
+        wanted: Floats,
+        fills: Floats,
+        prices: tuple[Floats, Floats],
+        why: NDArray[np.intp],
+        forced: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Record the fills of one side, and the orders that were not filled whole with their reason."""
+        """Record the fills of one side, and the orders that were not filled whole with their reason.
+
+        `forced` marks the orders that an undecided action gave.
+        """
         place = SIDES.index(side)
         if (at := np.flatnonzero(fills)).size:
             reference, price = (each[at] / _PAISE for each in prices)
             numbers = np.array([fills[at], reference, price])
-            self._trades.append((np.full(at.size, row), at, np.full(at.size, place), numbers))
+            origins = np.full(at.size, 2 * place) + (0 if forced is None else forced[at].astype(np.int64))
+            self._trades.append((np.full(at.size, row), at, origins, numbers))
         if (at := np.flatnonzero(wanted - fills > _NOTHING)).size:
             codes = place * len(REASONS) + why[at]
             self._cuts.append((np.full(at.size, row), at, codes, np.array([wanted[at], fills[at]])))
@@ -107,7 +119,8 @@ class History:
         holdings = pl.DataFrame({"instrument_id": names, "quantity": held[at], "value": value[at] / _PAISE})
         reasons = [(side, reason) for side in SIDES for reason in REASONS]
         kinds = {"side": [side for side, _ in reasons], "reason": [reason for _, reason in reasons]}
-        trades = self._frame(self._trades, ("quantity", "reference", "price"), {"side": list(SIDES)})
+        origins = {"side": [side for side in SIDES for _ in range(2)], "reason": [_DECISION, _UNDECIDED] * len(SIDES)}
+        trades = self._frame(self._trades, ("quantity", "reference", "price"), origins)
         return Simulation(
             account=pl.DataFrame(self._account),
             trades=trades.with_columns(segment=pl.lit(_DELIVERY)).select(_TRADES),

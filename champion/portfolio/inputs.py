@@ -91,13 +91,7 @@ def checked_scores(scores: Any, needed: Sequence[str] = ()) -> pl.DataFrame:
     if "volatility" in needed:
         wrong = known.filter((pl.col("volatility") <= 0) | pl.col("volatility").is_infinite())
         _refuse(wrong, "volatility", "above 0 and finite, or null if it is not known")
-    twice = known.drop_nulls(KEY).filter(pl.struct(KEY).is_duplicated())
-    if not twice.is_empty():
-        first = twice.sort(KEY).row(0, named=True)
-        raise UsageError(
-            f"the scores name an instrument twice in one session, first {first['instrument_id']} on "
-            f"{first['trade_date']}; give one row per instrument and session"
-        )
+    require_unique("scores", known.drop_nulls(KEY))
     return known
 
 
@@ -119,6 +113,29 @@ def require_frame(what: str, frame: Any, columns: Sequence[str]) -> None:
     if missing := [name for name in columns if name not in frame.columns]:
         raise UsageError(f"the {what} lack {', '.join(missing)}; they have {', '.join(frame.columns)}")
     _require_types(what, frame, {"trade_date": "dates", "instrument_id": "texts"})
+
+
+def require_unique(what: str, frame: pl.DataFrame) -> None:
+    """Refuse a frame that names an instrument twice in a session.
+
+    Raises:
+        UsageError: it does; the message names the first one.
+
+    >>> require_unique("groups", pl.DataFrame({"trade_date": ["2024-01-01"] * 2, "instrument_id": ["A", "A"]}))
+    Traceback (most recent call last):
+    ...
+    champion.errors.UsageError: the groups name A twice on 2024-01-01; give one row per instrument and session
+    """
+    by_session = frame.group_by("trade_date").agg(
+        pl.len() > pl.col("instrument_id").n_unique()
+    )  # cheap: no keys of two
+    if by_session["len"].any():
+        twice = frame.filter(pl.struct(KEY).is_duplicated())
+        first = twice.sort(KEY).row(0, named=True)
+        raise UsageError(
+            f"the {what} name {first['instrument_id']} twice on {first['trade_date']}; give one row per instrument "
+            "and session"
+        )
 
 
 def followed(

@@ -20,7 +20,7 @@ import polars as pl
 
 from champion.errors import UsageError
 from champion.portfolio.arrays import Floats, MarketArrays
-from champion.portfolio.construction import Rule, dated
+from champion.portfolio.construction import Rule, dated, decision_days
 from champion.portfolio.inputs import KEY, checked_scores, require_sectors
 
 WINDOW, LEAST = 250, 60
@@ -40,7 +40,7 @@ def mean_variance_weights(
     Args:
         scores: trade_date, instrument_id and score, and sector where `sector_cap` is below 1.
         market: returns, of the sessions up to each decision only.
-        rule: top, buffer, cap, sector_cap, turnover, invested and every.
+        rule: top, buffer, cap, sector_cap, turnover, invested, every and phase.
         risk_aversion: the weight of variance against return; 0 ignores risk.
         skill: information coefficient of the scores; a model's rank IC is an estimate of it.
 
@@ -58,7 +58,7 @@ def mean_variance_weights(
     if groups:
         require_sectors(known)
     solver = _cvxpy()
-    days = known["trade_date"].unique().sort().gather_every(rule.every)
+    days = decision_days(known["trade_date"], rule)
     places = {name: place for place, name in enumerate(market.instruments)}
     rows = {day: row for row, day in enumerate(market.sessions)}
     before, decided = dict[str, float](), [dated(date.min, {"": 0.0}).clear()]

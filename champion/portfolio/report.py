@@ -18,12 +18,13 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
 
     `net_return` and `gross_return` are growth a year; gross has charges and impact added back to each session's profit.
     `charges_bps`, `impact_bps` and each component as `<component>_bps` are basis points of the mean equity a year,
-    `turnover` is the traded value over twice the mean equity a year, `cash_share` the mean share of cash, and
-    `cash_drag_bps` what the cash would have earned in the holdings of its session: what holding it cost, below 0 if the
-    holdings fell. It is not paid, and no part of gross less net return. `sharpe` is the mean over the deviation of the
-    daily returns, a year. No risk-free rate is taken off, because no rates are in the lake, and cash earns nothing: in
-    a year of high rates `sharpe` flatters an account that earns less than treasury bills. With a benchmark,
-    `active_return` is net_return less its net_return, and `tracking_error` the deviation a year.
+    `turnover` is the traded value over twice the mean equity a year, `cash_share` the mean share of cash,
+    `unfilled_share` the mean value of the orders still open at the close as a share of the equity, and `cash_drag_bps`
+    what the cash would have earned in the holdings of its session: what holding it cost, below 0 if the holdings fell.
+    It is not paid, and no part of gross less net return. `sharpe` is the mean over the deviation of the daily returns,
+    a year. No risk-free rate is taken off, because no rates are in the lake, and cash earns nothing: in a year of high
+    rates `sharpe` flatters an account that earns less than treasury bills. With a benchmark, `active_return` is
+    net_return less its net_return, and `tracking_error` the deviation a year.
 
     Sessions before the first trade are left out. All figures are NaN if there is no trade.
 
@@ -39,7 +40,16 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
     {'cash_share': 0.6, 'charges_bps': 600.2}
     """
     account = found.account
-    names = ["net_return", "gross_return", "volatility", "sharpe", "max_drawdown", "turnover", "cash_share"]
+    names = [
+        "net_return",
+        "gross_return",
+        "volatility",
+        "sharpe",
+        "max_drawdown",
+        "turnover",
+        "cash_share",
+        "unfilled_share",
+    ]
     names += ["cash_drag_bps", "charges_bps", "impact_bps", *(f"{name}_bps" for name in COMPONENTS)]
     names += ["active_return", "tracking_error"] if benchmark else []
     if (start := _start(account)) is None:
@@ -57,6 +67,7 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
         "max_drawdown": metrics.max_drawdown(equity / equity[0]),
         "turnover": float((traded["bought"] + traded["sold"]).sum()) / 2 / mean / years,
         "cash_share": float((traded["cash"] / equity)[1:].mean()),  # type: ignore[arg-type]
+        "unfilled_share": float((traded["unfilled"] / equity)[1:].mean()),  # type: ignore[arg-type]
     }
     result["cash_drag_bps"] = _cash_drag(traded) / mean / years * _BASIS_POINTS
     for name in ("charges", "impact", *COMPONENTS):
@@ -88,15 +99,18 @@ def active(found: Simulation, benchmark: Simulation) -> pl.DataFrame:
 
 
 def growth(found: Simulation, benchmark: Simulation) -> pl.DataFrame:
-    """Return trade_date, net, gross and benchmark: the growth of 1 since the first session.
+    """Return trade_date, net, gross and benchmark: the growth of 1 since the close before the first trade.
 
-    >>> account = pl.DataFrame({"trade_date": ["2024-01-01"], "equity": [50.0], "charges": [0.0], "impact": [0.0]})
+    It starts where the figures of `summary` start; without a trade, at the first session.
+
+    >>> columns = {"equity": [50.0], "charges": [0.0], "impact": [0.0], "bought": [0.0]}
+    >>> account = pl.DataFrame({"trade_date": ["2024-01-01"], **columns})
     >>> found = Simulation(account, pl.DataFrame(), pl.DataFrame(), pl.DataFrame())
     >>> growth(found, found).row(0)
     ('2024-01-01', 1.0, 1.0, 1.0)
     """
-    one = pl.Series([1.0])
-    account, other = found.account, benchmark.account["equity"]
+    one, start = pl.Series([1.0]), _start(found.account) or 0
+    account, other = found.account[start:], benchmark.account["equity"][start:]
     return account.select(
         "trade_date",
         net=pl.col("equity") / pl.col("equity").first(),

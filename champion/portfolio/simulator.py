@@ -3,7 +3,9 @@
 Weights are decided after the close of a session and are traded from the next one on. In each session, in this order:
 
 1. On ex-dates holdings are multiplied by splits and bonuses. Fractions of a share, dividends and other entitlements are
-   paid in cash. Before an action whose effect is not known, a holding is closed at its last close, and not bought.
+   paid in cash. Where the effect of an action is not known, neither is the number of shares: a holding keeps its last
+   value, is counted in shares of that value at the first price after the action, and is sold from that session on by
+   the rules below, at its price, volume, band and charges. The action itself earns and loses nothing.
 2. Holdings without a bar for `delisted_after` sessions are written off at their last close less `haircut`, or less
    `haircut_normal` if their last bar was one of normal trading. The share is not ordered again before it has a bar.
 3. Sales, then purchases. Nothing trades without a bar, buys at a locked upper band or sells at a locked lower one, and
@@ -161,6 +163,8 @@ class _Account:
         self.cash = self.equity = rules.capital * _PAISE
         self.held, self.wanted, self.missing = np.zeros(count), np.zeros(count), np.zeros(count)
         self.volatility = np.zeros(count)
+        self.unknown = np.zeros(count, bool)  # since an undecided action there was no price: in which shares is unknown
+        self.forced = np.zeros(count, bool)  # sold because of an undecided action, until the next decision
         self.normal = np.zeros(count, bool)  # at the last bar
         self.close = np.zeros(count)  # the last known one, in the scale of the present shares
         self.unsettled, self.undelivered = deque[tuple[int, float]](), deque[tuple[int, Floats]]()
@@ -172,14 +176,15 @@ class _Account:
         value = weights * self.equity
         wanted = np.divide(value, self.close, out=np.zeros_like(value), where=self.close > 0)
         self.wanted = np.floor(wanted) if self.rules.whole_shares else wanted
-        self.wanted[self.missing >= self.rules.delisted_after] = 0.0
+        self.wanted[(self.missing >= self.rules.delisted_after) | self.unknown] = 0.0
+        self.forced = self.unknown.copy()
 
     def trade_session(self, row: int) -> None:
         """Carry the account through one session."""
         before = self.held * self.close
         dividends, entitlements = self._receive_entitlements(row)
         written_off, lost = self._write_off(row)
-        closed = self._close_undecided(row)
+        fractions = self._value_undecided(row)
         for queue in (self.unsettled, self.undelivered):
             while queue and queue[0][0] <= row:
                 queue.popleft()
@@ -188,7 +193,7 @@ class _Account:
         sold, bought = fills.sold * fills.sale_price, fills.bought * fills.purchase_price
         note = self._note(row, sold, bought)
         self.cash -= note["charges"]
-        has_bar = ~np.isnan(self.market.close[row])
+        has_bar = ~np.isnan(self.market.close[row]) & ~self.unknown
         self.close = np.where(has_bar, self._paise(self.market.close[row]), self.close)
         self.missing = np.where(has_bar, 0.0, self.missing + 1)
         self.normal = np.where(has_bar, self.market.normal[row], self.normal)
@@ -199,12 +204,13 @@ class _Account:
         by_instrument = {
             "impact": fills.sold * sales + fills.bought * purchases, "dividends": dividends,
             "entitlements": entitlements, "write_offs": lost,
-            "holding_profit": kept * self.close - (before - written_off - closed),
+            "holding_profit": kept * self.close - (before - written_off - fractions),
             "trading_profit": (fills.bought - fills.sold) * (self.close - fills.reference),
         }  # fmt: skip
         amounts = {
             "equity": self.equity, "cash": self.cash, "holdings": holdings,
             "unsettled": sum(amount for _, amount in self.unsettled), "bought": bought.sum(), "sold": sold.sum(),
+            "unfilled": (np.abs(self.wanted - self.held) * self.close).sum(),
             **note, **{name: each.sum() for name, each in by_instrument.items()},
         }  # fmt: skip
         self.history.close_session(row, amounts, self.held, value, by_instrument)
@@ -236,19 +242,35 @@ class _Account:
         self.cash += float((dividends + entitlements).sum())
         return dividends, entitlements
 
-    def _close_undecided(self, row: int) -> Floats:
-        """Turn holdings with an action of unknown effect into cash at their last close; return the value of each."""
-        unknown = self.market.undecided[row]
-        closed = unknown & (self.held > 0)
-        value, ordered = np.where(closed, self.held * self.close, 0.0), np.where(unknown & ~closed, self.wanted, 0.0)
-        if not (closed | (ordered > 0)).any():
-            return value
-        wanted, why = np.where(closed, self.held, 0.0), np.full(len(closed), REASONS.index("undecided_action"))
-        for side, quantity in (("sell", wanted), ("buy", ordered)):  # a quantity from before means another value now
-            self.history.log(row, side, quantity, np.zeros_like(wanted), (self.close, self.close), why)
-        self.held, self.wanted = (np.where(unknown, 0.0, each) for each in (self.held, self.wanted))
-        self.cash += float(value.sum())
-        return value
+    def _value_undecided(self, row: int) -> Floats:
+        """Count holdings after an action of unknown effect in shares of their last value, and order their sale.
+
+        Return the cash for the fraction of a share of each. Without a price in the session they wait for one.
+        """
+        self.unknown |= self.market.undecided[row]
+        fractions = np.zeros_like(self.held)
+        if not self.unknown.any():
+            return fractions
+        ordered = np.where(self.unknown, (self.wanted - self.held).clip(0), 0.0)
+        why = np.full(len(ordered), REASONS.index("undecided_action"))  # the quantity from before is another value now
+        self.history.log(row, "buy", ordered, np.zeros_like(ordered), (self.close, self.close), why)
+        self.wanted, self.forced = np.where(self.unknown, 0.0, self.wanted), self.forced | self.unknown
+        reference = self._paise(self.market.fill[row])
+        known = self.unknown & (reference > 0) & (self.market.volume[row] > 0)
+        self.unknown &= ~known
+        if not (valued := known & (self.held > 0)).any():
+            return fractions
+        value = self.held * self.close
+        shares = np.divide(value, reference, out=self.held.copy(), where=valued)
+        shares = np.where(valued & self.rules.whole_shares, np.floor(shares), shares)
+        fractions = np.where(valued, value - shares * reference, 0.0) if self.rules.whole_shares else fractions
+        ratio = np.divide(shares, self.held, out=np.ones_like(shares), where=valued)
+        self.undelivered = deque(
+            (due, np.floor(each * ratio) if self.rules.whole_shares else each * ratio) for due, each in self.undelivered
+        )
+        self.held, self.close = shares, np.where(valued, reference, self.close)
+        self.cash += float(fractions.sum())
+        return fractions
 
     def _write_off(self, row: int) -> tuple[Floats, Floats]:
         """Write off holdings that have long had no bar; return for each its value before, and the loss."""
@@ -300,9 +322,8 @@ class _Account:
             ("buy", purchases, bought, purchase_price, locked_up, refused),
         ):
             why = np.where(locked, REASONS.index("locked_band"), otherwise)
-            self.history.log(
-                row, side, wanted, filled, (reference, price), np.where(has_bar, why, REASONS.index("no_bar"))
-            )
+            why = np.where(has_bar, why, REASONS.index("no_bar"))
+            self.history.log(row, side, wanted, filled, (reference, price), why, self.forced)
         return fills
 
     def _delivered(self, row: int) -> Floats:

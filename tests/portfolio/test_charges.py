@@ -13,7 +13,17 @@ import pytest
 from hypothesis import given, strategies as st
 
 from champion.errors import UsageError
-from champion.portfolio.contract_note import COMPONENTS, PLANS, SEGMENTS, Plan, charges, contract_notes, rates
+from champion.portfolio.contract_note import (
+    CHECKED,
+    COMPONENTS,
+    PLANS,
+    SEGMENTS,
+    Plan,
+    charges,
+    contract_notes,
+    rates,
+    unchecked,
+)
 
 EXAMPLES = "facts/charges_examples.csv"
 PRINTED = ("brokerage", "stt", "exchange", "sebi", "stamp", "gst", "dp", "total")
@@ -142,6 +152,41 @@ def test_rates_equal_the_collected_history(nse_products: Path) -> None:
             assert found == pytest.approx(float(row["rate"]) / unit, rel=1e-12), row
             compared += 1
     assert compared > 40
+
+
+def test_the_discount_plan_equals_the_collected_history_and_covers_no_day_before_it(nse_products: Path) -> None:
+    with (nse_products / "facts/charges_history.csv").open(newline="") as stream:
+        rows = [
+            row for row in csv.DictReader(stream) if row["component"].endswith("_zerodha") and row["effective_from"]
+        ]
+    plan = PLANS["discount"]
+    assert len(rows) == 4
+    for row in rows:
+        first, last = (date.fromisoformat(row[f"effective_{end}"] or "2026-11-29") for end in ("from", "to"))
+        for day in (first, last):
+            if row["component"].startswith("dp_"):
+                assert plan.depository_fee(day) == float(row["rate"])
+            else:
+                share, least, most = plan.of_day("equity_delivery", day)
+                assert (share, least) == (float(row["rate"]) / 100, 0.0)
+                assert most == (20.0 if "20 rupees" in row["unit"] else 0.0)
+    unknown = date.fromisoformat(min(row["effective_from"] for row in rows if row["component"].startswith("dp_")))
+    sale = order("equity_delivery", "sell", 100, 1000, unknown - timedelta(days=1))
+    with pytest.raises(
+        UsageError, match=r"no depository fee of plan discount is known on 2016-10-08; it is known since"
+    ):
+        charges(pl.DataFrame([sale]))
+    purchase = charges(pl.DataFrame([order("equity_delivery", "buy", 100, 1000, date(2015, 6, 1))]))
+    assert purchase.select("brokerage", "tax").row(0) == pytest.approx((20.0, (20 + 3.25 + 0.0001) * 0.14))
+
+
+@given(st.dates(date(2019, 4, 1), date(2035, 12, 31)))
+def test_a_day_after_the_last_check_is_charged_at_the_rates_of_that_check_and_says_so(day: date) -> None:
+    found = charges(pl.DataFrame([order("equity_delivery", "sell", 10, 100, day)])).row(0, named=True)
+    assert found["rates_of"] == min(day, CHECKED)
+    same = charges(pl.DataFrame([order("equity_delivery", "sell", 10, 100, found["rates_of"])])).row(0, named=True)
+    assert [found[name] for name in COMPONENTS] == [same[name] for name in COMPONENTS]
+    assert bool(unchecked(day)) == (day > CHECKED)
 
 
 def table() -> list[dict[str, str]]:

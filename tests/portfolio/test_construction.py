@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 
 from champion.errors import UsageError
 from champion.portfolio.arrays import MarketArrays, market_arrays
-from champion.portfolio.construction import Rule, Weighting, target_weights
+from champion.portfolio.construction import Rule, Weighting, decision_days, target_weights
 from champion.portfolio.mean_variance import mean_variance_weights
 
 NAMES = [f"S{number:02d}" for number in range(12)]
@@ -80,6 +80,41 @@ def test_a_decision_moves_at_most_the_turnover_budget(seed: int, rule: Rule) -> 
     decisions = by_decision(target_weights(scores(seed), rule))
     for before, after in pairwise(decisions):
         assert moved(before, after) <= rule.turnover + 1e-6 * len(before)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10**6), st.integers(4, 12), st.sampled_from([0.05, 0.1, 0.2, 0.35]))
+def test_a_turnover_budget_holds_about_top_instruments(seed: int, top: int, budget: float) -> None:
+    """Whole positions are exchanged: besides them one is sold in part, and one bought in part, at a time."""
+    random, days = np.random.default_rng(seed), sessions(40)
+    keys = pl.DataFrame({"trade_date": days}).join(
+        pl.DataFrame({"instrument_id": [f"S{number:03d}" for number in range(150)]}), how="cross"
+    )
+    scored = keys.with_columns(score=pl.Series(random.standard_normal(keys.height)))
+    decisions = by_decision(target_weights(scored, Rule(top=top, every=1, turnover=budget)))
+    assert max(map(len, decisions)) <= top + 2
+    assert all(sum(decision.values()) == pytest.approx(0.98) for decision in decisions)
+    changes = [moved(*both) for both in pairwise(decisions)]
+    assert changes == pytest.approx([budget] * len(changes), rel=1e-4), "the budget is used, and kept"
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10**6), st.integers(2, 21), st.data())
+def test_neither_the_start_nor_a_gap_moves_a_later_decision(seed: int, every: int, data: st.DataObject) -> None:
+    days = pl.Series(sessions(120))
+    rule = Rule(every=every, phase=data.draw(st.integers(0, every - 1)))
+    chosen = pl.Series(np.random.default_rng(seed).random(120) < 0.9)  # some sessions are not scored, as holidays
+    start = data.draw(st.integers(0, 60))
+    whole, later = (decision_days(each, rule) for each in (days, days.filter(chosen)[start:]))
+    assert later[0] == days.filter(chosen)[start], "an account buys on its first day"
+    ends = [*whole[1:], date.max]
+    for first, end in zip(whole, ends, strict=True):
+        inside = later.filter((later >= first) & (later < end))
+        scored = days.filter(chosen)[start:]
+        present = scored.filter((scored >= first) & (scored < end))
+        assert inside.to_list() == present[:1].to_list(), "the first scored session of each block decides"
+    gaps = whole.diff().drop_nulls().dt.total_days() * 5 / 7
+    assert gaps[1:].is_between(every - 1.5, every + 1.5).all()
 
 
 @settings(max_examples=20)

@@ -38,7 +38,7 @@ VALUES = [math.inf, -math.inf, math.nan, "5", True, pl.Series([1])]
         (lambda rows: rows.with_columns(volatility=0.0), "6 scores with an impossible volatility, first 0.0 of A on"),
         (lambda rows: rows.with_columns(volatility=-0.1), "with an impossible volatility, .* above 0 and finite"),
         (lambda rows: rows.drop("volatility"), "the scores lack volatility"),
-        (lambda rows: pl.concat([rows, rows]), "the scores name an instrument twice in one session, first A on"),
+        (lambda rows: pl.concat([rows, rows]), "the scores name A twice on"),
     ],
 )
 def test_scores_of_another_kind_are_refused(change: Callable[[pl.DataFrame], pl.DataFrame], message: str) -> None:

@@ -28,8 +28,10 @@ class IndexComparison:
 
     `table` has a row per benchmark: its basis (`simulated`, `published`, or `estimated` from a price index and its
     yield), the first and last session that are compared, the growth a year of the account after costs and of the
-    benchmark between their closes, and their difference. Where the index is not known, the figures are null and `note`
-    says what is covered; where it is known on a part of the account's sessions, they are of this part, and it says so.
+    benchmark between their closes, and their difference. The first session is the one before the first trade, as for
+    `Portfolio.summary`, so its active_return is that of the first row; without a trade, the figures are null. Where the
+    index is not known, the figures are null and `note` says what is covered; where it is known on a part of the
+    account's sessions, they are of this part, and it says so.
 
     `growth` has trade_date and a column per index that has values: its growth, which starts where the account was on
     the first session that the index covers; null where it is not known.
@@ -85,7 +87,9 @@ def compare(found: Portfolio, lake: Lake | None = None, indices: Sequence[str] =
     net = found.growth.select("trade_date", "net")
     first, last = net["trade_date"][0], net["trade_date"][-1]
     universe = found.growth.select("trade_date", level="benchmark")
-    rows, growth = [_row(UNIVERSE, "simulated", net, universe, "")], net.select("trade_date")
+    if found.account.trades.is_empty():
+        net, universe = net.clear(), universe.clear()
+    rows, growth = [_row(UNIVERSE, "simulated", net, universe, "")], found.growth.select("trade_date")
     for name in indices:
         note = ""
         try:
@@ -95,7 +99,7 @@ def compare(found: Portfolio, lake: Lake | None = None, indices: Sequence[str] =
             levels = benchmark(name, first, last, lake=where, allow_gaps=True)
         known = levels.select("trade_date", "level").drop_nulls()
         rows.append(_row(name, BENCHMARKS[name], net, known, note))
-        if known.height > 1:
+        if known.height > 1 and net.height:
             growth = growth.join(_since_first(net, known, name), on="trade_date", how="left")
     return IndexComparison(pl.DataFrame(rows, schema=_COLUMNS, orient="row"), growth)
 
@@ -103,7 +107,8 @@ def compare(found: Portfolio, lake: Lake | None = None, indices: Sequence[str] =
 def _row(name: str, basis: str, net: pl.DataFrame, levels: pl.DataFrame, note: str) -> tuple[object, ...]:
     both = net.join(levels, on="trade_date").sort("trade_date")
     if both.height < 2:  # noqa: PLR2004 - a return is between two closes
-        return name, basis, None, None, None, None, None, note or "no session in common"
+        nothing = "no session in common" if net.height else "the account has no trade"
+        return name, basis, None, None, None, None, None, note or nothing
     sessions = net.filter(pl.col("trade_date").is_between(both["trade_date"][0], both["trade_date"][-1])).height
     years = (sessions - 1) / metrics.SESSIONS_PER_YEAR
     ours, theirs = ((both[column][-1] / both[column][0]) ** (1 / years) - 1 for column in ("net", "level"))

@@ -1,14 +1,16 @@
 """A paper account: what the champion's published scores would have earned since its promotion.
 
 It trades by the default rule and the rules of `portfolio.simulate`. It follows only scores that were published after
-the promotion and before the next session opened: a session that was scored later, or scored again, is left out, because
-no order could have followed these scores. Before its promotion the champion has no paper account.
+the promotion and before the next session opened, because no order could have followed later ones. A session that is
+scored again later stays as it was: the lake keeps the earlier scores as a revision. Nor does a session that is left out
+move another decision: these are on the fixed calendar of `construction.decision_days`. So no later score changes the
+past of the account. Before its promotion the champion has no paper account.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 import polars as pl
 
@@ -21,6 +23,7 @@ from champion.pipeline.models.portfolio_report import SimulatedAccount, simulate
 from champion.tracking.promotion_ledger import Entry
 
 _OPEN = time(9, 15, tzinfo=INDIA)
+_MOMENT = timedelta(milliseconds=1)
 _TO_THE_END = 1_000_000  # sessions after the last score
 
 
@@ -70,11 +73,8 @@ def paper_account(lake: Lake, champion: Entry | None, end: date) -> PaperAccount
         return PaperAccount(None, None, 0, 0, SimulatedAccount(None, "there is no champion yet"))
     promoted = champion.effective or champion.at
     since = promoted.astimezone(INDIA).date()
-    scored = lake.scan(PREDICTIONS, since, end).filter(pl.col("model_version") == champion.version)
-    scores = scored.select("trade_date", "instrument_id", "score", "ingest_time").collect()
-    on_time = scores.join(_next_opens(lake, since), on="trade_date").filter(
-        pl.col("ingest_time") >= promoted, pl.col("ingest_time") < pl.col("open")
-    )
+    scores = _as_known(lake, champion.version, since, end)
+    on_time = scores.filter(pl.col("ingest_time") >= promoted, pl.col("ingest_time") < pl.col("open"))
     followed = on_time["trade_date"].n_unique()
     late = scores["trade_date"].n_unique() - followed
     if not followed:
@@ -82,6 +82,27 @@ def paper_account(lake: Lake, champion: Entry | None, end: date) -> PaperAccount
     else:
         account = simulated(lambda: _follow(lake, on_time.drop("ingest_time", "open"), end), lake)
     return PaperAccount(champion.version, since, followed, late, account)
+
+
+def _as_known(lake: Lake, version: int, since: date, end: date) -> pl.DataFrame:
+    """Return the version's scores with ingest_time and the next open, as the lake held them when that session opened.
+
+    Where it held none by then, they are the first ones.
+    """
+
+    def read(first: date, last: date, as_of: datetime | None = None) -> pl.DataFrame:
+        rows = lake.scan(PREDICTIONS, first, last, as_of=as_of).filter(pl.col("model_version") == version)
+        return rows.select("trade_date", "instrument_id", "score", "ingest_time").collect()
+
+    opens = _next_opens(lake, since)
+    scores = read(since, end)
+    newest = lake.scan(PREDICTIONS, since, end).group_by("trade_date").agg(pl.col("ingest_time").max()).collect()
+    written = newest.join(opens, on="trade_date").filter(pl.col("ingest_time") >= pl.col("open"))
+    parts = {day: found.parts for day in written["trade_date"] if (found := lake.manifest(PREDICTIONS, day))}
+    again = [row for row in written.select("trade_date", "open").iter_rows() if len(parts.get(row[0], ())) > 1]
+    kept = [read(day, day, opened - _MOMENT) for day, opened in again]
+    current = scores.filter(~pl.col("trade_date").is_in([day for day, _ in again]))
+    return pl.concat([current, *kept]).join(opens, on="trade_date").sort("trade_date", "instrument_id")
 
 
 def _follow(lake: Lake, scores: pl.DataFrame, end: date) -> portfolio.Portfolio:

@@ -23,6 +23,7 @@ from champion.pipeline.reference.as_known import band_prices
 from champion.portfolio import report, simulator
 from champion.portfolio.arrays import FillPrice, MarketArrays, market_arrays
 from champion.portfolio.construction import Construction, Rule, construct
+from champion.portfolio.contract_note import unchecked
 from champion.portfolio.decisions import NO_SHORT
 from champion.portfolio.inputs import LeftOut, checked_scores, followed, require_frame
 from champion.portfolio.simulator import MarketRules, Simulation
@@ -38,8 +39,8 @@ class Portfolio:
 
     The benchmark is decided on the same days and filled at the same prices. It does not depend on the capital: it holds
     fractions of shares, and neither volume nor cash cuts its orders; locked bars refuse them. `summary` has the figures
-    of `portfolio.report.summary`, `left_out` counts the scores that the account does not follow, and `construction` has
-    the decisions and what the rule's limits leave in cash.
+    of `portfolio.report.summary`, `left_out` counts the scores that the account does not follow, `construction` has the
+    decisions and what the rule's limits leave in cash, and `market` is what was traded in.
 
     >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
     >>> found = simulate(scores, Rule(top=1))
@@ -58,17 +59,31 @@ class Portfolio:
     summary: dict[str, float]
     construction: Construction
     left_out: LeftOut
+    market: MarketArrays
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences to read with the figures: scores left out, what caps leave in cash, and why there is no trade."""
+        """Sentences to read with the figures.
+
+        They name scores that were left out, what caps leave in cash, holdings that were sold because of an undecided
+        action, charges at the rates of an earlier day, and why there is no trade.
+        """
         trades, cuts = self.account.trades, self.account.cuts
         refused = ", ".join(
             f"{reason} {count:,}" for reason, count in cuts["reason"].value_counts(sort=True).iter_rows()
         )
         no_order = "no session follows a decision, or the capital buys no whole share"
         nothing = f"there is no trade, so no figure is known: {f'orders refused: {refused}' if refused else no_order}"
-        notes = (self.left_out.text, self.construction.text, nothing if trades.is_empty() else "")
+        undecided = trades.filter(reason="undecided_action").select("instrument_id", "trade_date").unique().height
+        forced = f"{quantity(undecided, 'sale')} because of an action whose effect is not known: see `trades`"
+        paid = self.account.account.filter(pl.col("charges") > 0)["trade_date"]
+        notes = (
+            self.left_out.text,
+            self.construction.text,
+            forced if undecided else "",
+            "" if paid.is_empty() else unchecked(paid[-1]),
+            nothing if trades.is_empty() else "",
+        )
         return tuple(note for note in notes if note)
 
     @property
@@ -106,7 +121,7 @@ def simulate(
         scores: trade_date, instrument_id and score, as known after the close of trade_date, such as the out-of-sample
             scores of a model. Scores that a model was trained on show no skill. If the rule needs them, `volatility`
             and `sector` are added as known on the day, unless they are columns of the scores.
-        rule: which instruments, how much and how often; by default the best 50, equally weighted, every 5 sessions.
+        rule: which instruments, how much and how often; by default the best 50, equally weighted, once a week.
         rules: capital, brokerage plan and market rules; by default 10 million rupees at a discount broker.
         short: the rule of a short leg. It is refused until the lake has the prices and lots of stock futures.
         fill: `average`, the default, fills at the next session's average price; `open` and `close` are sensitivities.
@@ -145,7 +160,37 @@ def simulate(
     # Whole shares, volume and cash would make the benchmark of a small account another one than that of a large one.
     free = replace(rules.without_frictions(), bands=rules.bands, sme=rules.sme)
     benchmark = simulator.simulate(arrays, weights, free)
-    return Portfolio(account, benchmark, report.summary(account, benchmark), constructed, left_out)
+    return Portfolio(account, benchmark, report.summary(account, benchmark), constructed, left_out, arrays)
+
+
+def phases(
+    scores: pl.DataFrame,
+    rule: Rule | None = None,
+    rules: MarketRules | None = None,
+    *,
+    arrays: MarketArrays | None = None,
+    lake: Lake | None = None,
+    most: int = 5,
+) -> pl.DataFrame:
+    """Return the figures of the same rule decided on other days: phase, net_return, gross_return and active_return.
+
+    The day of the week on which a weekly rule decides is chosen by nobody for a reason, so the spread of these rows is
+    an error that no longer history removes. At most `most` phases are simulated, evenly spaced over `rule.every`, the
+    rule's own among them. The other arguments are those of `simulate`.
+
+    >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
+    >>> phases(scores, Rule(top=1, every=21), most=3)["phase"].to_list()
+    [0, 7, 14]
+    """
+    rule = rule or Rule()
+    count = min(most, rule.every)
+    starts = sorted((rule.phase + place * rule.every // count) % rule.every for place in range(count))
+    rows, names = list[dict[str, float]](), ("net_return", "gross_return", "active_return")
+    for phase in starts:
+        found = simulate(scores, replace(rule, phase=phase), rules, arrays=arrays, lake=lake)
+        arrays = found.market
+        rows.append({"phase": phase, **{name: found.summary[name] for name in names}})
+    return pl.DataFrame(rows)
 
 
 def market(

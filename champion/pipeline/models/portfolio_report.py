@@ -38,7 +38,10 @@ class SimulatedAccount:
 
     @property
     def text(self) -> str:
-        """Sessions and growth after costs beside the benchmark, and `Portfolio.notes`; or why there is no account."""
+        """Growth after costs since the close before the first trade, the benchmark's, and `Portfolio.notes`.
+
+        Without an account, the reason.
+        """
         if self.result is None:
             return f"not simulated: {self.problem}"
         growth, fills = self.result.growth, self.result.account.trades.height

@@ -63,17 +63,19 @@ def score_session(settings: Settings, session: date) -> ScoreResult:
         horizon=pl.lit(version.integer(HORIZON), pl.Int32),
         rank=pl.col("rank").cast(pl.Int64),
     )
-    key = [pl.col(name) for name in contract.key]
-    scores = stamp(named, contract, pl.lit("champion"), pl.lit(clock.now()), pl.col("instrument_id"), key)
+    key, now = [pl.col(name) for name in contract.key], clock.now()
+    scores = stamp(named, contract, pl.lit("champion"), pl.lit(now), pl.col("instrument_id"), key)
     made_from = {
         "model": f"{registry.MODEL}/{version.number}",
         "features": lake.digest(features.find(feature_set).contract, session, session),
         "bars": lake.digest(BARS, end=session),
         "actions": corporate_actions.digest(lake, session),
     }
-    # Scores of other versions stay: they are compared with the outcomes later.
+    # Scores of other versions stay: they are compared with the outcomes later. So do scores that these replace, as an
+    # earlier revision: the paper account follows what was known when the next session opened.
     others = lake.scan(PREDICTIONS, session, session).filter(pl.col("model_version") != version.number).collect()
-    return ScoreResult(version, scores, lake.write(PREDICTIONS, session, pl.concat([others, scores]), made_from))
+    written = lake.write(PREDICTIONS, session, pl.concat([others, scores]), made_from, known_at=now)
+    return ScoreResult(version, scores, written)
 
 
 def check_fresh(lake: Lake, version: registry.Version, session: date, most: int) -> None:
