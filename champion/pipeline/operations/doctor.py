@@ -70,10 +70,14 @@ def examine(settings: Settings, only: Collection[str] = ()) -> list[Check]:
 
 
 def _python(_: Settings) -> Check:
+    """Compare the version with the ones that the distribution declares: its packages are pinned for these."""
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - one command needs it
+
     found = f"Python {platform.python_version()} in {sys.prefix}"
-    if found.startswith("Python 3.11."):
+    declared = SpecifierSet(distribution("champion").metadata["Requires-Python"])
+    if declared.contains(".".join(map(str, sys.version_info[:3]))):
         return Check("python", "ok", found)
-    return Check("python", "failed", found, "use Python 3.11: the packages are pinned for it")
+    return Check("python", "failed", found, f"use a Python {declared}: the packages are pinned for these")
 
 
 def _packages(_: Settings) -> Check:
