@@ -233,10 +233,10 @@ def _tracking(settings: Settings) -> Check:
     where, remedy = store.without_password(settings.tracking), "start it, or correct CHAMPION_TRACKING_URI"
     if urlsplit(settings.tracking).scheme in {"http", "https"}:
         return _answers("tracking", f"{settings.tracking.rstrip('/')}/health", remedy)
-    from sqlalchemy import create_engine, exc  # noqa: PLC0415
+    from sqlalchemy import NullPool, create_engine, exc  # noqa: PLC0415
 
     try:
-        create_engine(settings.tracking).connect().close()
+        create_engine(settings.tracking, poolclass=NullPool).connect().close()
     except exc.SQLAlchemyError as error:
         return Check("tracking", "failed", f"{where}: {type(error).__name__}", remedy)
     return Check("tracking", "ok", where)
