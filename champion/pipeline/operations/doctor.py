@@ -224,7 +224,7 @@ def _tracking(settings: Settings) -> Check:
     """Check the tracking store; the workspace's own may be damaged, or missing although other files depend on it."""
     if settings.tracking_uri is None:
         if wrong := databases.tracking_problem(settings):
-            remedy = "restore mlflow/ from a backup; see docs/howto/restore.md for more"
+            remedy = "restore mlflow/ from a backup; see `champion docs restore` for more"
             return Check("tracking", "failed", wrong, remedy)
         path = settings.mlflow_database
         return Check("tracking", "ok", str(path) if path.exists() else "not created yet")
