@@ -1,7 +1,21 @@
 # Two commands matter: `make demo` and `make test`. Both set up what they need, once.
-PYTHON ?= python3.11
-BIN := .venv/bin
-READY := .venv/.ready
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# PYTHON=... chooses the interpreter. Else it is the one of the environment, else what `python3` means here, else the
+# newest. It is tried, not looked up: pyenv has commands for versions that are switched off, Debian a `venv` without pip.
+USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+usable = $(shell "$(1)" -c "$(USABLE)" 2>/dev/null && echo "$(1)")
+release = $(shell "$(1)" -c "import sys; print(sys.version.split()[0])" 2>/dev/null)
+ifdef PYTHON
+ifneq ($(call release,$(PYTHON)),$(call release,$(BIN)/python))
+.PHONY: $(READY) # set it up again, with the interpreter that is asked for
+endif
+else
+PYTHON = $(firstword $(foreach python,$(BIN)/python python3 python3.13 python3.12 python3.11,$(call usable,$(python))))
+endif
+OTHER = $(filter-out $(call release,$(PYTHON)),$(or $(call release,$(BIN)/python),broken))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format bench docs lab licences audit lock clean
@@ -10,7 +24,11 @@ help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 $(READY): requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
+	@"$(PYTHON)" -c "$(USABLE)" 2>/dev/null || { \
+		echo "Champion needs Python 3.11, 3.12 or 3.13 with venv and pip; $(or $(PYTHON),none) was found." >&2; \
+		echo "Install one (Debian, Ubuntu: apt install python3-venv), or name one: make PYTHON=/path/to/python3" >&2; \
+		exit 1; }
+	"$(PYTHON)" -m venv $(if $(and $(wildcard $(VENV)/pyvenv.cfg),$(OTHER)),--clear) $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -54,9 +72,12 @@ licences: $(READY)  ## List the licences of all locked packages in docs/licences
 audit: $(READY)  ## Look for known vulnerabilities of the locked packages (asks PyPI; needs uv)
 	uvx pip-audit --requirement requirements.lock --no-deps --disable-pip --progress-spinner off
 
+# `--universal`: one lock for each Python and system of pyproject.toml. The systems need not be repeated on each line.
+SYSTEMS := sys_platform == 'darwin' or sys_platform == 'linux'
 lock: $(READY)  ## Resolve the newest versions pyproject.toml allows (needs uv)
-	uv pip compile pyproject.toml --extra dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet --upgrade --output-file requirements.lock
+	uv pip compile pyproject.toml --universal --extra dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet --upgrade --output-file $(VENV)/resolved
+	sed -E "s/ ; $(SYSTEMS)//; s/ and \($(SYSTEMS)\)//" $(VENV)/resolved > requirements.lock
 
 clean:  ## Remove the environment and the demo workspace
 	-CHAMPION_HOME=data/demo $(BIN)/champion stop
-	rm -rf .venv data/demo
+	rm -rf $(VENV) data/demo

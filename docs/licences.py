@@ -54,12 +54,20 @@ def licence(name: str) -> str:
 
 def page() -> str:
     """Return the page, from what is installed here."""
-    rows = {name: (version, licence(name)) for name, version in sorted(locked().items())}
+    rows = {name: (version, _kept(name, version, licence(name))) for name, version in sorted(locked().items())}
     copyleft = [f"{name} ({stated})" for name, (_, stated) in rows.items() if COPYLEFT.search(stated)]
     strong = [name for name, (_, stated) in rows.items() if _is_strong(stated)]
     told = _COPYLEFT.format(count=len(rows), names=", ".join(copyleft), strong=", ".join(strong) or "none")
     head = _HEAD.format(copyleft=told)
     return head + "".join(f"| {name} | {version} | {stated} |\n" for name, (version, stated) in rows.items())
+
+
+def _kept(name: str, version: str, stated: str) -> str:
+    """Return what is stated, or for a package of another Python or system what the page had for the same version."""
+    row = re.search(
+        rf"^\| {re.escape(name)} \| {re.escape(version)} \| (.+) \|$", PAGE.read_text("utf-8"), re.MULTILINE
+    )
+    return row[1] if stated == _ELSEWHERE and row else stated
 
 
 def _is_strong(stated: str) -> bool:

@@ -1,4 +1,4 @@
-"""Commands that read the workspace: status, report, doctor, audit and sql."""
+"""Commands that read the workspace: status, report, doctor, audit and sql; and the documentation: docs."""
 
 import json
 import math
@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 import polars as pl
 import typer
+from rich.markdown import Markdown
 from rich.text import Text
 
 from champion.base import clock
 from champion.base.counting import quantity
 from champion.base.file_modes import user_umask
-from champion.cli.terminal import completion, console
+from champion.cli.terminal import completion, console, pages
 from champion.cli.terminal.console import AsJson
 from champion.errors import UsageError
 
@@ -211,6 +212,24 @@ def sql(
     with pl.Config(tbl_rows=50, tbl_cols=30, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
         console.out.print(console.printable(str(answer)), soft_wrap=True)
     console.out.print(f"{quantity(answer.height, 'row')}")
+
+
+def docs(
+    name: Annotated[
+        str | None, typer.Argument(autocompletion=completion.pages, help="Page; default: the list of pages.")
+    ] = None,
+) -> None:
+    """Show a page of the documentation; into a file or pipe it is written as Markdown.
+
+    Example: champion docs restore
+    """
+    if name is None:
+        rows = [[page, pages.title(path)] for page, path in pages.pages().items()]
+        console.table("Documentation", ["page", "title"], rows)
+    elif console.out.is_terminal:
+        console.out.print(Markdown(pages.page(name)))
+    else:
+        typer.echo(pages.page(name), nl=False)
 
 
 def _writable(value: Any) -> Any:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 _SERVERS = frozenset({"http", "https"})
+_POOL = "MLFLOW_SQLALCHEMYSTORE_POOLCLASS"
 _ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"  # MLflow has no public name for it; tests/base/test_homes.py checks it
 
 
@@ -172,9 +173,9 @@ def _upgrade(uri: str) -> None:
     if is_sqlite(uri):
         atomic_files.make_folder(sqlite_file(uri).parent)
         sqlite_file(uri).touch(file_modes.PRIVATE_FILE)  # before SQLite creates it with the umask
-    logging.getLogger("mlflow.db.utils").setLevel(logging.WARNING)  # it logs each migration
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it logs each migration
     try:
-        with _alone(uri):
+        with _alone(uri), _without_pool():
             upgrade.main([uri], standalone_mode=False)  # `mlflow db upgrade`, in this process
     except (MlflowException, SQLAlchemyError) as error:
         raise ServiceError(
@@ -195,6 +196,19 @@ def _alone(uri: str) -> Iterator[None]:
     with create_engine(uri, poolclass=NullPool).connect() as connection:  # closing releases the lock
         connection.execute(text("select pg_advisory_lock(:key)"), {"key": 5_065_731_184})
         yield
+
+
+@contextmanager
+def _without_pool() -> Iterator[None]:
+    """Let MLflow close each connection after its use: `mlflow db upgrade` never closes those of its pool."""
+    chosen = os.environ.get(_POOL)
+    os.environ[_POOL] = "NullPool"
+    try:
+        yield
+    finally:
+        os.environ.pop(_POOL)
+        if chosen is not None:
+            os.environ[_POOL] = chosen
 
 
 def is_gone(settings: Settings) -> bool:

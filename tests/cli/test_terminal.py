@@ -20,7 +20,7 @@ from champion.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = (
     *("status", "report", "models list", "models history", "notebook list", "lake ls", "audit --since 2020-01-01"),
-    *("trials", "lists ls", "lists daily", "doctor", "schema check", "schema show normalized_equity_ohlc"),
+    *("trials", "lists ls", "lists daily", "doctor", "docs", "schema check", "schema show normalized_equity_ohlc"),
 )
 SENTENCES = (
     "sql --list",

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from champion.cli.terminal import pages
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -38,9 +40,16 @@ from champion.warehouse import migrations, queries
 assert "raw_equity_ohlc" in contracts.names()
 assert {"ingest", "features", "training", "quality", "scoring"} <= set(notebook.names())
 assert migrations.shipped() and queries.names()
-print(champion.__file__, package_data.folder("sql"))
+from champion.cli.terminal import pages
+print(champion.__file__, package_data.folder("sql"), *sorted(pages.pages()))
 """
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env=variables, check=True, capture_output=True, text=True
     )
-    assert done.stdout.split() == [str(target / "champion" / "__init__.py"), str(target / "champion" / "_data" / "sql")]
+    shipped = target / "champion" / "_data"
+    assert done.stdout.split() == [
+        str(target / "champion" / "__init__.py"),
+        str(shipped / "sql"),
+        *sorted(pages.pages()),
+    ]
+    assert pages.page("restore") == (shipped / "docs" / "howto" / "restore.md").read_text(encoding="utf-8")

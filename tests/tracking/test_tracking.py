@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import runpy
 import sqlite3
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.testing
 import polars as pl
 import pytest
 import skops.io
@@ -200,10 +199,10 @@ class Payload:
 
 
 def runs_a_file(folder: Path) -> bytes:
-    """Return a model in the safe format that would run a file: numpy has a function for it."""
+    """Return a model in the safe format that would run a file: the standard library has a function for it."""
     (folder / "theirs.py").write_text(f"open({str(folder / 'ran')!r}, 'w').close()")
-    documents = partial(numpy.testing.rundocs, str(folder / "theirs.py"))
-    return bytes(skops.io.dumps(FunctionTransformer(documents)))
+    run = partial(runpy.run_path, str(folder / "theirs.py"))
+    return bytes(skops.io.dumps(FunctionTransformer(run)))
 
 
 @pytest.fixture
@@ -243,12 +242,10 @@ def test_a_version_without_a_digest_is_opened_in_the_safe_format_only(
         registry.load(shared, 2)
     evil = runs_a_file(tmp_path)
     exchanged.write_bytes(evil)
-    with pytest.raises(ModelError, match=r"not allowed: .*numpy.testing.*rundocs"):
+    with pytest.raises(ModelError, match=r"not allowed: .*runpy.run_path"):
         registry.load(shared, 2)
     assert not (tmp_path / "ran").exists()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # numpy.distutils
-        skops.io.loads(evil, trusted=skops.io.get_untrusted_types(data=evil)).transform(None)
+    skops.io.loads(evil, trusted=skops.io.get_untrusted_types(data=evil)).transform(None)
     assert (tmp_path / "ran").exists(), "the file does what it is refused for"
 
 

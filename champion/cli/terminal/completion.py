@@ -1,6 +1,7 @@
 """Shell completion of names that are files of the installation, so that completing opens no store."""
 
 from champion import contracts
+from champion.cli.terminal import pages as documentation
 
 
 def datasets(incomplete: str) -> list[str]:
@@ -32,3 +33,12 @@ def named_queries(incomplete: str) -> list[str]:
     from champion.warehouse import queries  # noqa: PLC0415
 
     return [name for name in queries.names() if name.startswith(incomplete)]
+
+
+def pages(incomplete: str) -> list[str]:
+    """Return the pages of the documentation whose name starts with `incomplete`.
+
+    >>> pages("rest")
+    ['restore']
+    """
+    return [name for name in documentation.pages() if name.startswith(incomplete)]

@@ -46,7 +46,7 @@ def run_check(name: str, check: Callable[[], Check]) -> Check:
     except (ChampionError, OSError) as error:
         return Check(name, "failed", str(error), "fix what the message names")
     except Exception as error:  # noqa: BLE001 - see above
-        return Check(name, "failed", reason_of(error), "restore what the message names; see docs/howto/restore.md")
+        return Check(name, "failed", reason_of(error), "restore what the message names; see `champion docs restore`")
 
 
 def first(most: int, texts: Sequence[str]) -> str:

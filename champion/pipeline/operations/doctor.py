@@ -70,10 +70,14 @@ def examine(settings: Settings, only: Collection[str] = ()) -> list[Check]:
 
 
 def _python(_: Settings) -> Check:
+    """Compare the version with the ones that the distribution declares: its packages are pinned for these."""
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - one command needs it
+
     found = f"Python {platform.python_version()} in {sys.prefix}"
-    if found.startswith("Python 3.11."):
+    declared = SpecifierSet(distribution("champion").metadata["Requires-Python"])
+    if declared.contains(".".join(map(str, sys.version_info[:3]))):
         return Check("python", "ok", found)
-    return Check("python", "failed", found, "use Python 3.11: the packages are pinned for it")
+    return Check("python", "failed", found, f"use a Python {declared}: the packages are pinned for these")
 
 
 def _packages(_: Settings) -> Check:
@@ -220,7 +224,7 @@ def _tracking(settings: Settings) -> Check:
     """Check the tracking store; the workspace's own may be damaged, or missing although other files depend on it."""
     if settings.tracking_uri is None:
         if wrong := databases.tracking_problem(settings):
-            remedy = "restore mlflow/ from a backup; see docs/howto/restore.md for more"
+            remedy = "restore mlflow/ from a backup; see `champion docs restore` for more"
             return Check("tracking", "failed", wrong, remedy)
         path = settings.mlflow_database
         return Check("tracking", "ok", str(path) if path.exists() else "not created yet")
@@ -229,10 +233,10 @@ def _tracking(settings: Settings) -> Check:
     where, remedy = store.without_password(settings.tracking), "start it, or correct CHAMPION_TRACKING_URI"
     if urlsplit(settings.tracking).scheme in {"http", "https"}:
         return _answers("tracking", f"{settings.tracking.rstrip('/')}/health", remedy)
-    from sqlalchemy import create_engine, exc  # noqa: PLC0415
+    from sqlalchemy import NullPool, create_engine, exc  # noqa: PLC0415
 
     try:
-        create_engine(settings.tracking).connect().close()
+        create_engine(settings.tracking, poolclass=NullPool).connect().close()
     except exc.SQLAlchemyError as error:
         return Check("tracking", "failed", f"{where}: {type(error).__name__}", remedy)
     return Check("tracking", "ok", where)
