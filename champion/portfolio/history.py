@@ -106,7 +106,8 @@ class History:
         if (at := np.flatnonzero(fills)).size:
             reference, price = (each[at] / _PAISE for each in prices)
             numbers = np.array([fills[at], reference, price])
-            origins = np.full(at.size, 2 * place) + (0 if forced is None else forced[at].astype(np.int64))
+            origins = np.full(at.size, 2 * place, np.int64)
+            origins += 0 if forced is None else forced[at]
             self._trades.append((np.full(at.size, row), at, origins, numbers))
         if (at := np.flatnonzero(wanted - fills > _NOTHING)).size:
             codes = place * len(REASONS) + why[at]
