@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from champion.tracking import registry
 from champion.tracking.registry import Version
 
 RULE = Rule(top=5, cap=0.25, every=3)
+AFTER = datetime(2099, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +211,24 @@ def test_a_repeated_call_writes_nothing_and_the_time_of_publication_stays(
     assert (late.written, late.note) == (False, f"published before {following} opened: they stay as they were")
     assert lake.scan(TARGETS, session, session).collect().equals(in_time)
     assert late.targets.sort("instrument_id").equals(in_time.sort("instrument_id"))
+
+
+def test_scores_that_were_written_again_after_the_next_open_change_no_later_decision(
+    workspace: Settings, version: Version
+) -> None:
+    lake = Lake(workspace.lake)
+    sessions = lake.sessions(TARGETS)
+    session = sessions[-1]
+    expected = published.latest_targets(session, lake=lake)
+    assert expected["decided_on"][0] > sessions[0]
+    for day in lake.sessions(PREDICTIONS, end=sessions[-2]):
+        scores = lake.scan(PREDICTIONS, day, day).collect()
+        lake.write(
+            PREDICTIONS, day, scores.with_columns(score=1 - pl.col("score")), {"again": "turned"}, known_at=AFTER
+        )
+    assert publish.publish(workspace, session, version, RULE).written, "other inputs"
+    found = published.latest_targets(session, lake=lake)
+    assert found.drop("ingest_time").equals(expected.drop("ingest_time"))
 
 
 def _actions(lake: Lake, session: date) -> set[str]:

@@ -73,7 +73,7 @@ def paper_account(lake: Lake, champion: Entry | None, end: date) -> PaperAccount
         return PaperAccount(None, None, 0, 0, SimulatedAccount(None, "there is no champion yet"))
     promoted = champion.effective or champion.at
     since = promoted.astimezone(INDIA).date()
-    scores = _as_known(lake, champion.version, since, end)
+    scores = as_known(lake, champion.version, since, end)
     on_time = scores.filter(pl.col("ingest_time") >= promoted, pl.col("ingest_time") < pl.col("open"))
     followed = on_time["trade_date"].n_unique()
     late = scores["trade_date"].n_unique() - followed
@@ -84,10 +84,14 @@ def paper_account(lake: Lake, champion: Entry | None, end: date) -> PaperAccount
     return PaperAccount(champion.version, since, followed, late, account)
 
 
-def _as_known(lake: Lake, version: int, since: date, end: date) -> pl.DataFrame:
+def as_known(lake: Lake, version: int, since: date, end: date) -> pl.DataFrame:
     """Return the version's scores with ingest_time and the next open, as the lake held them when that session opened.
 
     Where it held none by then, they are the first ones.
+
+    >>> from pathlib import Path
+    >>> as_known(Lake(Path("lake")), 1, date(2024, 1, 15), date(2024, 1, 16)).columns
+    ['trade_date', 'instrument_id', 'score', 'ingest_time', 'open']
     """
 
     def read(first: date, last: date, as_of: datetime | None = None) -> pl.DataFrame:

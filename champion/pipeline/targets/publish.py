@@ -20,10 +20,11 @@ from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.models import frames
 from champion.pipeline.models.evaluate import UNIVERSE
+from champion.pipeline.models.paper_account import as_known
 from champion.pipeline.reference import universe_lists
 from champion.pipeline.targets import orders, published
 from champion.portfolio.arrays import SME_SERIES
-from champion.portfolio.construction import Rule, construct
+from champion.portfolio.construction import Construction, Rule, construct
 from champion.settings import Settings
 from champion.tracking import registry
 
@@ -47,18 +48,19 @@ class PublishedTargets:
 def publish(settings: Settings, session: date, version: registry.Version, rule: Rule = RULE) -> PublishedTargets:
     """Commit the target weights of a version for the session after `session`, which it has scored.
 
-    The weights are those that `portfolio.simulate` would decide after the close of the session on the version's scores
-    in the lake. They depend on nothing later than the lists dated `session` and the ban list of the next session. What
-    was published before the next session opened stays after its opening, whatever changes in the lake: people may
-    have traded it. Otherwise a repeated call writes only what has changed.
+    The weights are those that `portfolio.simulate` would decide after the close of the session on the version's scores,
+    the earlier ones as known when the sessions after them opened: the paper account follows the same. They depend on
+    nothing later than the lists dated `session` and the ban list of the next session. What was published before the
+    next session opened stays after its opening, whatever changes in the lake: people may have traded it. Otherwise a
+    repeated call writes only what has changed, and the lake keeps the earlier targets as a revision.
 
     Raises:
         LakeError: the version has not scored the session.
         UsageError: the lists of the version's universe do not cover the session.
     """
     lake = Lake(settings.lake)
-    scores = lake.scan(PREDICTIONS, end=session).filter(model_version=version.number).collect()
-    if scores.filter(trade_date=session).is_empty():
+    today = lake.scan(PREDICTIONS, session, session).filter(model_version=version.number).collect()
+    if today.is_empty():
         raise LakeError(f"version {version.number} has not scored {session}: run `champion score {session}` first")
     following = orders.next_session(lake, session, settings.closed)
     held = lake.scan(TARGETS, session, session).collect()
@@ -67,7 +69,7 @@ def publish(settings: Settings, session: date, version: registry.Version, rule: 
         note = f"published before {following} opened: they stay as they were"
         return PublishedTargets(published.ordered(mine), written=False, note=note)
     universe, before = stored(version.text(UNIVERSE)), published.latest(lake, session - timedelta(1))
-    rows, note = _decided(lake, session, scores, before, rule)
+    rows, note = _decided(lake, session, today, before, rule)
     rows = orders.limits(lake, session, following, _excluded(lake, session, universe, rows))
     rows = orders.warned(lake, session, following, rows).with_columns(
         following=pl.lit(following),
@@ -75,39 +77,34 @@ def publish(settings: Settings, session: date, version: registry.Version, rule: 
         model_version=pl.lit(version.number, pl.Int32),
     )
     contract = contracts.load(TARGETS)
-    key = [pl.col(name) for name in contract.key]
-    targets = stamp(rows, contract, pl.lit("champion"), pl.lit(clock.now()), pl.col("instrument_id"), key)
+    key, now = [pl.col(name) for name in contract.key], clock.now()
+    targets = stamp(rows, contract, pl.lit("champion"), pl.lit(now), pl.col("instrument_id"), key)
     others = held.filter(pl.col("model_version") != version.number)
     made_from = {"model": f"{registry.MODEL}/{version.number}", **_inputs(lake, session, following, universe, before)}
     made_from["rule"] = json.dumps(asdict(rule), sort_keys=True)
     targets = _first_published(targets, mine)
-    written = lake.write(TARGETS, session, pl.concat([others, targets]), made_from)
+    written = lake.write(TARGETS, session, pl.concat([others, targets]), made_from, known_at=now)
     return PublishedTargets(published.ordered(targets), written, note)
 
 
 def _decided(
-    lake: Lake, session: date, scores: pl.DataFrame, before: pl.DataFrame, rule: Rule
+    lake: Lake, session: date, today: pl.DataFrame, before: pl.DataFrame, rule: Rule
 ) -> tuple[pl.DataFrame, str]:
     """Return the instruments of the session with bar, score, weights and action, and what the rule leaves in cash."""
-    series = lake.scan(BARS, scores["trade_date"].min(), session).filter(pl.col("series").is_in(SME_SERIES))  # type: ignore[arg-type]
-    small = series.select("trade_date", "instrument_id").collect()
-    found = construct(scores.join(small, on=["trade_date", "instrument_id"], how="anti"), rule)
+    found = _constructed(lake, session, today, rule)
     decided_on: date = found.uninvested["trade_date"].max() or session  # type: ignore[assignment]
     weights = found.weights.filter(trade_date=decided_on).select("instrument_id", "weight")
     bars = equity_bars(lake, session, session, kinds=None).select("instrument_id", "symbol", "series", "close")
-    last_symbols = pl.concat(
-        [scores.select("trade_date", "instrument_id", "symbol"), before.select("trade_date", "instrument_id", "symbol")]
-    )
     kept = before.filter(pl.col("weight") > 0).select("instrument_id", previous_weight="weight")
-    names = pl.concat([weights, kept], how="diagonal").select("instrument_id")
-    symbols = last_symbols.sort("trade_date").group_by("instrument_id").agg(last_symbol=pl.col("symbol").last())
+    names = pl.concat([weights, kept], how="diagonal").select("instrument_id").unique()
+    recent = equity_bars(lake, decided_on, session, kinds=None).select("instrument_id", "trade_date", "symbol")
+    listed = [recent.collect(), before.select("instrument_id", "trade_date", "symbol")]
+    symbols = pl.concat(listed).sort("trade_date").group_by("instrument_id").agg(last_symbol=pl.col("symbol").last())
     rows = (
         bars.collect()
-        .join(names.unique(), on="instrument_id", how="full", coalesce=True)
+        .join(names, on="instrument_id", how="full", coalesce=True)
         .join(symbols, on="instrument_id", how="left")
-        .join(
-            scores.filter(trade_date=session).select("instrument_id", "score", "rank"), on="instrument_id", how="left"
-        )
+        .join(today.select("instrument_id", "score", "rank"), on="instrument_id", how="left")
         .join(weights, on="instrument_id", how="left")
         .join(kept, on="instrument_id", how="left")
     )
@@ -124,6 +121,17 @@ def _decided(
         previous_on=pl.lit(before["trade_date"].max(), pl.Date),
     )
     return known.with_columns(action=action), found.text
+
+
+def _constructed(lake: Lake, session: date, today: pl.DataFrame, rule: Rule) -> Construction:
+    """Return the decisions on the version's scores up to the session, without shares in series of small companies."""
+    first, version = lake.sessions(PREDICTIONS)[0], today["model_version"][0]
+    columns = ("trade_date", "instrument_id", "score")
+    earlier = as_known(lake, version, first, session - timedelta(1))
+    scores = pl.concat([earlier.select(columns), today.select(columns)])
+    small = lake.scan(BARS, scores["trade_date"].min(), session).filter(pl.col("series").is_in(SME_SERIES))  # type: ignore[arg-type]
+    refused = small.select("trade_date", "instrument_id").collect()
+    return construct(scores.join(refused, on=["trade_date", "instrument_id"], how="anti"), rule)
 
 
 def _excluded(lake: Lake, session: date, universe: Universe, rows: pl.DataFrame) -> pl.DataFrame:
