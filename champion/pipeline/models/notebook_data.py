@@ -1,7 +1,8 @@
 """Digests of the data that Champion's notebooks read and write; a run is not repeated while they stay the same."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
@@ -10,9 +11,9 @@ from champion.contracts.datasets import BARS, FACTORS, PREDICTIONS
 from champion.lake import Lake
 from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.ingest import corporate_actions
-from champion.pipeline.models import evaluate, register
+from champion.pipeline.models import evaluate, register, trials
 from champion.settings import Settings
-from champion.tracking import registry
+from champion.tracking import promotion, registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,24 @@ def of_scoring(settings: Settings, champion: registry.Version, session: date) ->
     digests = register.digests(Lake(settings.lake), session, champion.feature_version, universe)
     model = f"{registry.MODEL}/{champion.number}"
     return NotebookData({"model": model, **digests}, (PREDICTIONS,), (session, session))
+
+
+def of_promotion(settings: Settings, version: int) -> NotebookData:
+    """Return the data that the promotion notebook reads: models, levels, trials, decisions, bars and scores.
+
+    A report about the same version and champion is another one once a trial was added.
+    """
+    decisions, lake = promotion.history(settings), Lake(settings.lake)
+    inputs = {
+        "model": f"{registry.MODEL}/{version}",
+        "champion": f"{registry.MODEL}/{promotion.in_force(settings, decisions)}",
+        "gate": json.dumps(asdict(evaluate.levels_of(settings))),
+        "trials": trials.fingerprint(settings),
+        "decisions": str(max([entry.decision for entry in decisions], default=0)),
+        BARS: lake.digest(BARS),
+        PREDICTIONS: lake.digest(PREDICTIONS),
+    }
+    return NotebookData(inputs)
 
 
 def _day(value: str | date) -> date:
