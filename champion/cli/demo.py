@@ -60,7 +60,7 @@ def run(base: Settings, instruments: int, start: date, signal: float, top: int, 
         "champion": version,
         "rank IC, out of sample": f"{trained['rank_ic']:.4f} (t {trained['rank_ic_t']:.1f})",
         "account, a year": _account(trained, top),
-        "gate": "\n".join(trained["reasons"]),
+        **_gate(trained),
         "scored session": scored.get("session", "none"),
         "steps": ", ".join(f"{name} {outcome}" for name, outcome in done.items()),
     }
@@ -78,6 +78,15 @@ def _account(trained: Mapping[str, Any], top: int) -> str:
         return "not simulated"
     benchmark = f"benchmark without costs {net - active:+.1%}, active {active:+.1%}"
     return f"best {top}: net of charges {net:+.1%}, {benchmark}"
+
+
+def _gate(trained: Mapping[str, Any]) -> dict[str, str]:
+    """Return the verdict and sentence of each rule of the gate; its reasons if it was not asked again."""
+    rules = trained.get("rules", [])
+    found = {
+        f"gate: {each['rule']}": f"{'passed' if each['passed'] else 'refused'}. {each['sentence']}" for each in rules
+    }
+    return found or {"gate": "; ".join(trained["reasons"])}
 
 
 def _print_next_steps(settings: Settings) -> None:

@@ -303,7 +303,15 @@ def _not_compared(evidence: Evidence, returns: pl.DataFrame, *, is_standing: boo
     name, needed = "champion", multiplicity.FEWEST_BLOCKS * evidence.horizon
     known, since = returns[_CHAMPION].count(), evidence.sessions_since
     if known >= needed and not evidence.apart:
-        sentence = "It shares too few sessions with the champion to be compared: train on the champion's sessions too."
+        common = 0
+        if evidence.trial in returns.columns:
+            common = returns.drop_nulls([evidence.trial, _CHAMPION]).height
+        shared = quantity(common, "session")
+        sentence = (
+            f"It shares {shared} with the champion and {needed} are needed: train on the champion's sessions too."
+        )
+        if common >= needed:
+            sentence = f"On {shared} it earns exactly what the champion earns: nothing shows that it is better."
         return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
     if since >= needed and not is_standing:
         sentence = (

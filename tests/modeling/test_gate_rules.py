@@ -107,7 +107,10 @@ def test_version_must_beat_the_champion_on_common_sessions() -> None:
     assert "known for 30 sessions" in by_name(replace(equal, returns=apart))["champion"].sentence
     apart = apart.with_columns(t1=pl.when(pl.col("trade_date") >= DAYS[200]).then("t1"), t2="t3")
     apart = apart.with_columns(t2=pl.when(pl.col("trade_date") < DAYS[230]).then("t2"))
-    assert "too few sessions" in by_name(replace(equal, returns=apart))["champion"].sentence
+    assert "It shares 30 sessions with the champion" in by_name(replace(equal, returns=apart))["champion"].sentence
+    same = by_name(replace(equal, returns=equal.returns.with_columns(t2="t1")))["champion"]
+    assert not same.passed
+    assert "On 500 sessions it earns exactly what the champion earns" in same.sentence
 
 
 def test_champion_without_skill_since_its_promotion_stops_blocking() -> None:

@@ -1,4 +1,4 @@
-"""What the gate says of scores: planted net skill passes each rule, and each kind of worthless score is refused by one."""
+"""What the gate says of scores: planted net skill passes each rule, and a rule refuses each kind of worthless score."""
 
 from __future__ import annotations
 
@@ -83,3 +83,46 @@ def test_worthless_scores_are_refused_by_a_named_rule(
     found = judged(modelled, made[score]())
     assert not found[rule].passed
     assert says in found[rule].sentence
+
+
+def test_version_with_planted_net_skill_replaces_a_champion_and_the_ledger_keeps_each_rule(
+    modelled: Settings, market: pl.DataFrame, tmp_path: Path
+) -> None:
+    """The champion of the workspace, which was forced, holds all shares. The first decision about it was refused."""
+    settings = Settings(home=shutil.copytree(modelled.home, tmp_path / "home"), archive=modelled.archive)
+    version, refused = (register(settings, rows) for rows in (planted(market), market.with_columns(score=1.0)))
+    assert not evaluate.evaluate_and_promote(settings, refused)["promoted"]
+    decided = evaluate.evaluate_and_promote(settings, version)
+    assert decided["promoted"], decided["reasons"]
+    entry = promotion.history(settings)[-1]
+    assert (entry.version, entry.previous, entry.forced) == (version, 1, False)
+    assert entry.reason == "each rule passed: data, luck, neutral skill, champion"
+    kept = {each["rule"]: each for each in entry.evidence["rules"]}
+    assert list(kept) == ["data", "luck", "neutral skill", "champion"]
+    assert all(each["figure"] > each["threshold"] for name, each in kept.items() if name != "data")
+    assert "common sessions" in kept["champion"]["sentence"]
+    assert entry.evidence["trials"] == trials.count(settings).total == 4
+    assert entry.evidence["beside"]["deflated_sharpe"] > 0.95
+    before = [one.evidence for one in promotion.history(settings) if one.version == refused]
+    assert [each["rule"] for each in before[-1]["rules"] if not each["passed"]] != []
+    again = notebook_data.of_promotion(settings, 2).inputs
+    trials.declare(settings, 3, "a test")
+    assert {name for name, digest in notebook_data.of_promotion(settings, 2).inputs.items() if digest != again[name]} == {
+        "trials"
+    }, "a report is made again after each trial"
+
+
+def register(settings: Settings, rows: pl.DataFrame) -> int:
+    """Register a version with these out-of-sample scores, trained for an account of five shares; return its number."""
+    task = Task(find("all"), HORIZON, frames.LAG)
+    frame = rows.with_columns(rsi_14=pl.lit(0.1), label_end=pl.col("trade_date").max())
+    recipe = recipes.constructed({"model": f"planted {rows['score'].sum()}"}, *CONSTRUCTION)
+    look = looks.begin(settings, recipe, window=looks.window(frame), data={}, source="a test")
+    model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    result = TrainingResult(Recipe("logistic"), model, ("rsi_14",), rows, {}, pl.DataFrame(), pl.DataFrame(), rows)
+    look.complete(rows, looks.simulated(settings, rows, CONSTRUCTION))
+    run_id = runs.open_run(settings, trials.EXPERIMENT, "training")
+    version = register_challenger(settings, result, frame, task, run_id=run_id, look=look)
+    runs.close_run(settings, run_id, "succeeded", metrics={evaluate.CANARY: 1.0})
+    assert recipes.tagged(version.tags) == CONSTRUCTION
+    return version.number

@@ -76,7 +76,7 @@ def test_levels_of_the_gate_come_from_settings(modelled: Settings) -> None:
     evaluation = evaluate.evaluate(strict, 2)
     assert evaluation.evidence["levels"] == {"luck": 0.001, "neutral": 0.002, "champion": 0.003}
     usual = evaluate.evaluate(modelled, 2).rules
-    for name in ("neutral skill", "champion"):
+    for name in ("luck", "neutral skill"):
         higher, lower = (found.filter(rule=name)["threshold"].item() for found in (evaluation.rules, usual))
         assert higher > lower
     assert "at a rate of 0.2%" in evaluation.rules.filter(rule="neutral skill")["sentence"].item()
@@ -131,7 +131,7 @@ def test_force_replaces_a_champion_with_lost_scores(workspace: Settings) -> None
     evaluation = evaluate.evaluate(workspace, 2)
     assert not evaluation.decision.promote
     assert evaluation.evidence["champion"] is None, "its rank ICs are lost, its series is in the trial ledger"
-    assert "common sessions" in evaluation.rules.filter(rule="champion")["sentence"].item()
+    assert "earns exactly what the champion earns" in evaluation.rules.filter(rule="champion")["sentence"].item()
     assert evaluate.evaluate_and_promote(workspace, 2, force=True, reason="its scores are lost")["promoted"]
     assert promotion.current_champion(workspace).version == 2  # type: ignore[union-attr]
 

@@ -94,7 +94,8 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
         known = _against(settings, known, candidate, champion, rival, decisions)
     found = gate_rules.rules(known, levels)
     refused = tuple(f"{rule.name}: {rule.sentence}" for rule in found if not rule.passed)
-    decision = Decision(promote=not refused, reasons=refused or tuple(rule.sentence for rule in found))
+    passed = f"each rule passed: {', '.join(rule.name for rule in found)}"
+    decision = Decision(promote=not refused, reasons=refused or (passed,))
     if champion == version:
         decision = Decision(promote=False, reasons=("it is champion already",))
     horizon, sessions = candidate.integer(HORIZON), _rank_ics(settings, candidate, own, rival)
