@@ -100,7 +100,8 @@ class Evidence:
         checks: the table of `leakage_checks.LeakageChecks`; None if they were not run.
         neutral_ic: trade_date and ic from `styles.neutral_ic`; None if it was not measured.
         independent: number of recorded trials without a series.
-        judged_before: number of recorded trials at the time of the gate's last decision.
+        judged_before: number of recorded trials at the time of the gate's last decision about other trials or series.
+        ledger: a digest of the recorded trials and their series.
         wider: the factor `multiplicity.widening` of the version; NaN, unknown, is a refusal.
         champion: the champion's column in `returns`, which lacks it if the champion has no series; None without a
             champion.
@@ -122,6 +123,7 @@ class Evidence:
     neutral_ic: pl.DataFrame | None = None
     independent: int = 0
     judged_before: int = 0
+    ledger: str = ""
     wider: float = _UNKNOWN
     champion: str | None = None
     promoted_on: date | None = None

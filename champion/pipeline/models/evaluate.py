@@ -33,8 +33,8 @@ OUT_OF_SAMPLE = "result/tables/out_of_sample.parquet"
 SCORES = "result/tables/scores.parquet"  # of the same sessions, with the rows whose forward return is not known
 CHECKS = "result/tables/canaries.parquet"
 CANARY = "canary_passed"
-TRIALS = "trials"
-"""The evidence of a decision with the number of trials recorded by then."""
+TRIALS, LEDGER = "trials", "trials_digest"
+"""The evidence of a decision with the number of trials recorded by then, and the digest of these with their series."""
 HORIZON, LAG, UNIVERSE, TRAIN_END = "champion.horizon", "champion.lag", "champion.universe", "champion.learnt_to"
 RETURNS_TAG = "champion.returns"  # a version without it was trained on returns of the price
 LABEL_END = "champion.knew_to"  # the last session whose prices a label of the training rows depends on
@@ -112,6 +112,7 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
         "champion_version": None if rival is None else rival.number,
         "levels": asdict(levels),
         TRIALS: known.independent + known.returns.width - 1,
+        LEDGER: known.ledger,
     }
     return Evaluation(version, champion, decision, evidence, sessions)
 
@@ -139,6 +140,9 @@ def _evidence(
     count = sum(one.count for one in known)
     if others and others[0].id not in returns.columns:
         returns = _with_series(settings, returns, others[0].id, rival)
+    # The bootstrap judges all trials of a ledger together, so decisions about the same trials spend the level once.
+    seen = trials.fingerprint(known)
+    earlier = [entry.evidence for entry in decisions if entry.evidence.get(LEDGER) != seen]
     _, scored = scores(settings, str(candidate.number))
     found = styled.judged_scores(lake, scored, own, recipes.construction_of(trial.recipe)[0], horizon)
     checks = _checks(settings, candidate)
@@ -150,7 +154,8 @@ def _evidence(
         checks=None if checks is None else pl.concat([checks, found.checks]),
         neutral_ic=found.neutral_ic,
         independent=count - (returns.width - 1),
-        judged_before=max([int(entry.evidence.get(TRIALS, 0)) for entry in decisions], default=0),
+        judged_before=max([int(one.get(TRIALS, 0)) for one in earlier], default=0),
+        ledger=seen,
         wider=found.wider,
         champion=others[0].id if others else None,
     )

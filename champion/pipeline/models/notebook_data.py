@@ -77,7 +77,7 @@ def of_promotion(settings: Settings, version: int) -> NotebookData:
         "model": f"{registry.MODEL}/{version}",
         "champion": f"{registry.MODEL}/{promotion.in_force(settings, decisions)}",
         "gate": json.dumps(asdict(evaluate.levels_of(settings))),
-        "trials": trials.fingerprint(settings),
+        "trials": trials.fingerprint(trials.recorded(settings)),
         "decisions": str(max([entry.decision for entry in decisions], default=0)),
         BARS: lake.digest(BARS),
         PREDICTIONS: lake.digest(PREDICTIONS),

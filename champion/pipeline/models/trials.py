@@ -143,9 +143,13 @@ def longest_horizon(known: list[Trial]) -> int:
     return max([Rule().every, *horizons, *(recipes.construction_of(trial.recipe)[0].every for trial in known)])
 
 
-def fingerprint(settings: Settings) -> str:
-    """Return the SHA-256 of the recorded trials and their series: it changes whenever the gate may judge otherwise."""
-    return digest([[one.id, one.count, *(each.series for each in one.latest)] for one in recorded(settings)])
+def fingerprint(known: list[Trial]) -> str:
+    """Return the SHA-256 of trials and their series: it changes with each new trial, and each longer series.
+
+    >>> fingerprint([])[:8]
+    '4f53cda1'
+    """
+    return digest([[one.id, one.count, *(each.series for each in one.latest)] for one in known])
 
 
 def series_of(settings: Settings, trial: Trial) -> pl.DataFrame | None:
