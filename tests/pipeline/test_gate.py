@@ -103,7 +103,7 @@ def test_version_with_planted_net_skill_replaces_a_champion_and_the_ledger_keeps
 ) -> None:
     """The champion of the workspace, which was forced, holds all shares. Few sessions need higher levels."""
     levels = dict.fromkeys(("gate_luck", "gate_neutral", "gate_champion"), 0.2)
-    settings = Settings(home=shutil.copytree(modelled.home, tmp_path / "home"), archive=modelled.archive, **levels)
+    settings = modelled.model_copy(update={"home": shutil.copytree(modelled.home, tmp_path / "home"), **levels})
     version, refused = (register(settings, rows) for rows in (planted(market), market.with_columns(score=1.0)))
     assert not evaluate.evaluate_and_promote(settings, refused)["promoted"]
     decided = evaluate.evaluate_and_promote(settings, version)
