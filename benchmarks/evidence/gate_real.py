@@ -36,8 +36,7 @@ def main() -> None:
     lake, inputs, recipe = Lake(settings.lake), frames.inputs(), Recipe("logistic", seed=7)
     if not lake.sessions(FEATURES):
         backfill(settings, FIRST, LAST, publications=PUBLICATIONS[:1])
-    asked = {"horizon": HORIZON, "universe": UNIVERSE, "returns": "price"}
-    frame = frames.training_frame(lake, FIRST, LAST, **asked)
+    frame = frames.training_frame(lake, FIRST, LAST, horizon=HORIZON, universe=UNIVERSE, returns="price")
     result = training.fit(frame, recipe, inputs, SPLITTER)
     days = frame["trade_date"].unique().sort()
     recomputed = frames.recompute_inputs(lake, [days[len(days) // 2], days[-1]], universe=UNIVERSE)

@@ -25,7 +25,6 @@ from champion.tracking.promotion_ledger import Entry
 if TYPE_CHECKING:
     from champion.settings import Settings
 
-RANK_IC, T_STAT, SESSIONS, HORIZON = "rank_ic", "rank_ic_t", "sessions", "horizon"
 ANY_CHAMPION = -1
 """For a decision that does not depend on the current champion."""
 _TRIES = 5

@@ -392,8 +392,8 @@ def _rank_ics(
 def _summary(sessions: pl.DataFrame, column: str, horizon: int) -> dict[str, float]:
     summary = metrics.summarise_ic(sessions.select(ic=column), horizon)
     return {
-        promotion.RANK_IC: summary["mean"],
-        promotion.T_STAT: summary["t"],
-        promotion.SESSIONS: summary["sessions"],
-        promotion.HORIZON: float(horizon),
+        "rank_ic": summary["mean"],
+        "rank_ic_t": summary["t"],
+        "sessions": summary["sessions"],
+        "horizon": float(horizon),
     }

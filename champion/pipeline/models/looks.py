@@ -76,27 +76,8 @@ class Look:
                 them the trial counts as independent of all others.
             figures: metrics of a training; `sharpe_per_period`, `rank_ic` and `rank_ic_t` are kept.
         """
-        result = self.result(ledger.read(self.settings), scores, active, figures)
+        result = _result(self, ledger.read(self.settings), scores, active, figures)
         return _sentence(grouping.trials(ledger.add(self.settings, [result])), result)
-
-    def result(
-        self,
-        before: list[Entry],
-        scores: pl.DataFrame,
-        active: pl.DataFrame | None = None,
-        figures: Mapping[str, float] | None = None,
-    ) -> Entry:
-        """Store the series, and return the line that `complete` adds to the lines `before` it."""
-        judged = fingerprint(scores)
-        known = [one.figures for one in before if (one.kind, one.id, one.scores) == ("result", self.id, judged)]
-        kept = {name: value for name, value in (figures or {}).items() if name in _KEPT}
-        figured = {**(known[-1] if known else {}), **kept}
-        result = Entry(kind="result", id=self.id, source=self.source, run=self.run, scores=judged, figures=figured)
-        if active is not None and not (held := series.known(active)).is_empty():
-            first, last = window(held)
-            stored = series.put(self.settings, held)
-            result = replace(result, series=stored, sessions=held.height, start=first, end=last)
-        return result
 
 
 def begin(
@@ -184,7 +165,7 @@ def record_rule(
     span = (trained[0].start, trained[0].end) if trained else window(scores)
     data = trained[0].data if trained else {}
     look = replace(entry.look(recipes.constructed(base, rule, rules), *span, data), source=source, run=report.run_id())
-    result = Look(settings, look.id, source, look.run, look.recipe).result(entries, scores, active)
+    result = _result(Look(settings, look.id, source, look.run, look.recipe), entries, scores, active)
     return _sentence(grouping.trials(ledger.add(settings, [look, result])), result)
 
 
@@ -255,6 +236,26 @@ def fingerprint(scores: pl.DataFrame) -> str:
     ordered.select("instrument_id").write_csv(names)
     digest.update(names.getvalue())
     return digest.hexdigest()
+
+
+def _result(
+    look: Look,
+    before: list[Entry],
+    scores: pl.DataFrame,
+    active: pl.DataFrame | None = None,
+    figures: Mapping[str, float] | None = None,
+) -> Entry:
+    """Store the series of a look, and return the line of its result, which follows the lines `before`."""
+    judged = fingerprint(scores)
+    known = [one.figures for one in before if (one.kind, one.id, one.scores) == ("result", look.id, judged)]
+    kept = {name: value for name, value in (figures or {}).items() if name in _KEPT}
+    figured = {**(known[-1] if known else {}), **kept}
+    result = Entry(kind="result", id=look.id, source=look.source, run=look.run, scores=judged, figures=figured)
+    if active is not None and not (held := series.known(active)).is_empty():
+        first, last = window(held)
+        stored = series.put(look.settings, held)
+        result = replace(result, series=stored, sessions=held.height, start=first, end=last)
+    return result
 
 
 def _take_over_file(settings: Settings) -> None:
