@@ -20,9 +20,10 @@ from champion.modeling.universe import find, stored
 from champion.pipeline.feature_store.build import build_features
 from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.ingest import market_data_lock
-from champion.pipeline.models import evaluate, frames, notebook_data, register
+from champion.pipeline.models import evaluate, frames, notebook_data, recipes, register
 from champion.pipeline.models.model_columns import model_columns
 from champion.pipeline.reference import universe_lists
+from champion.portfolio.construction import Rule
 from champion.runner import Outcome
 from champion.settings import Settings
 from champion.settings.quality_limits import Limits
@@ -55,11 +56,13 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
     returns: Returns = frames.RETURNS,
     model_parameters: dict[str, Any] | None = None,
     target: str = targets.DEFAULT,
+    top: int = Rule().top,
     seed: int = 7,
     force: bool = False,
 ) -> dict[str, Any]:
     """Train and register a challenger on the sessions between `start` and `end`, then submit it to the gate."""
     targets.parse(target)  # refuses a wrong text before anything is built
+    Rule(top=top)
     lake, columns = Lake(Settings().lake), model_columns(feature_set)
     universe_lists.require_known(lake, find(universe))
     for note in columns.notes:
@@ -82,6 +85,7 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
         "feature_set": feature_set,
         "cost_bps": cost_bps,
         "returns": returns,
+        "top": top,
         "seed": seed,
     }
     with record_flow("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
@@ -118,8 +122,8 @@ def build_extended(lake: Lake, start: date | None, end: date | None, feature_set
 def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, Any]:
     """Train a challenger for the champion's task on the last `years` years; the gate decides whether to promote it.
 
-    Estimator, target, horizon, universe, returns and features are the champion's. Without a champion they are the
-    defaults of `train_model`; another `model` gets its default parameters.
+    Estimator, target, horizon, universe, returns, features and the number of instruments held are the champion's.
+    Without a champion they are the defaults of `train_model`; another `model` gets its default parameters.
     """
     settings = Settings()
     lake, number = Lake(settings.lake), promotion.in_force(settings)
@@ -140,6 +144,7 @@ def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, An
         universe=stored(tags.get(evaluate.UNIVERSE, "liquid")).text,
         feature_set=feature_set,
         returns=frames.RETURNS if champion is None else evaluate.returns_of(champion),
+        top=recipes.tagged(tags)[0].top,
     )
     return result
 
@@ -165,10 +170,10 @@ def model_health(sessions: int = 60) -> dict[str, Any]:
 @task(name="consider_promotion")
 def consider_promotion(version: int, *, parent: str) -> dict[str, Any]:
     """Run the promotion notebook and carry out its decision; the promotion ledger records both."""
-    run = partial(steps.notebook.fn, "promotion", {"version": version}, parent=parent)
-    decision, _ = evaluate.promote_with_report(
-        Settings(), version, lambda inputs: run(notebook_data.NotebookData(inputs))
-    )
+    settings = Settings()
+    data = notebook_data.of_promotion(settings, version)
+    run = partial(steps.notebook.fn, "promotion", {"version": version}, data, parent=parent)
+    decision, _ = evaluate.promote_with_report(settings, version, run)
     get_run_logger().info("version %d: %s", version, "; ".join(decision["reasons"]))
     return decision
 

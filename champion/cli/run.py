@@ -11,13 +11,15 @@ from champion.cli.terminal import console
 from champion.cli.terminal.console import AsJson, End, Force, Start
 
 Martingale = Literal["log", "price"]
+_SIGNAL = "Planted predictability: 0 none, 1 strong, 2 very strong."
 Session = Annotated[str | None, typer.Argument(help="Session, such as 2024-12-31; default: today in India.")]
 
 
 def demo(
     instruments: Annotated[int, typer.Option(help="Number of simulated instruments.")] = 100,
     start: Annotated[str, typer.Option(help="First date of the archive, which ends on 2024-12-31.")] = "2023-01-02",
-    signal: Annotated[float, typer.Option(help="Planted predictability: 0 none, 1 strong.")] = 0.5,
+    signal: Annotated[float, typer.Option(help=_SIGNAL)] = 1.5,
+    top: Annotated[int, typer.Option(min=1, help="Instruments that the simulated account holds.")] = 20,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -27,7 +29,7 @@ def demo(
     """
     from champion.cli import demo as demonstration  # noqa: PLC0415
 
-    demonstration.run(console.settings(), instruments, console.day(start), signal, as_json=as_json)
+    demonstration.run(console.settings(), instruments, console.day(start), signal, top, as_json=as_json)
 
 
 def simulate(
@@ -36,7 +38,7 @@ def simulate(
     end: Annotated[str, typer.Option(help="Last date.")] = "2024-12-31",
     instruments: Annotated[int, typer.Option(min=1, help="Number of instruments.")] = 100,
     seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same archive.")] = 7,
-    signal: Annotated[float, typer.Option(help="Planted predictability: 0 none, 1 strong.")] = 0.5,
+    signal: Annotated[float, typer.Option(help=_SIGNAL)] = 0.5,
     martingale: Annotated[
         Martingale, typer.Option(help="What has no drift without a signal: log, for ranks, or price, for profits.")
     ] = "log",
@@ -153,6 +155,7 @@ def train(  # noqa: PLR0913 - its options
         str, typer.Option(help="What the model learns: above_median, rank, excess or residual, and shorter horizons.")
     ] = "above_median",
     returns: Annotated[Literal["price", "total"], typer.Option(help="Label's returns: total has dividends.")] = "total",
+    top: Annotated[int, typer.Option(min=1, help="Instruments that the simulated account holds.")] = 50,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -176,6 +179,7 @@ def train(  # noqa: PLR0913 - its options
             horizon=horizon,
             universe=universe,
             returns=returns,
+            top=top,
             feature_set=features,
             seed=seed,
             force=force,

@@ -36,7 +36,7 @@ from champion.tracking import promotion, registry, runs
 Command: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
 Look: TypeAlias = Callable[..., str]
 FIRST, LAST = date(2023, 10, 3), date(2024, 12, 31)
-_DEMO = ("demo", "--instruments", "40", "--start", str(FIRST), "--json")
+_DEMO = ("demo", "--instruments", "60", "--signal", "2", "--start", str(FIRST), "--json")
 _TABLES = ("raw_equity_ohlc", "normalized_equity_ohlc", "features_equity_indicators", "predictions_equity_scores")
 _NOTEBOOKS = ("ingest", "quality", "features", "training", "promotion", "scoring")
 _SCHEDULED = """
@@ -151,7 +151,13 @@ def test_the_planted_signal_is_found_and_the_model_promoted(demo: dict[str, Any]
     entry = promotion.current_champion(settings)
     assert entry is not None
     assert (entry.version, entry.forced) == (1, False)
-    assert entry.evidence["challenger"]["rank_ic"] > 0.03
+    rules = {each["rule"]: each for each in entry.evidence["rules"]}
+    assert all(each["passed"] for each in rules.values())
+    assert rules["luck"]["figure"] > rules["luck"]["threshold"] > 1
+    assert entry.evidence["trials"] == 1
+    assert demo["gate: luck"] == f"passed. {rules['luck']['sentence']}"
+    account = "best 20: net of charges +"
+    assert demo["account, a year"].startswith(account), "the net return, beside benchmark and active return"
     assert runs.get(settings, entry.evidence["report"]).name == "promotion"
     assert registry.alias_of(settings, "champion") == 1
 
