@@ -1,4 +1,4 @@
-"""Commands that run the pipeline: demo, simulate, daily, backfill, features, train, score."""
+"""Commands that run the pipeline: demo, simulate, daily, backfill, features, train, search, score."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -178,6 +178,44 @@ def train(  # noqa: PLR0913 - its options
             seed=seed,
             force=force,
         )
+    console.show(result, as_json=as_json)
+
+
+def search(
+    space: Annotated[
+        str, typer.Argument(help="TOML file, a name in the workspace's folder searches, or example.", metavar="SPACE")
+    ],
+    parallel: Annotated[
+        int | None, typer.Option(min=1, help="Trainings at a time; default: one for two cores, on Dask all.")
+    ] = None,
+    *,
+    plan: Annotated[bool, typer.Option("--plan", help="Show recipes and cost; train nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train all recipes of a space, count each as a trial, and choose among them without looking ahead.
+
+    What is done is skipped, so the same command resumes a search. Nothing is promoted.
+
+    Example: champion search example --plan
+    """
+    from champion.pipeline.search import plan as plans, space as spaces  # noqa: PLC0415
+
+    chosen = console.settings()
+    wanted = spaces.read(chosen, space)
+    if plan or not any("+" in name for name in wanted.recipe.feature_set):  # the flow builds features of such sets
+        planned = plans.make(chosen, wanted)
+        cost = plans.cost(chosen, planned, parallel or plans.AT_A_TIME)
+        if plan:
+            recipes = {str(number): one.text for number, one in enumerate(planned.recipes, start=1)}
+            span = {"search": planned.id, "start": planned.start, "end": planned.end}
+            console.show({"cost": cost.text, **span, "recipes": recipes}, as_json=as_json)
+            return
+        console.note(f"{wanted.name}, {planned.start} to {planned.end}: {cost.text}")
+    with console.flow_context(chosen, hidden=as_json, lines=True):
+        from flows import policy  # noqa: PLC0415
+        from flows.models import search_recipes  # noqa: PLC0415
+
+        result = search_recipes.with_options(task_runner=policy.task_runner(chosen))(space, parallel=parallel)
     console.show(result, as_json=as_json)
 
 

@@ -6,6 +6,7 @@ from textwrap import fill
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from champion.base.counting import quantity
 from champion.plots import style
@@ -251,7 +252,7 @@ def recipes_and_luck(scores: pl.DataFrame, needed: float | None = None) -> Figur
         ax.axhline(needed, color=style.VERMILION, linewidth=1.2, linestyle="--", label="needed by the best")
     style.legend_above(ax)
     ax.set(xlabel="place among the recipes", ylabel="mean net active return\nover its standard error")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     bar = "" if needed is None else f", {style.signed(needed, '.2f')} needed"
     best = style.signed(values[0], ".2f")
     ax.set_title(f"Recipe {scores['recipe'][0]} is best of {scores.height}: score {best}{bar}")

@@ -25,7 +25,7 @@ from champion.lake import Lake
 from champion.modeling.metrics import SESSIONS_PER_YEAR, sharpe_ratio
 from champion.pipeline.models import evaluate, portfolio
 from champion.pipeline.reference import membership
-from champion.pipeline.search.outcomes import Outcome, Search
+from champion.pipeline.search.outcomes import Search, Tried
 from champion.portfolio import report, simulator
 from champion.portfolio.arrays import MarketArrays
 from champion.portfolio.construction import Rule, target_weights
@@ -155,7 +155,7 @@ def data(search: Search, entries: Sequence[Entry]) -> dict[str, str]:
     return merged
 
 
-def _scores(settings: Settings, one: Outcome) -> pl.DataFrame:
+def _scores(settings: Settings, one: Tried) -> pl.DataFrame:
     return evaluate.scores(settings, str(one.version))[1].select("trade_date", "instrument_id", "score")
 
 

@@ -37,7 +37,7 @@ SOURCE = "search"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Tried:
     """What became of one recipe.
 
     `look` is its look in the trial ledger, and `scores` the digest of the scores that were judged. `error` is why it
@@ -65,20 +65,20 @@ class Search:
     start: date
     end: date
     folds: int
-    recipes: tuple[Outcome, ...]
+    recipes: tuple[Tried, ...]
 
     @property
-    def known(self) -> list[Outcome]:
+    def known(self) -> list[Tried]:
         """The recipes that did not fail."""
         return [one for one in self.recipes if not one.error]
 
     @property
-    def failed(self) -> list[Outcome]:
+    def failed(self) -> list[Tried]:
         """The recipes that failed."""
         return [one for one in self.recipes if one.error]
 
 
-def of_training(settings: Settings, plan: Plan, training: Training, version: int, run: str) -> list[Outcome]:
+def of_training(settings: Settings, plan: Plan, training: Training, version: int, run: str) -> list[Tried]:
     """Return the outcomes of the recipes that use a training's scores, after judging them under each rule.
 
     The rule that training simulates is judged already. Another rule is simulated and recorded as a trial unless the
@@ -89,10 +89,10 @@ def of_training(settings: Settings, plan: Plan, training: Training, version: int
     """
     registered = registry.find(settings, version)
     _, scored = evaluate.scores(settings, str(version))
-    found = list[Outcome]()
+    found = list[Tried]()
     for number in training.recipes:
         one = plan.recipes[number - 1]
-        outcome = Outcome(number, one.text, one.model, one.shared["horizon"], dict(one.rule), version, run)
+        outcome = Tried(number, one.text, one.model, one.shared["horizon"], dict(one.rule), version, run)
         try:
             look = _judged(settings, registered, scored, Rule(**one.rule), plan.end)
         except ChampionError as error:
@@ -102,14 +102,14 @@ def of_training(settings: Settings, plan: Plan, training: Training, version: int
     return found
 
 
-def failed(plan: Plan, training: Training, error: BaseException) -> list[Outcome]:
+def failed(plan: Plan, training: Training, error: BaseException) -> list[Tried]:
     """Return the outcomes of the recipes of a training that failed."""
     chosen = ((number, plan.recipes[number - 1]) for number in training.recipes)
     text = f"{type(error).__name__}: {error}"
-    return [Outcome(n, one.text, one.model, one.shared["horizon"], dict(one.rule), error=text) for n, one in chosen]
+    return [Tried(n, one.text, one.model, one.shared["horizon"], dict(one.rule), error=text) for n, one in chosen]
 
 
-def write(settings: Settings, plan: Plan, found: Sequence[Outcome]) -> Search:
+def write(settings: Settings, plan: Plan, found: Sequence[Tried]) -> Search:
     """Store the outcomes of a search, and return them in the order of their numbers."""
     ordered = tuple(sorted(found, key=lambda one: one.number))
     search = Search(plan.space.name, plan.id, plan.start, plan.end, plan.space.folds, ordered)

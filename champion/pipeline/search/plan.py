@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from filelock import Timeout
 
 from champion.base import atomic_files
 from champion.base.counting import quantity
@@ -34,6 +38,8 @@ from champion.tracking.trials.entry import digest
 
 TRAINING = "training"
 """The notebook of a trial."""
+AT_A_TIME = max((os.cpu_count() or 1) // 2, 1)
+"""Trainings at a time by default: each fits on two cores."""
 _DIGITS = 16
 
 
@@ -64,7 +70,11 @@ class Plan:
     @property
     def trainings(self) -> list[Training]:
         """The runs of the training notebook; recipes that differ only in their rule share one."""
-        shared = {"n_splits": self.space.folds, "embargo": self.space.embargo, "returns": self.space.returns}
+        shared: dict[str, Any] = {
+            "n_splits": self.space.folds,
+            "embargo": self.space.embargo,
+            "returns": self.space.returns,
+        }
         shared |= {"start": str(self.start), "as_of": str(self.end)}
         found = dict[str, list[int]]()
         for number, one in enumerate(self.recipes, start=1):
@@ -129,12 +139,30 @@ def make(settings: Settings, space: Space) -> Plan:
     return Plan(space, chosen, start, end)
 
 
-def begin(settings: Settings, plan: Plan) -> None:
-    """Keep the sessions of a search until it is finished."""
-    if plan.space.start is None or plan.space.end is None:
-        path = _begun(settings, plan.space)
-        private_folder(path.parent)
-        atomic_files.write_private(path, json.dumps([str(plan.start), str(plan.end)]).encode())
+@contextmanager
+def running(settings: Settings, plan: Plan, note: Callable[[str], None]) -> Iterator[None]:
+    """Keep the sessions of a search until it is finished, and let an equal search of another process wait."""
+    folder = private_folder(settings.home / "searches")
+    lock = atomic_files.Lock(folder / f"{plan.id}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        note(f"an equal search {plan.id} is running: waiting for it to end")
+        lock.acquire(timeout=-1)
+    with lock:
+        lock.release()  # `with` holds it once more
+        if plan.space.start is None or plan.space.end is None:
+            span = json.dumps([str(plan.start), str(plan.end)])
+            atomic_files.write_private(_begun(settings, plan.space), span.encode())
+        yield
+
+
+def digests(settings: Settings, plan: Plan) -> dict[str, str]:
+    """Return the digests, by name, of the data that the recipes of a search are trained on."""
+    lake, found = Lake(settings.lake), dict[str, str]()
+    for name, universe in itertools.product(_sets(plan.space), plan.space.recipe.universe):
+        found |= register.digests(lake, plan.end, name, universe)
+    return found
 
 
 def finish(settings: Settings, plan: Plan) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from champion.base.counting import quantity
 from champion.modeling import multiplicity
 from champion.modeling.multiplicity import Luck, Maxima
 from champion.pipeline.models import trials
@@ -51,8 +52,9 @@ class Comparison:
             return "no recipe has enough sessions to be judged"
         found, verdict = self.best, "is beyond" if self.best.passed else "is not beyond"
         return (
-            f"recipe {self.recipe} has a Sharpe ratio of {found.sharpe:.2f} a year; the best of {found.trials:,} trials "
-            f"without skill exceeds {found.sharpe_needed:.2f} at a rate of {found.level:.1%}, so it {verdict} luck"
+            f"recipe {self.recipe} has a Sharpe ratio of {found.sharpe:.2f} a year; the best of "
+            f"{quantity(found.trials, 'trial')} without skill exceeds {found.sharpe_needed:.2f} at a rate of "
+            f"{found.level:.1%}, so it {verdict} luck"
         )
 
 
@@ -79,8 +81,8 @@ def table(settings: Settings, search: Search) -> pl.DataFrame:
         figures = (0 if active is None else len(active), growth, sharpe, ranks.get(one.version))
         named = (one.number, one.text, one.version, names.get(one.number))
         rows.append((*named, *figures, one.run or None, one.error or None))
-    found = pl.DataFrame(rows, schema=_TABLE, orient="row")
-    return found.sort("sharpe", "recipe", descending=[True, False], nulls_last=True)
+    frame = pl.DataFrame(rows, schema=_TABLE, orient="row")
+    return frame.sort("sharpe", "recipe", descending=[True, False], nulls_last=True)
 
 
 def against_luck(settings: Settings, search: Search, recorded: Trials) -> Comparison:

@@ -50,6 +50,10 @@ Texts: TypeAlias = Annotated[list[str], _Listed, Field(min_length=1)]
 Numbers: TypeAlias = Annotated[list[int], _Listed, Field(min_length=1)]
 
 
+def _default_rules() -> list[dict[str, Any]]:
+    return [{}]
+
+
 class _Table(BaseModel):
     """A table of the file: unknown keys and other types are errors."""
 
@@ -87,7 +91,7 @@ class Space(_Table):
     returns: Literal["price", "total"] = "total"
     recipe: Shared = Field(default_factory=Shared)
     model: list[Model] = Field(min_length=1)
-    rule: list[dict[str, Any]] = Field(default_factory=lambda: [{}])
+    rule: list[dict[str, Any]] = Field(default_factory=_default_rules)
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ def read(settings: Settings, which: str | Path) -> Space:
 
 
 def parse(text: str, where: str = "the space") -> Space:
-    """Return the space of a text in TOML.
+    r"""Return the space of a text in TOML.
 
     Raises:
         UsageError: the text is not TOML, or has an unknown key, a value of another type, or a combination that has no
@@ -155,8 +159,8 @@ start, end, folds, embargo, returns, recipe, model, rule
     except ValidationError as error:
         wrong = "; ".join(_problem(each["type"], each["loc"], each["msg"]) for each in error.errors())
         raise UsageError(f"{where}: {wrong}") from error
-    if wrong := list(_contradictions(space)):
-        raise UsageError(f"{where}: {'; '.join(wrong)}")
+    if problems := list(_contradictions(space)):
+        raise UsageError(f"{where}: {'; '.join(problems)}")
     return space
 
 
@@ -275,7 +279,7 @@ def _wrong_values(space: Space, value: Any) -> Iterator[str]:
     if not _is_range(value):
         return
     if unknown := value.keys() - _BOUNDS:
-        yield f"{sorted(unknown)[0]}: a range has low, high and scale"
+        yield f"{min(unknown)}: a range has low, high and scale"
         return
     low, high, scale = value["low"], value["high"], value.get("scale", "linear")
     if space.method == "grid":
