@@ -239,7 +239,7 @@ def search_recipes(space: str, *, parallel: int | None = None) -> dict[str, Any]
         record_flow(experiments.SEARCH, f"search {chosen.name}", parameters) as recording,
     ):
         found = outcomes.write(settings, planned, try_all(planned, parent=recording.run_id, parallel=parallel))
-        data = notebook_data.NotebookData({"search": outcomes.digest(settings, planned.id)})
+        data = notebook_data.NotebookData({"search": outcomes.digest(found)})
         report = steps.notebook("search", {"search": planned.id}, data, parent=recording.run_id)
         counted = {"recipes": len(found.recipes), "failed": len(found.failed)}
         result = {"search": planned.id, **counted, **report.values, **report.metrics, "report": report.html}

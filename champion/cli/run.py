@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
+import polars as pl
 import typer
 
+from champion.base.counting import quantity
 from champion.base.file_modes import user_umask
 from champion.cli.terminal import console
 from champion.cli.terminal.console import AsJson, End, Force, Start
 
+_SHOWN = 10  # recipes
 Martingale = Literal["log", "price"]
 Session = Annotated[str | None, typer.Argument(help="Session, such as 2024-12-31; default: today in India.")]
 
@@ -198,7 +201,7 @@ def search(
 
     Example: champion search example --plan
     """
-    from champion.pipeline.search import plan as plans, space as spaces  # noqa: PLC0415
+    from champion.pipeline.search import outcomes, plan as plans, report, space as spaces  # noqa: PLC0415
 
     chosen = console.settings()
     wanted = spaces.read(chosen, space)
@@ -216,7 +219,18 @@ def search(
         from flows.models import search_recipes  # noqa: PLC0415
 
         result = search_recipes.with_options(task_runner=policy.task_runner(chosen))(space, parallel=parallel)
-    console.show(result, as_json=as_json)
+    found = outcomes.read(chosen, result["search"])
+    recipes = report.table(chosen, found)
+    if as_json:
+        console.show({**result, "table": recipes.rows(named=True)}, as_json=True)
+        return
+    shown = recipes.filter(pl.col("error").is_null()).head(_SHOWN)
+    columns = ["recipe", "version", "trial", "net_active_return", "sharpe", "rank_ic", "text", "run"]
+    rows = [[*row[:-1], (row[-1] or "")[:8]] for row in shown.select(columns).rows()]
+    titles = ["recipe", "version", "trial", "net active", "Sharpe", "rank IC", "what", "run"]
+    console.table(f"{quantity(len(found.recipes), 'recipe')}, the {len(rows)} with the highest Sharpe", titles, rows)
+    for sentence in report.sentences(found, result):
+        console.out.print(sentence, soft_wrap=True)
 
 
 def score(

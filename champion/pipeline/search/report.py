@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,6 +108,32 @@ def against_luck(settings: Settings, search: Search, recorded: Trials) -> Compar
     alone = recorded.count - len(columns)
     best = multiplicity.judge(found, order[0], level=settings.gate_level, independent=alone)
     return Comparison(_scores(found, order, places), best, places[order[0]])
+
+
+def sentences(search: Search, result: Mapping[str, Any]) -> list[str]:
+    """Return what became of a search in sentences, from the values that its notebook published.
+
+    >>> from datetime import date
+    >>> search = Search("x", "1f", date(2024, 1, 1), date(2024, 6, 3), 5, ())
+    >>> sentences(search, {"luck": "recipe 2 is not beyond luck", "version": 7, "report": "x.html"})[-1]
+    'Page of the search: x.html; of a recipe: `champion notebook show RUN`.'
+    """
+    reasons = dict[str, list[int]]()
+    for one in search.failed:
+        reasons.setdefault(one.error, []).append(one.number)
+    failures = [f"Failed: recipe {', '.join(map(str, numbers))}: {error}" for error, numbers in reasons.items()]
+    growth, sharpe = (result.get(name) for name in ("net_active_return_of_choice", "sharpe_of_choice"))
+    earned = ""
+    if growth is not None and sharpe is not None:
+        earned = (
+            f"Choosing by earlier folds alone, the search would have earned {growth:.1%} a year more than its "
+            f"benchmark, with a Sharpe ratio of {sharpe:.2f}."
+        )
+    luck = f"{str(result['luck'])[:1].upper()}{str(result['luck'])[1:]}."
+    asked = f"Nothing was promoted; `champion models promote {result['version']}` asks the gate about the first."
+    pages = f"Page of the search: {result['report']}; of a recipe: `champion notebook show RUN`."
+    note = str(result.get("note", ""))
+    return [each for each in (*failures, luck, earned, asked, note, pages) if each]
 
 
 def _trial_ids(settings: Settings, search: Search) -> dict[int, str]:
