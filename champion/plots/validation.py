@@ -250,7 +250,7 @@ def recipes_and_luck(scores: pl.DataFrame, needed: float | None = None) -> Figur
     ax.axhline(0, color=style.INK, linewidth=0.8)
     if needed is not None:
         ax.axhline(needed, color=style.VERMILION, linewidth=1.2, linestyle="--", label="needed by the best")
-    style.legend_above(ax)
+    ax.legend(loc="lower left")
     ax.set(xlabel="place among the recipes", ylabel="mean net active return\nover its standard error")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     bar = "" if needed is None else f", {style.signed(needed, '.2f')} needed"

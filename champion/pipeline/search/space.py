@@ -140,17 +140,16 @@ def read(settings: Settings, which: str | Path) -> Space:
 
 
 def parse(text: str, where: str = "the space") -> Space:
-    r"""Return the space of a text in TOML.
+    """Return the space of a text in TOML.
 
     Raises:
         UsageError: the text is not TOML, or has an unknown key, a value of another type, or a combination that has no
             meaning.
 
-    >>> parse('name = "x"\\nmethods = "grid"\\n[[model]]\\nname = "logistic"')
+    >>> parse("name =")
     Traceback (most recent call last):
     ...
-    champion.errors.UsageError: the space: methods: did you mean 'method'? The keys are name, method, trials, seed, \
-start, end, folds, embargo, returns, recipe, model, rule
+    champion.errors.UsageError: the space is not TOML (Invalid value (at end of document)): correct this line
     """
     try:
         space = Space.model_validate(tomllib.loads(text))
