@@ -75,8 +75,8 @@ def main() -> None:
         rounds.append({"kills": kills, "unequal": unequal})
         kept.write_text(json.dumps(rounds))
         print(f"round {len(rounds)}: {rounds[-1]}", flush=True)
-    kills, unequal = sum(one["kills"] for one in rounds), [one for one in rounds if one["unequal"]]
-    report = {"rounds": len(rounds), "kills": kills, "rounds unequal to the undisturbed search": len(unequal)}
+    kills, wrong = sum(one["kills"] for one in rounds), [one for one in rounds if one["unequal"]]
+    report = {"rounds": len(rounds), "kills": kills, "rounds unequal to the undisturbed search": len(wrong)}
     for name, value in report.items():
         print(f"{name:<44}{value:>8,}")
     meter.write_json(given.json, report)

@@ -220,11 +220,11 @@ def search(
 
         result = search_recipes.with_options(task_runner=policy.task_runner(chosen))(space, parallel=parallel)
     found = outcomes.read(chosen, result["search"])
-    recipes = report.table(chosen, found)
+    tried = report.table(chosen, found)
     if as_json:
-        console.show({**result, "table": recipes.rows(named=True)}, as_json=True)
+        console.show({**result, "table": tried.rows(named=True)}, as_json=True)
         return
-    shown = recipes.filter(pl.col("error").is_null()).head(_SHOWN)
+    shown = tried.filter(pl.col("error").is_null()).head(_SHOWN)
     columns = ["recipe", "version", "trial", "net_active_return", "sharpe", "rank_ic", "text", "run"]
     rows = [[*row[:-1], (row[-1] or "")[:8]] for row in shown.select(columns).rows()]
     titles = ["recipe", "version", "trial", "net active", "Sharpe", "rank IC", "what", "run"]

@@ -149,12 +149,13 @@ def running(settings: Settings, plan: Plan, note: Callable[[str], None]) -> Iter
     except Timeout:
         note(f"an equal search {plan.id} is running: waiting for it to end")
         lock.acquire(timeout=-1)
-    with lock:
-        lock.release()  # `with` holds it once more
+    try:
         if plan.space.start is None or plan.space.end is None:
             span = json.dumps([str(plan.start), str(plan.end)])
             atomic_files.write_private(_begun(settings, plan.space), span.encode())
         yield
+    finally:
+        lock.release()
 
 
 def digests(settings: Settings, plan: Plan) -> dict[str, str]:
