@@ -48,7 +48,7 @@ MODEL = '\n[[model]]\nname = "logistic"\n'
         ('name = "x"' + MODEL + "param = 1", "model.0.param: the keys are name, parameters"),
         ('name = "x"' + MODEL + "parameters = {C = []}", "model.0.parameters.C: an empty list"),
         ('name = "x"' + MODEL + "parameters = {C = {low = 1, high = 2}}", "a grid needs a list of values"),
-        ('name = "x"' + MODEL + "[[rule]]\ntopp = 3", "rule.0.topp: the keys are top, buffer"),
+        ('name = "x"' + MODEL + "[[rule]]\ntopp = 3", "rule.0.topp: did you mean 'top'"),
         ('name = "x"' + MODEL + "[[rule]]\ntop = [10, 0]", "rule.0.top: no portfolio can have top 0"),
     ],
 )
@@ -117,7 +117,7 @@ def test_a_choice_depends_on_earlier_folds_alone(seed: int, fold: int) -> None:
     returns = pl.DataFrame({"trade_date": days, **{str(n): rng.normal(0, 0.01, 160) for n in range(1, 6)}})
     later = pl.col("trade_date") >= starts[fold]
     changed = returns.with_columns(
-        pl.when(later).then(-7 * pl.col(str(n)) + 0.01).otherwise(str(n)) for n in range(1, 6)
+        pl.when(later).then(0.01 - 7 * pl.col(str(n))).otherwise(str(n)).alias(str(n)) for n in range(1, 6)
     )
     before, after = choice.choose(returns, starts), choice.choose(changed, starts)
     assert before["chosen"][:fold].to_list() == after["chosen"][:fold].to_list()

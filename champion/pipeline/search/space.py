@@ -15,7 +15,7 @@ list of lists.
 ... top = [20, 50]
 ... ''')
 >>> len(candidates(space)), candidates(space)[0].text
-(8, 'logistic C 0.01, horizon 5; top 20')
+(8, 'logistic C 0.01; top 20')
 """
 
 from __future__ import annotations
