@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from hypothesis import given, settings as hypothesis_settings, strategies as st
 from searches import SPACE, searched
 from waiting import PATIENCE
 
-from champion.errors import UsageError
+from champion.errors import ChampionError, UsageError
 from champion.pipeline.models import trials
 from champion.pipeline.search import choice, outcomes, plan as plans, space as spaces
 from champion.settings import Settings
@@ -185,6 +187,35 @@ def test_a_search_counts_its_recipes_and_promotes_nothing(
     assert np.allclose([chosen[day] for day, _ in same.rows()], same[:, 1].to_numpy(), atol=0.004)
 
 
+def test_a_plan_is_checked_and_keeps_its_sessions_until_it_is_finished(
+    undisturbed: tuple[Settings, dict[str, Any]],
+) -> None:
+    settings = undisturbed[0]
+    space = spaces.parse(SPACE)
+    planned = plans.make(settings, space)
+    cost = plans.cost(settings, planned, 2)  # the fixture has a run of each model
+    assert (cost.recipes, cost.trainings, cost.unknown) == (6, 3, ())
+    assert cost.seconds is not None
+    other = plans.make(settings, spaces.parse('name = "x"\n[[model]]\nname = "ridge"'))
+    assert plans.cost(settings, other, 1).unknown == ("ridge",)
+    for wrong, message in {
+        'name = "logistik"': "model 'logistik' is not known",
+        'name = "logistic"\nparameters = {c = 1}': "Invalid parameter 'c'",
+        'name = "ridge"\n[recipe]\nuniverse = "liqid"': "liqid",
+        'name = "ridge"\n[recipe]\ntarget = "rank 5"': "not shorter than horizon 5",
+        'name = "ridge"\n[recipe]\nhorizon = [5, 120]': "too few for 5 folds",
+    }.items():
+        with pytest.raises(ChampionError, match=message):
+            plans.make(settings, spaces.parse(f'name = "x"\n[[model]]\n{wrong}'))
+
+    earlier = replace(planned, end=planned.end - timedelta(days=7))  # a search that was begun a week ago
+    with plans.running(settings, earlier, print):
+        assert plans.make(settings, space).id == earlier.id
+    assert plans.make(settings, space).id == earlier.id != planned.id
+    plans.finish(settings, earlier)
+    assert plans.make(settings, space).id == planned.id
+
+
 def test_a_repeated_search_adds_no_trial(undisturbed: tuple[Settings, dict[str, Any]], tmp_path: Path) -> None:
     settings, shown = undisturbed
     repeated = _copied(settings, tmp_path)
@@ -212,3 +243,18 @@ def test_a_killed_search_is_resumed_to_the_same_result(
     shown = searched(settings, SPACE)
     assert _facts(settings) == _facts(undisturbed[0])
     assert {**shown, "best": None} == {**undisturbed[1], "best": None}
+
+
+def test_the_example_and_the_space_on_the_page_are_right(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    example = spaces.candidates(spaces.read(settings, "example"))
+    assert len({one.text for one in example}) == len(example) == 24
+    page = (Path(__file__).resolve().parents[2] / "docs" / "howto" / "search.md").read_text()
+    (text,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (settings.home / "searches").mkdir(parents=True)
+    (settings.home / "searches" / "momentum.toml").write_text(text)
+    assert len(spaces.candidates(spaces.read(settings, "momentum"))) == 40
+    with pytest.raises(UsageError, match="did you mean 'momentum'"):
+        spaces.read(settings, "momentun")
+    with pytest.raises(UsageError, match=r"no search 'a'; known: none"):
+        outcomes.read(settings, "a")
