@@ -235,18 +235,24 @@ def overfitting(trials: Trials, active: pl.DataFrame | None) -> dict[str, float]
     return overfitting_of("_this", trials.sessions.join(this, on="trade_date", how="right"))
 
 
+def figures(active: pl.Series) -> tuple[float, float | None]:
+    """Return growth a year and the annualised Sharpe ratio of daily net active returns; it is None if they are equal.
+
+    >>> figures(pl.Series([0.0, 0.0]))
+    (0.0, None)
+    """
+    sharpe = sharpe_ratio(active, SESSIONS_PER_YEAR)
+    growth = float((1 + active).product()) ** (SESSIONS_PER_YEAR / len(active)) - 1
+    return growth, sharpe if math.isfinite(sharpe) else None
+
+
 def _row(settings: Settings, trial: Trial) -> tuple[object, ...]:
     first = trial.looks[0]
     days = pl.Series([one for look in trial.looks for one in (look.start, look.end)], dtype=pl.Date)
     sessions, growth, sharpe = 0, None, None
     if (held := series_of(settings, trial)) is not None:
-        active, days, sessions = held["active"], held["trade_date"], held.height
-        growth, sharpe = float((1 + active).product()) ** (SESSIONS_PER_YEAR / sessions) - 1, _sharpe(active)
+        days, sessions = held["trade_date"], held.height
+        growth, sharpe = figures(held["active"])
     at = first.at.astimezone(clock.INDIA).date()
     span = (days.min(), days.max(), sessions)
     return (trial.id, at, recipes.words(trial.recipe), *span, growth, sharpe, first.source, first.run, trial.count)
-
-
-def _sharpe(active: pl.Series) -> float | None:
-    found = sharpe_ratio(active, SESSIONS_PER_YEAR)
-    return found if math.isfinite(found) else None
