@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from itertools import groupby
 from typing import get_args
 
 import polars as pl
@@ -13,7 +14,7 @@ from champion.errors import LakeError, UsageError
 from champion.lake import Lake
 from champion.market.actions import adjustment
 from champion.modeling.labels import Returns, forward_return
-from champion.modeling.model_inputs import LOOKBACK, model_inputs, scale_free
+from champion.modeling.model_inputs import LOOKBACK, model_inputs, needs, scale_free
 from champion.modeling.universe import TURNOVER_WINDOW, Universe, members
 from champion.pipeline.feature_store.build import stale_sessions
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
@@ -24,9 +25,8 @@ from champion.pipeline.models.model_columns import model_columns
 from champion.pipeline.reference.universe_lists import keep
 from champion.settings.quality_limits import Limits
 
-_BAR_COLUMNS = (
-    "instrument_id", "symbol", "isin", "trade_date", "series", "high", "low", "close", "volume", "turnover"
-)  # fmt: skip
+_BAR_COLUMNS = ("instrument_id", "symbol", "isin", "trade_date", "series", "close", "volume", "turnover")
+_SCALED = ("instrument_id", "trade_date", "close", "volume", "adjustment_factor", "volume_factor")
 _KEY = ["instrument_id", "trade_date"]
 FEATURE_SET = "v1"
 RETURNS: Returns = "total"
@@ -67,16 +67,28 @@ def training_frame(  # noqa: PLR0913 - what a label is made of
     if limits is not None:
         require_passed(lake, start, end, limits)
     check_current(lake, start, end, feature_set)
-    bars, rows = _bars_and_features(lake, start, end, universe, feature_set)
+    bars = _bars(lake, start, end)
+    chosen = _chosen(lake, bars, start, end, universe, feature_set)
+    labels = _labels(lake, bars, start, end, horizon=horizon, lag=lag).with_columns(
+        forward_return=pl.col(f"{returns}_return")
+    )
+    bars = bars.select(_SCALED)
+    # Year by year: all years together would need gigabytes more memory.
+    parts = []
+    for first, last in _years(lake.sessions(features.find(feature_set).contract, start, end)) or [(start, end)]:
+        rows = _features(lake, first, last, bars, chosen, feature_set)
+        inputs_of_year = _inputs(_with_lookback(bars, first, last), rows, feature_set)
+        parts.append(inputs_of_year.join(labels, on=_KEY, how="left", maintain_order="left"))
+    return pl.concat(parts).sort(_KEY)
+
+
+def _labels(lake: Lake, bars: pl.DataFrame, start: date, end: date, *, horizon: int, lag: int) -> pl.DataFrame:
+    """Return the labels of all bars, as `forward_return` does, with price_return and total_return."""
     factors = known_factors(lake)
     gaps = unadjusted_gaps(lake, start, end, factors)
     labels = forward_return(bars, horizon, lag, gaps)
     total = forward_return(_with_dividends(factors, bars), horizon, lag, gaps)
-    forms = {"price": labels["forward_return"], "total": total["forward_return"]}
-    labels = labels.with_columns(
-        forms[returns].alias("forward_return"), price_return=forms["price"], total_return=forms["total"]
-    )
-    return _inputs(bars, rows, feature_set).join(labels, on=_KEY, how="left").filter(pl.col("trade_date") >= start)
+    return labels.with_columns(price_return="forward_return", total_return=total["forward_return"])
 
 
 def _with_dividends(factors: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
@@ -94,7 +106,9 @@ def scoring_frame(lake: Lake, session: date, *, universe: Universe, feature_set:
     if session not in set(lake.sessions(features.find(feature_set).contract, session, session)):
         raise LakeError(f"no features for session {session}: run `champion daily {session}` first")
     check_current(lake, session, session, feature_set)
-    bars, rows = _bars_and_features(lake, session, session, universe, feature_set)
+    bars = _bars(lake, session, session)
+    chosen = _chosen(lake, bars, session, session, universe, feature_set)
+    rows = _features(lake, session, session, bars, chosen, feature_set)
     if rows.is_empty():
         raise LakeError(f"session {session}: no instrument is in the universe {universe.text}")
     return _inputs(bars, rows, feature_set)
@@ -119,9 +133,10 @@ def recompute_inputs(
 
 def values(lake: Lake, start: date, end: date, *, universe: Universe, feature_set: str = FEATURE_SET) -> pl.DataFrame:
     """Return key and inputs of a range of sessions before they are ranked, to measure drift."""
-    bars, rows = _bars_and_features(lake, start, end, universe, feature_set)
+    bars = _bars(lake, start, end)
+    rows = _features(lake, start, end, bars, _chosen(lake, bars, start, end, universe, feature_set), feature_set)
     columns = model_columns(feature_set)
-    return scale_free(bars, rows, columns.ranked, columns.derived).filter(pl.col("trade_date") >= start)
+    return scale_free(bars, rows, columns.ranked, columns.derived)
 
 
 def inputs(feature_set: str = FEATURE_SET) -> list[str]:
@@ -148,21 +163,45 @@ def check_current(lake: Lake, start: date | None, end: date | None, feature_set:
         )
 
 
-def _bars_and_features(
-    lake: Lake, start: date, end: date, universe: Universe, feature_set: str
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return adjusted bars with their lookback, and the universe's features in the scale of these bars.
+def _bars(lake: Lake, start: date, end: date) -> pl.DataFrame:
+    """Return adjusted bars of all kinds with their lookback, sorted by instrument and session."""
+    # Instruments that skip sessions need more of the calendar.
+    before = lake.sessions(BARS, end=start)[-2 * max(LOOKBACK, TURNOVER_WINDOW) - 1 :]
+    return adjusted_bars(lake, before[0] if before else start, end, columns=_BAR_COLUMNS, kinds=None).sort(_KEY)
+
+
+def _with_lookback(bars: pl.DataFrame, start: date, end: date) -> pl.DataFrame:
+    """Return the bars from `start` to `end` and each instrument's last `LOOKBACK` bars before; `bars` are sorted."""
+    to_start = (pl.col("trade_date") < start).cum_sum(reverse=True).over("instrument_id")  # 0 from `start` on
+    return bars.filter((pl.col("trade_date") <= end) & (to_start <= LOOKBACK))
+
+
+def _years(sessions: Sequence[date]) -> list[tuple[date, date]]:
+    """Return the first and the last session of each year."""
+    years = (list(of_year) for _, of_year in groupby(sessions, key=lambda session: session.year))
+    return [(of_year[0], of_year[-1]) for of_year in years]
+
+
+def _chosen(
+    lake: Lake, bars: pl.DataFrame, start: date, end: date, universe: Universe, feature_set: str
+) -> pl.DataFrame:
+    """Return instrument_id and trade_date of the universe, for the sessions from `start` to `end` with features."""
+    held = lake.sessions(features.find(feature_set).contract, start, end)
+    return keep(_members(lake, bars, universe).filter(pl.col("trade_date").is_in(held)), lake, universe)
+
+
+def _features(
+    lake: Lake, start: date, end: date, bars: pl.DataFrame, chosen: pl.DataFrame, feature_set: str
+) -> pl.DataFrame:
+    """Return the features that inputs need, of the chosen instruments and sessions, in the scale of the bars.
 
     Stored features of a session are in the scale of that session.
     """
-    # Instruments that skip sessions need more of the calendar.
-    before = lake.sessions(BARS, end=start)[-2 * max(LOOKBACK, TURNOVER_WINDOW) - 1 :]
-    bars = adjusted_bars(lake, before[0] if before else start, end, columns=_BAR_COLUMNS, kinds=None)
-    contract = contracts.load(features.find(feature_set).contract)
-    units = {field.name: field.unit for field in contract.fields}
-    rescaled = adjustment.rescale(lake.scan(contract.name, start, end).collect(), bars, units)
-    rows = rescaled.join(_members(lake, bars, universe), on=_KEY, how="semi")
-    return bars, keep(rows, lake, universe)
+    contract, columns = contracts.load(features.find(feature_set).contract), model_columns(feature_set)
+    needed = {*_KEY, "symbol", *columns.ranked, *(name for one in columns.derived for name in needs(one))}
+    stored = lake.scan(contract.name, start, end).select(name for name in contract.polars_schema if name in needed)
+    rows = stored.join(chosen.lazy(), on=_KEY, how="semi").collect()
+    return adjustment.rescale(rows, bars, {field.name: field.unit for field in contract.fields})
 
 
 def _members(lake: Lake, bars: pl.DataFrame, universe: Universe) -> pl.DataFrame:
