@@ -1,6 +1,6 @@
 """Training and scoring frames: model inputs and labels of the instruments in the universe at the time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import groupby
 from typing import get_args
@@ -9,7 +9,7 @@ import polars as pl
 
 from champion import contracts, features
 from champion.base.counting import quantity
-from champion.contracts.datasets import BARS
+from champion.contracts.datasets import BARS, FACTORS, SYMBOLS
 from champion.errors import LakeError, UsageError
 from champion.lake import Lake
 from champion.market.actions import adjustment
@@ -17,12 +17,16 @@ from champion.modeling.labels import Returns, forward_return
 from champion.modeling.model_inputs import LOOKBACK, model_inputs, needs, scale_free
 from champion.modeling.universe import TURNOVER_WINDOW, Universe, members
 from champion.pipeline.feature_store.build import stale_sessions
+from champion.pipeline.feature_store.builder_code import code_digest
+from champion.pipeline.feature_store.frame_cache import FrameCache
+from champion.pipeline.ingest import quality
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.ingest.bars import with_kinds
 from champion.pipeline.ingest.corporate_actions import known_factors, unadjusted_gaps
-from champion.pipeline.ingest.quality import require_passed
 from champion.pipeline.models.model_columns import model_columns
+from champion.pipeline.reference import universe_lists
 from champion.pipeline.reference.universe_lists import keep
+from champion.settings import Settings
 from champion.settings.quality_limits import Limits
 
 _BAR_COLUMNS = ("instrument_id", "symbol", "isin", "trade_date", "series", "close", "volume", "turnover")
@@ -65,7 +69,7 @@ def training_frame(  # noqa: PLR0913 - what a label is made of
     if returns not in get_args(Returns):
         raise UsageError(f"no returns {returns!r} of labels; they are {', '.join(get_args(Returns))}")
     if limits is not None:
-        require_passed(lake, start, end, limits)
+        quality.require_passed(lake, start, end, limits)
     check_current(lake, start, end, feature_set)
     bars = _bars(lake, start, end)
     chosen = _chosen(lake, bars, start, end, universe, feature_set)
@@ -79,7 +83,10 @@ def training_frame(  # noqa: PLR0913 - what a label is made of
         rows = _features(lake, first, last, bars, chosen, feature_set)
         inputs_of_year = _inputs(_with_lookback(bars, first, last), rows, feature_set)
         parts.append(inputs_of_year.join(labels, on=_KEY, how="left", maintain_order="left"))
-    return pl.concat(parts).sort(_KEY)
+    whole = pl.concat(parts)
+    del bars, labels, chosen, parts
+    order = whole.select(pl.arg_sort_by(_KEY)).to_series()
+    return pl.DataFrame([whole.drop_in_place(name).gather(order) for name in whole.columns])
 
 
 def _labels(lake: Lake, bars: pl.DataFrame, start: date, end: date, *, horizon: int, lag: int) -> pl.DataFrame:
@@ -95,6 +102,53 @@ def _with_dividends(factors: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
     """Return the bars, adjusted for prices, with closes whose changes are total returns."""
     dividends = factors.filter(pl.col("kind") == adjustment.DIVIDEND)
     return adjustment.adjust(bars.select(*_KEY, "close"), dividends, total_return=True)
+
+
+def kept_training_frame(  # noqa: PLR0913 - as `training_frame`
+    settings: Settings,
+    start: date,
+    end: date,
+    *,
+    horizon: int,
+    universe: Universe,
+    lag: int = LAG,
+    feature_set: str = FEATURE_SET,
+    limits: Limits | None = None,
+    returns: Returns = RETURNS,
+) -> pl.DataFrame:
+    """Return `training_frame` of the workspace's lake, from its file if it was built before (`FrameCache`).
+
+    The file is used only while data, feature set and code are those that the frame was built from, so it has the same
+    values. Errors are those of `training_frame`: a frame is kept only after the quality gates passed, and not used if
+    features are out of date.
+    """
+    lake, contract = Lake(settings.lake), contracts.load(features.find(feature_set).contract)
+    terms = {"horizon": horizon, "lag": lag, "returns": returns, "limits": limits and limits.digest}
+
+    def made_from() -> dict[str, str] | None:
+        if _stale(lake, start, end, feature_set):
+            return None  # building it raises the error
+        gates = {name: lake.digest(name) for name in (quality.CHECKED if limits else ())}
+        stored = lake.digest(contract.name, start, end)
+        units = repr([(field.name, field.unit) for field in contract.fields])
+        about = {"frame": "training", "start": f"{start}", "end": f"{end}", "terms": repr(terms), "units": units}
+        return _made_from(lake, universe, feature_set, {**about, **gates, contract.name: stored})
+
+    asked = {"universe": universe, "feature_set": feature_set, "limits": limits}
+    return FrameCache.of(settings).get(
+        made_from,
+        lambda: training_frame(lake, start, end, horizon=horizon, lag=lag, returns=returns, **asked),  # type: ignore[arg-type]
+    )
+
+
+def _made_from(lake: Lake, universe: Universe, feature_set: str, others: Mapping[str, str]) -> dict[str, str] | None:
+    """Return digests of what inputs of any session are made from, and the `others`; None if the code is not known."""
+    if (code := code_digest(__name__)) is None:
+        return None
+    # Kinds and ages of instruments come from all bars, also later ones.
+    read = (BARS, FACTORS, SYMBOLS, *universe_lists.datasets(universe))
+    about = {"code": code, "universe": universe.text, "features": features.identity(features.find(feature_set))}
+    return {**{name: lake.digest(name) for name in read}, **about, "inputs": repr(model_columns(feature_set)), **others}
 
 
 def scoring_frame(lake: Lake, session: date, *, universe: Universe, feature_set: str = FEATURE_SET) -> pl.DataFrame:
@@ -131,6 +185,22 @@ def recompute_inputs(
     return pl.concat(parts)
 
 
+def kept_recomputed_inputs(
+    settings: Settings, sessions: Sequence[date], *, universe: Universe, feature_set: str = FEATURE_SET
+) -> pl.DataFrame:
+    """Return `recompute_inputs` of the workspace's lake, from its file if it was built before (`FrameCache`).
+
+    The inputs of a feature set of one's own are recomputed each time, because its code may read anything.
+    """
+    lake = Lake(settings.lake)
+    about = {"frame": "recomputed", "sessions": repr([f"{session}" for session in sessions])}
+    shipped = features.is_shipped(features.find(feature_set))
+    return FrameCache.of(settings).get(
+        lambda: _made_from(lake, universe, feature_set, about) if shipped else None,
+        lambda: recompute_inputs(lake, sessions, universe=universe, feature_set=feature_set),
+    )
+
+
 def values(lake: Lake, start: date, end: date, *, universe: Universe, feature_set: str = FEATURE_SET) -> pl.DataFrame:
     """Return key and inputs of a range of sessions before they are ranked, to measure drift."""
     bars = _bars(lake, start, end)
@@ -154,13 +224,17 @@ def check_current(lake: Lake, start: date | None, end: date | None, feature_set:
     Raises:
         LakeError: some are not; it names the sessions and the command that builds them.
     """
-    stale = [s for s in stale_sessions(lake, end or date.max, feature_set) if start is None or s >= start]
+    stale = _stale(lake, start, end, feature_set)
     if stale:
         option = "" if feature_set == FEATURE_SET else f" --feature-set {feature_set}"
         raise LakeError(
             f"{quantity(len(stale), 'session')} from {stale[0]} on with no current features: "
             f"run `champion features {stale[0]} {stale[-1]}{option}`"
         )
+
+
+def _stale(lake: Lake, start: date | None, end: date | None, feature_set: str) -> list[date]:
+    return [s for s in stale_sessions(lake, end or date.max, feature_set) if start is None or s >= start]
 
 
 def _bars(lake: Lake, start: date, end: date) -> pl.DataFrame:
