@@ -32,6 +32,7 @@ from champion.settings.quality_limits import Limits
 _BAR_COLUMNS = ("instrument_id", "symbol", "isin", "trade_date", "series", "close", "volume", "turnover")
 _SCALED = ("instrument_id", "trade_date", "close", "volume", "adjustment_factor", "volume_factor")
 _KEY = ["instrument_id", "trade_date"]
+_BUILT_TOGETHER = 700_000  # bars; with their features about 1 GB of memory
 FEATURE_SET = "v1"
 RETURNS: Returns = "total"
 """The returns of a label unless others are asked for: with dividends, because an account is paid them.
@@ -178,10 +179,17 @@ def recompute_inputs(
     """
     parts, columns = [], list(dict.fromkeys([*_BAR_COLUMNS, *features.required(feature_set)]))
     for session in sessions:
-        bars = adjusted_bars(lake, end=session, columns=columns, kinds=None)
-        built = features.build(bars, feature_set).filter(pl.col("trade_date") == session)
-        rows = keep(built.join(_members(lake, bars, universe), on=_KEY, how="semi"), lake, universe)
-        parts.append(_inputs(bars, rows, feature_set))
+        bars, of_session = (
+            adjusted_bars(lake, end=session, columns=columns, kinds=None),
+            pl.col("trade_date") == session,
+        )
+        bars = bars.join(bars.filter(of_session), on="instrument_id", how="semi").sort(_KEY)
+        chosen = keep(_members(lake, bars, universe).filter(of_session), lake, universe)
+        bars = bars.join(chosen, on="instrument_id", how="semi", maintain_order="left")
+        group = pl.col("instrument_id").hash(0) % (1 + bars.height // _BUILT_TOGETHER)
+        groups = bars.with_columns(_group=group).partition_by("_group", include_key=False) or [bars]
+        built = pl.concat(features.build(each, feature_set).filter(of_session) for each in groups)
+        parts.append(_inputs(_with_lookback(bars, session, session), built, feature_set))
     return pl.concat(parts)
 
 
