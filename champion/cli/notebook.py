@@ -151,7 +151,8 @@ def prune(
 ) -> None:
     """Remove pages and figures of old runs, old reports, and training frames not used since.
 
-    `champion notebook open` renders a page again from its notebook. Runs with their parameters, metrics, notebooks, tables and models stay. CHAMPION_PAGES_DAYS is the age in days.
+    `open` renders a page again from its notebook, and a training builds a frame again. Runs with their parameters,
+    metrics, notebooks, tables and models stay. CHAMPION_PAGES_DAYS is the age in days.
 
     Example: champion notebook prune --dry-run
     """
