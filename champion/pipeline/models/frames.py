@@ -198,7 +198,7 @@ def kept_recomputed_inputs(
 ) -> pl.DataFrame:
     """Return `recompute_inputs` of the workspace's lake, from its file if it was built before (`FrameCache`).
 
-    The inputs of a feature set of one's own are recomputed each time, because its code may read anything.
+    The inputs of your own feature sets are recomputed each time, because their code may read anything.
     """
     lake = Lake(settings.lake)
     about = {"frame": "recomputed", "sessions": repr([f"{session}" for session in sessions])}
