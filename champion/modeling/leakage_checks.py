@@ -109,10 +109,13 @@ def shuffled_label_check(
 
     An AUC other than one half means that the score depends on its own label through something else than the inputs.
     """
-    rows = shuffle(training.labelled(frame), recipe.seed)
+    rows, features = training.prepared(frame, inputs)
+    rows = shuffle(rows, recipe.seed)
     *_, (train, test) = training.folds(rows, splitter)
-    features, labels = training.matrix(rows, inputs), rows["label"].to_numpy()
-    model = training.learn(recipe, features[train], training.outcome(rows, recipe)[train])
+    labels = rows["label"].to_numpy()
+    model = training.learn(
+        recipe, training.training_rows(recipe, features, train), training.outcome(rows, recipe)[train]
+    )
     auc = float(roc_auc_score(labels[test], estimators.probability(model, features[test])))
     positives, negatives = float(labels[test].sum()), float((1 - labels[test]).sum())
     # Standard error of the Mann-Whitney statistic when scores are worthless.

@@ -129,6 +129,8 @@ class Settings(BaseSettings):
     """Webhook that receives failures as JSON {"text": ...}, like the webhooks of Slack and Mattermost."""
     disk_free_gb: float = Field(5.0, ge=0)
     """Smallest free disk space that the health check accepts, in GB."""
+    frames_gb: float = Field(5.0, ge=0)
+    """Disk space for training frames that are kept for the next training, in GB; 0 keeps none."""
     notebook_timeout: types.Count = 1800
     """Time limit of one notebook cell, in seconds."""
     notebook_memory: types.Count | None = None

@@ -89,7 +89,7 @@ def table(settings: Settings, search: Search) -> pl.DataFrame:
 def against_luck(settings: Settings, search: Search, recorded: Trials) -> Comparison:
     """Return the recipes of a search against luck, among all recorded trials.
 
-    The level is the setting `gate_level`. `recorded` are the trials of the ledger, those of the search included,
+    The level is the setting `gate_luck`. `recorded` are the trials of the ledger, those of the search included,
     without the search's own choice: see `trials.known`.
     """
     columns = recorded.sessions.columns[1:]
