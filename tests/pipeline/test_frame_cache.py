@@ -184,9 +184,13 @@ def test_a_frame_whose_inputs_change_while_it_is_built_is_not_kept(cache: FrameC
 def test_processes_that_need_one_frame_build_it_once(cache: FrameCache) -> None:
     start, built = Barrier(4), list[int]()
 
+    def build() -> pl.DataFrame:
+        built.append(1)
+        return FRAME
+
     def ask() -> pl.DataFrame:
         start.wait()
-        return cache.get(lambda: {"bars": "1"}, lambda: built.append(1) or FRAME)
+        return cache.get(lambda: {"bars": "1"}, build)
 
     with ThreadPoolExecutor(4) as pool:
         found = [future.result() for future in [pool.submit(ask) for _ in range(4)]]

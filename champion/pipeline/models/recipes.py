@@ -102,8 +102,8 @@ def constructed(recipe: Mapping[str, Any], rule: Rule, rules: MarketRules) -> di
 def construction_of(recipe: Mapping[str, Any]) -> Construction:
     """Return the construction of a recipe as `constructed` stored it; the default one if it has none.
 
-    >>> construction_of(constructed({}, Rule(top=20), MarketRules(capital=1e6)))[0]
-    Rule(top=20, buffer=0.5, weighting='equal', cap=None, sector_cap=1.0, turnover=1.0, invested=0.98, every=5)
+    >>> construction_of(constructed({}, Rule(top=20), MarketRules(capital=1e6))) == (Rule(top=20), MarketRules(capital=1e6))
+    True
     """
     stored = recipe.get("construction", {})
     of_rule, of_market = (
