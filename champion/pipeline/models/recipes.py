@@ -102,7 +102,7 @@ def constructed(recipe: Mapping[str, Any], rule: Rule, rules: MarketRules) -> di
 def construction_of(recipe: Mapping[str, Any]) -> Construction:
     """Return the construction of a recipe as `constructed` stored it; the default one if it has none.
 
-    >>> construction_of(constructed({}, Rule(top=20), MarketRules(capital=1e6))) == (Rule(top=20), MarketRules(capital=1e6))
+    >>> construction_of(constructed({}, Rule(top=20), MarketRules())) == (Rule(top=20), MarketRules())
     True
     """
     stored = recipe.get("construction", {})
