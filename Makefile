@@ -18,14 +18,14 @@ endif
 OTHER = $(filter-out $(call release,$(PYTHON)),$(or $(call release,$(BIN)/python),broken))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs lab licences audit lock clean
+.PHONY: help demo test pythons lint format bench docs lab licences audit lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 $(READY): requirements.lock pyproject.toml
 	@"$(PYTHON)" -c "$(USABLE)" 2>/dev/null || { \
-		echo "Champion needs Python 3.11, 3.12 or 3.13 with venv and pip; $(or $(PYTHON),none) was found." >&2; \
+		echo "Champion needs Python 3.11, 3.12 or 3.13 with venv and pip; $(if $(PYTHON),$(PYTHON) is not one,none was found)." >&2; \
 		echo "Install one (Debian, Ubuntu: apt install python3-venv), or name one: make PYTHON=/path/to/python3" >&2; \
 		exit 1; }
 	"$(PYTHON)" -m venv $(if $(and $(wildcard $(VENV)/pyvenv.cfg),$(OTHER)),--clear) $(VENV)
@@ -44,6 +44,9 @@ FAST_TMP := $(if $(filter 1,$(ROOMY)),/dev/shm)
 # Three processes on two cores: tests wait for servers and kernels a fifth of their time.
 test: $(READY)  ## Run the tests
 	TMPDIR=$${TMPDIR:-$(FAST_TMP)} $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 20
+
+pythons: $(READY)  ## Run lint, demo and explorers on each other Python of this machine
+	.ci/pythons
 
 lint: $(READY)  ## Check style, types, layering and released contracts
 	$(BIN)/ruff check

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 from PIL import Image
 
 from champion import features, plots, workspace
 from champion.indicators import bollinger_lower, bollinger_upper, rsi, sma
-from champion.modeling import drift, gate_rules, labels, metrics, styles
+from champion.modeling import drift, gate_rules, labels, metrics, multiplicity, styles
 from champion.pipeline.ingest import quality
 from champion.pipeline.ingest.adjusted_bars import scan_adjusted
 from champion.pipeline.models import portfolio, styled
@@ -178,6 +179,18 @@ def of_the_gate(scores: pl.DataFrame, growth: pl.DataFrame, checks: pl.DataFrame
         "t1", active, horizon=5, own_horizon=5, checks=checks, neutral_ic=styles.neutral_ic(styled_scores)
     )
     yield "gate_rules", plots.gate_rules(gate_rules.table(gate_rules.rules(evidence)))
+    yield "recipes_and_luck", of_a_search()
+
+
+def of_a_search() -> Figure:
+    """Return the figure of a search of twenty recipes without skill, by random numbers."""
+    noise = np.random.default_rng(7).normal(0, 0.005, (250, 20))
+    found = multiplicity.bootstrap(noise, block=7, draws=2_000)
+    order = np.argsort(-found.scores)
+    low, middle, high = np.quantile(-np.sort(-found.drawn, axis=1), (0.05, 0.5, 0.95), axis=0)
+    columns = {"recipe": order + 1, "score": found.scores[order], "low": low, "middle": middle, "high": high}
+    needed = multiplicity.judge(found, int(order[0]), level=0.025).critical
+    return plots.recipes_and_luck(pl.DataFrame(columns).with_row_index("place", 1), needed)
 
 
 def of_ledgers() -> Iterator[tuple[str, Figure]]:

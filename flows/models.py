@@ -1,4 +1,4 @@
-"""Flows of models: train a challenger and submit it to the gate, score a session, and check the champion's health."""
+"""Flows of models: train a challenger, search recipes, score a session, and check the champion's health."""
 
 import json
 from collections.abc import Iterator
@@ -8,9 +8,12 @@ from functools import partial
 from typing import Any
 
 from prefect import flow, task
+from prefect.futures import as_completed
 from prefect.logging import get_run_logger
 
 from champion import features
+from champion.base import progress
+from champion.base.counting import quantity
 from champion.contracts.datasets import BARS, PREDICTIONS, TARGETS
 from champion.errors import ModelError
 from champion.lake import Lake
@@ -20,16 +23,20 @@ from champion.modeling.universe import find, stored
 from champion.pipeline.feature_store.build import build_features
 from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.ingest import market_data_lock
-from champion.pipeline.models import evaluate, frames, notebook_data, register
+from champion.pipeline.models import evaluate, frames, notebook_data, recipes, register
 from champion.pipeline.models.model_columns import model_columns
 from champion.pipeline.reference import universe_lists
+from champion.pipeline.search import outcomes, plan as plans, space as spaces
+from champion.pipeline.search.outcomes import Tried
+from champion.pipeline.search.plan import Plan, Training
+from champion.portfolio.construction import Rule
 from champion.runner import Outcome
 from champion.settings import Settings
 from champion.settings.quality_limits import Limits
 from champion.tracking import connectivity, experiments, promotion, registry, standing
-from flows import configuration, steps
+from flows import configuration, notebook_progress, steps
 from flows.notifications import HOOKS
-from flows.policy import FLOW_SECONDS
+from flows.policy import FLOW_SECONDS, LONG_SECONDS
 from flows.run_tracking import record_flow
 
 
@@ -55,11 +62,13 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
     returns: Returns = frames.RETURNS,
     model_parameters: dict[str, Any] | None = None,
     target: str = targets.DEFAULT,
+    top: int = Rule().top,
     seed: int = 7,
     force: bool = False,
 ) -> dict[str, Any]:
     """Train and register a challenger on the sessions between `start` and `end`, then submit it to the gate."""
     targets.parse(target)  # refuses a wrong text before anything is built
+    Rule(top=top)
     lake, columns = Lake(Settings().lake), model_columns(feature_set)
     universe_lists.require_known(lake, find(universe))
     for note in columns.notes:
@@ -82,6 +91,7 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
         "feature_set": feature_set,
         "cost_bps": cost_bps,
         "returns": returns,
+        "top": top,
         "seed": seed,
     }
     with record_flow("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
@@ -118,8 +128,8 @@ def build_extended(lake: Lake, start: date | None, end: date | None, feature_set
 def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, Any]:
     """Train a challenger for the champion's task on the last `years` years; the gate decides whether to promote it.
 
-    Estimator, target, horizon, universe, returns and features are the champion's. Without a champion they are the
-    defaults of `train_model`; another `model` gets its default parameters.
+    Estimator, target, horizon, universe, returns, features and the number of instruments held are the champion's.
+    Without a champion they are the defaults of `train_model`; another `model` gets its default parameters.
     """
     settings = Settings()
     lake, number = Lake(settings.lake), promotion.in_force(settings)
@@ -140,6 +150,7 @@ def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, An
         universe=stored(tags.get(evaluate.UNIVERSE, "liquid")).text,
         feature_set=feature_set,
         returns=frames.RETURNS if champion is None else evaluate.returns_of(champion),
+        top=recipes.tagged(tags)[0].top,
     )
     return result
 
@@ -165,10 +176,10 @@ def model_health(sessions: int = 60) -> dict[str, Any]:
 @task(name="consider_promotion")
 def consider_promotion(version: int, *, parent: str) -> dict[str, Any]:
     """Run the promotion notebook and carry out its decision; the promotion ledger records both."""
-    run = partial(steps.notebook.fn, "promotion", {"version": version}, parent=parent)
-    decision, _ = evaluate.promote_with_report(
-        Settings(), version, lambda inputs: run(notebook_data.NotebookData(inputs))
-    )
+    settings = Settings()
+    data = notebook_data.of_promotion(settings, version)
+    run = partial(steps.notebook.fn, "promotion", {"version": version}, data, parent=parent)
+    decision, _ = evaluate.promote_with_report(settings, version, run)
     get_run_logger().info("version %d: %s", version, "; ".join(decision["reasons"]))
     return decision
 
@@ -209,3 +220,71 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
     loaded, number = steps.load(session, session, (PREDICTIONS, TARGETS)), int(scored.values["version"])
     summary = {"session": str(session), "outcome": scored.outcome.value, "version": number}
     return {**summary, **scored.metrics, "loaded": loaded}
+
+
+@flow(name="search_recipes", flow_run_name="search {space}", timeout_seconds=LONG_SECONDS, **HOOKS)
+def search_recipes(space: str, *, parallel: int | None = None) -> dict[str, Any]:
+    """Train all recipes of a space, count each as a trial, and judge them beside each other; nothing is promoted.
+
+    `space` is a name or a path: see `champion.pipeline.search.space.read`. At most `parallel` trainings run at a time,
+    by default one for two cores; on Dask, all that its workers take. A recipe that fails is reported and ends nothing.
+    A repeated search skips what is done, so a search that was killed is resumed.
+    """
+    configuration.apply()
+    settings, log = Settings(), get_run_logger().info
+    chosen = spaces.read(settings, space)
+    with market_data_lock.reading(settings, log):
+        for name in chosen.recipe.feature_set:
+            build_extended(Lake(settings.lake), chosen.start, chosen.end, name)
+        planned = plans.make(settings, chosen)
+        for name in chosen.recipe.feature_set:
+            frames.check_current(Lake(settings.lake), planned.start, planned.end, name)
+        read = plans.digests(settings, planned)
+    parameters = {"space": chosen.name, "id": planned.id, "start": planned.start, "end": planned.end}
+    with (
+        plans.running(settings, planned, log),
+        record_flow(experiments.SEARCH, f"search {chosen.name}", parameters) as recording,
+    ):
+        found = outcomes.write(settings, planned, try_all(planned, parent=recording.run_id, parallel=parallel))
+        data = notebook_data.NotebookData({"search": outcomes.digest(found)})
+        report = steps.notebook("search", {"search": planned.id}, data, parent=recording.run_id)
+        counted = {"recipes": len(found.recipes), "failed": len(found.failed)}
+        result = {"search": planned.id, **counted, **report.values, **report.metrics, "report": report.html}
+        if plans.digests(settings, planned) == read:
+            plans.finish(settings, planned)
+        else:
+            result["note"] = (
+                "market data changed during the search: repeat it, and the recipes on older data are trained"
+            )
+        return recording.keep_result(result)
+
+
+def try_all(planned: Plan, *, parent: str, parallel: int | None) -> list[Tried]:
+    """Run the trainings of a search, some at a time, and return the outcome of each recipe."""
+    shown, trainings = notebook_progress.current(), planned.trainings
+    most = len(trainings) if Settings().task_runner != "threads" else plans.AT_A_TIME
+    waiting, running, found = list(reversed(trainings)), dict[Any, Training](), list[Tried]()
+    with notebook_progress.report_to(progress.silent):  # the trainings run side by side
+        while waiting or running:
+            while waiting and len(running) < (parallel or most):
+                training = waiting.pop()
+                running[try_one.submit(planned, training, parent=parent)] = training
+            done = next(as_completed(list(running)))
+            training, result = running.pop(done), done.result(raise_on_failure=False)
+            if isinstance(result, BaseException):
+                get_run_logger().warning("%s failed: %s", training.text, result)
+                result = outcomes.failed(planned, training, result)
+            found += result
+            count = len(trainings) - len(waiting) - len(running)
+            shown(count, len(trainings), f"{count} of {quantity(len(trainings), 'training')}: {training.text}")
+    return found
+
+
+@task(name="search_trial", task_run_name="trial {training.text}")
+def try_one(planned: Plan, training: Training, *, parent: str) -> list[Tried]:
+    """Train one model in this worker, and judge its scores under each rule of its recipes."""
+    settings, given = Settings(), training.parameters
+    with market_data_lock.reading(settings, get_run_logger().info):
+        read = register.digests(Lake(settings.lake), planned.end, given["feature_set"], given["universe"])
+        run = steps.notebook(plans.TRAINING, given, notebook_data.NotebookData(read), parent=parent)
+        return outcomes.of_training(settings, planned, training, int(run.values["version"]), run.run_id)

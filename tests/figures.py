@@ -253,6 +253,12 @@ EVERY: dict[str, tuple[Callable[[pl.DataFrame], Figure], pl.DataFrame]] = {
         plots.gate_rules,
         pl.DataFrame({"rule": ["data", "luck"], "passed": [True, False], "sentence": ["Found nothing.", "Luck " * 60]}),
     ),
+    "recipes_and_luck": (
+        plots.recipes_and_luck,
+        pl.DataFrame({"place": [1, 2, 3], "recipe": [12, 3, 7], "score": [2.1, 0.4, -1.0]}).with_columns(
+            low=pl.Series([0.0, -0.9, -2.0]), middle=pl.Series([0.9, 0.0, -0.9]), high=pl.Series([2.3, 1.0, 0.1])
+        ),
+    ),
     "profit_by_group": (plots.profit_by_group, pl.DataFrame({"group": ["IT", "Unknown"], "profit": [3e5, -1e5]})),
     "capacity_curve": (
         plots.capacity_curve,

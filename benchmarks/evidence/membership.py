@@ -154,12 +154,14 @@ def _leave_one_out(lists: pl.DataFrame, changes: pl.DataFrame, found: Membership
                 true, rebuilt = (set(each.on(index, day)["member"]) for each in (whole, one))
                 exact, wrong, members = exact + (true == rebuilt), wrong + len(rebuilt - true), members + len(true)
                 stated = _steps(one, index, None)
-                around = [one.on(index, kept[kept.index(day) + step])["member"].to_list() for step in (-1, 1)]
-                for member, joins, (after, until) in _steps(whole, index, day):
+                before, after = (kept[kept.index(day) + step] for step in (-1, 1))
+                for member, joins, (since, until) in _steps(whole, index, day):
                     spans = [span for name, is_join, span in stated if (name, is_join) == (member, joins)]
                     # Where it happened in its interval is unknown, so the stated one must share dates with it.
-                    is_inside = any((start or START) < until and (after or START) < end for start, end in spans)
-                    is_unseen = not is_inside and (member in around[0]) == (member in around[1])
+                    is_inside = any((start or START) < until and (since or START) < end for start, end in spans)
+                    # A list of another index may be the one before.
+                    around = (one.on(index, each)["member"].to_list() for each in (max(since or START, before), after))
+                    is_unseen = not is_inside and len({member in held for held in around}) == 1
                     inside, unseen = inside + is_inside, unseen + is_unseen
                     outside += not (is_inside or is_unseen)
             holds &= outside == 0

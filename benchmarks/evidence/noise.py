@@ -2,12 +2,13 @@
 
 `.venv/bin/python benchmarks/evidence/noise.py [--seeds 20] [--planted 5] [--write docs/noise.md] [--results FILE]
 [--most N]` simulates an archive for each seed, processes it from zip to features in its own workspace, trains a
-logistic model, runs the leakage checks, registers the model and evaluates the gate. Without a signal the mean AUC must
-be one half within its error, and the gate must refuse. With a signal the model must be promoted, and its rank IC must
-be close to the planted IC, which is computed from the equations of the simulation, not from the simulated archives. The
-error rate of the gate is measured on many score sets that are worthless by construction. The exit code is 1 if one of
-these conditions does not hold. `--results` keeps each seed, so that a stopped run continues; `--most` limits the seeds
-of one run.
+logistic model for an account of the best 20 shares, runs the leakage checks, registers the model and evaluates the
+gate. Without a signal the mean AUC must be one half within its error, and the gate must refuse. With a signal the
+model must be promoted, and its rank IC must be close to the planted IC, which is computed from the equations of the
+simulation, not from the simulated archives. The error rate of the rule about rank ICs is measured on many score sets
+that are worthless by construction; that of the rule about luck by `gate_error_rate.py`. The exit code is 1 if one of
+these conditions does not hold. `--results` keeps each seed, so that a stopped run continues; `--most` limits the
+seeds of one run.
 """
 
 import math
@@ -25,25 +26,27 @@ from scipy.stats import beta, rankdata, t as student
 from benchmarks import meter
 from benchmarks.backfill import backfill
 from champion.lake import Lake
-from champion.modeling import leakage_checks, metrics, training
+from champion.modeling import gate_rules, leakage_checks, metrics, training
 from champion.modeling.estimators import Recipe
 from champion.modeling.splits import PurgedWalkForward
 from champion.modeling.universe import find
 from champion.pipeline.ingest.datasets import PUBLICATIONS
-from champion.pipeline.models import frames
+from champion.pipeline.models import frames, looks, recipes
 from champion.pipeline.models.evaluate import CANARY, evaluate_and_promote
 from champion.pipeline.models.register import Task, register_challenger
+from champion.portfolio.construction import Rule
+from champion.portfolio.simulator import MarketRules
 from champion.settings import Settings
 from champion.simulate import publish
 from champion.simulate.market import MARKET_VOLATILITY, MEMORY, REVERSAL, SECTOR_VOLATILITY
 from champion.simulate.universe import build
-from champion.tracking import promotion, runs
-from champion.tracking.promotion import Rules
+from champion.tracking import runs
 
 START, END, INSTRUMENTS, HORIZON = date(2023, 1, 2), date(2024, 6, 28), 60, 5
 SPLITTER = PurgedWalkForward(4, HORIZON, HORIZON, lag=frames.LAG)
 UNIVERSE = find("all")
-PLANTED = 0.5
+PLANTED = 1.5
+CONSTRUCTION = (Rule(top=20), MarketRules())
 WORTHLESS = 50  # score sets a seed that stay the same, and as many that are drawn again each session
 
 
@@ -81,7 +84,7 @@ def one(seed: int, signal: float, folder: Path) -> Found:
         leakage_checks.implausible_inputs(frame, inputs, HORIZON),
         leakage_checks.lookahead_check(frame, recomputed, inputs),
     )
-    decision = _decided(settings, result, frame, folder, canary=leakage.passed)
+    decision = _decided(settings, result, frame, canary=leakage.passed)
     planted, reachable = truth(seed, signal)
     return Found(
         signal, seed, result.metrics["auc"], result.metrics["rank_ic"], result.metrics["rank_ic_t"], decision,
@@ -89,23 +92,20 @@ def one(seed: int, signal: float, folder: Path) -> Found:
     )  # fmt: skip
 
 
-def _decided(
-    settings: Settings, result: training.TrainingResult, frame: pl.DataFrame, folder: Path, *, canary: bool
-) -> bool:
-    """Register the model and record its run as the flow does; return whether the gate promoted it."""
-    run_id = runs.open_run(settings, "equity-price-prediction", "training")
-    tables = folder / "result" / "tables"
-    tables.mkdir(parents=True)
-    result.out_of_sample.write_parquet(tables / "out_of_sample.parquet")
-    runs.log_files(settings, run_id, folder / "result", "result")
-    runs.close_run(settings, run_id, "succeeded", metrics={CANARY: float(canary)})
+def _decided(settings: Settings, result: training.TrainingResult, frame: pl.DataFrame, *, canary: bool) -> bool:
+    """Register the model and record its run and trial as the flow does; return whether the gate promoted it."""
     task = Task(UNIVERSE, HORIZON, frames.LAG)
-    version = register_challenger(settings, result, frame, task, run_id=run_id)
+    tried = recipes.constructed(recipes.of_training(task, result.recipe, result.inputs, SPLITTER), *CONSTRUCTION)
+    look = looks.begin(settings, tried, window=looks.window(frame), data={}, source="noise")
+    look.complete(result.scores, looks.simulated(settings, result.scores, CONSTRUCTION), result.metrics)
+    run_id = runs.open_run(settings, "equity-price-prediction", "training")
+    runs.close_run(settings, run_id, "succeeded", metrics={CANARY: float(canary)})
+    version = register_challenger(settings, result, frame, task, run_id=run_id, look=look)
     return bool(evaluate_and_promote(settings, version.number)["promoted"])
 
 
 def fooled(out_of_sample: pl.DataFrame, seed: int) -> tuple[int, int]:
-    """Return how many of `WORTHLESS` score sets the gate would promote: of constant ones, and of redrawn ones.
+    """Return how many of `WORTHLESS` score sets pass the rule about rank ICs: of constant ones, and of redrawn ones.
 
     Constant scores behave like scores from slow inputs: their IC values overlap as much as the labels do.
     """
@@ -117,9 +117,10 @@ def fooled(out_of_sample: pl.DataFrame, seed: int) -> tuple[int, int]:
 
 
 def _believed(out_of_sample: pl.DataFrame, scores: NDArray[np.float64]) -> bool:
-    found = metrics.summarise_ic(metrics.rank_ic(out_of_sample.with_columns(score=pl.Series(scores))), HORIZON)
-    judged = {"rank_ic": found["mean"], "rank_ic_t": found["t"], "sessions": found["sessions"], "horizon": HORIZON}
-    return promotion.gate(judged, None, rules=Rules(), canary=True).promote
+    ranked = metrics.rank_ic(out_of_sample.with_columns(score=pl.Series(scores)))
+    no_series = pl.DataFrame(schema={"trade_date": pl.Date})
+    evidence = gate_rules.Evidence("worthless", no_series, HORIZON, HORIZON, neutral_ic=ranked)
+    return next(rule.passed for rule in gate_rules.rules(evidence) if rule.name == "neutral skill")
 
 
 def truth(seed: int, signal: float, sessions: int = 4000) -> tuple[float, float]:
@@ -161,21 +162,23 @@ def verdicts(noise: list[Found], planted: list[Found]) -> list[tuple[bool, str]]
     lasting, redrawn = sum(one.fooled_lasting for one in noise), sum(one.fooled_redrawn for one in noise)
     return [
         (abs(mean - 0.5) <= wide, centred),
-        _rate("worthless models", sum(one.promoted for one in noise), len(noise)),
-        _rate("worthless score sets that stay the same", lasting, WORTHLESS * len(noise)),
-        _rate("worthless score sets drawn again each session", redrawn, WORTHLESS * len(noise)),
+        _rate("the gate", "worthless models", sum(one.promoted for one in noise), len(noise)),
+        _rate("the rule about rank ICs", "worthless score sets that stay the same", lasting, WORTHLESS * len(noise)),
+        _rate(
+            "the rule about rank ICs", "worthless score sets drawn again each session", redrawn, WORTHLESS * len(noise)
+        ),
         (all(one.canary for one in [*noise, *planted]), "the leakage checks passed on every archive"),
         *(_signal(planted) if planted else []),
     ]
 
 
-def _rate(what: str, taken: int, tried: int) -> tuple[bool, str]:
+def _rate(judge: str, what: str, taken: int, tried: int) -> tuple[bool, str]:
     """Return whether the stated rate lies above the lower bound of the measured one (Clopper and Pearson)."""
-    level = Rules().level
+    level = gate_rules.Levels().luck
     low = float(beta.ppf(0.025, taken, tried - taken + 1)) if taken else 0.0
     high = float(beta.ppf(0.975, taken + 1, tried - taken)) if taken < tried else 1.0
     return low <= level, (
-        f"the gate promoted {taken} of {tried:,} {what}: {taken / tried:.2%}, between {low:.2%} and {high:.2%} with "
+        f"{judge} passed {taken} of {tried:,} {what}: {taken / tried:.2%}, between {low:.2%} and {high:.2%} with "
         f"95% confidence; stated: at most {level:.1%}"
     )
 
@@ -210,11 +213,11 @@ def page(noise: list[Found], planted: list[Found], held: list[tuple[bool, str]])
 
 Does the gate accept models without predictive power, and does it promote models of a planted signal?
 `benchmarks/evidence/noise.py` writes this page. It simulates archives of {INSTRUMENTS} instruments, {START} to {END},
-processes them from zip to gate, and trains logistic models. Label and trade start at the next close and last {HORIZON}
-sessions. The planted IC is computed from the equations of the simulation, not from its archives. Labels overlap, so
-the gate uses every fifth session only. IC values of constant score sets overlap like the labels, and the gate promotes
-at most the stated share of these sets. IC values of score sets drawn again each session do not overlap, and the gate
-hardly ever promotes them.
+processes them from zip to gate, and trains logistic models for an account of the best 20 shares. Label and trade start
+at the next close and last {HORIZON} sessions. The planted IC is computed from the equations of the simulation, not from
+its archives. Labels overlap, so the rule about rank ICs uses every fifth session only. IC values of constant score sets
+overlap like the labels, and at most the stated share of these sets passes. IC values of score sets drawn again each
+session do not overlap, and hardly any passes.
 """
     lines = [intro, *(f"- {'holds' if yes else '**does not hold**'}: {text}" for yes, text in held), ""]
     for title, rows in (("No signal", noise), (f"Signal {PLANTED:g}", planted)):

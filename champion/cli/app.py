@@ -35,7 +35,8 @@ def _options(
 
 
 for _command in (
-    *(run.demo, run.simulate, run.daily, run.backfill, run.features, run.train, run.score, models.portfolio),
+    *(run.demo, run.simulate, run.daily, run.backfill, run.features, run.train, run.search, run.score),
+    models.portfolio,
     *(inspect.status, inspect.report, inspect.doctor, inspect.sql, inspect.audit, inspect.docs),
     *(services.serve, services.deploy, services.lab, services.ui, services.stop),
 ):

@@ -2,7 +2,9 @@
 
 import os
 import shlex
+from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
 from champion.base.counting import quantity
 from champion.base.file_modes import workspace_folder
@@ -17,7 +19,7 @@ from champion.tracking import registry
 END = date(2024, 12, 31)
 
 
-def run(base: Settings, instruments: int, start: date, signal: float, *, as_json: bool) -> None:
+def run(base: Settings, instruments: int, start: date, signal: float, top: int, *, as_json: bool) -> None:
     """Run the demo in `<home>/demo`, so that simulated sessions never mix with real ones, and print the results."""
     is_demo = (base.home / "archive" / "simulation.json").exists()  # CHAMPION_HOME is the demo's workspace already
     home = base.home if is_demo else base.home / "demo"
@@ -41,7 +43,7 @@ def run(base: Settings, instruments: int, start: date, signal: float, *, as_json
         announce(f"backfilling {quantity(len(archive.sessions), 'session')}: lake, quality, features, warehouse")
         backfilled = historical_backfill(start, END)
         announce("training a model and judging it")
-        trained = train_model()
+        trained = train_model(top=top)
         announce(f"scoring {archive.sessions[-1]}, the last session")
         champion_exists = trained["promoted"] or registry.alias_of(settings, registry.CHAMPION) is not None
         scored = score_session(archive.sessions[-1]) if champion_exists else {"outcome": "not done: no champion"}
@@ -57,7 +59,8 @@ def run(base: Settings, instruments: int, start: date, signal: float, *, as_json
         "feature rows": lake.rows(FEATURES),
         "champion": version,
         "rank IC, out of sample": f"{trained['rank_ic']:.4f} (t {trained['rank_ic_t']:.1f})",
-        "gate": "; ".join(trained["reasons"]),
+        "account, a year": _account(trained, top),
+        **_gate(trained),
         "scored session": scored.get("session", "none"),
         "steps": ", ".join(f"{name} {outcome}" for name, outcome in done.items()),
     }
@@ -66,6 +69,24 @@ def run(base: Settings, instruments: int, start: date, signal: float, *, as_json
         return
     console.table("Champion demo", ["what", "result"], list(result.items()))
     _print_next_steps(settings)
+
+
+def _account(trained: Mapping[str, Any], top: int) -> str:
+    """Return what the simulated account of a training earned, or that there is none."""
+    net, active = (trained.get(f"portfolio_{name}") for name in ("net_return", "active_return"))
+    if net is None or active is None:
+        return "not simulated"
+    benchmark = f"benchmark without costs {net - active:+.1%}, active {active:+.1%}"
+    return f"best {top}: net of charges {net:+.1%}, {benchmark}"
+
+
+def _gate(trained: Mapping[str, Any]) -> dict[str, str]:
+    """Return the verdict and sentence of each rule of the gate; its reasons if it was not asked again."""
+    rules = trained.get("rules", [])
+    found = {
+        f"gate: {each['rule']}": f"{'passed' if each['passed'] else 'refused'}. {each['sentence']}" for each in rules
+    }
+    return found or {"gate": "; ".join(trained["reasons"])}
 
 
 def _print_next_steps(settings: Settings) -> None:

@@ -48,6 +48,7 @@ def status(*, as_json: AsJson = False) -> None:
         console.out.print(f"nothing yet in {', '.join(empty)}", style="dim")
     console.out.print(f"freshness: {found.freshness}")
     console.out.print(f"lists: {found.lists}")
+    console.out.print(f"frames: {found.frames}")
     console.out.print(f"quarantine: {quantity(found.quarantined, 'row')}")
     console.out.print(f"findings: {found.findings}")
     console.out.print(f"champion: {found.champion}")

@@ -1,6 +1,7 @@
 """Commands for models (list, promote, compare, rollback, repair, begin, history) and trials (show, declare, begin)."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -57,7 +58,7 @@ def promote(
     force: Annotated[bool, typer.Option("--force", help="Override the gate; needs --reason.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a version champion if it passes the gate.
+    """Make a version champion if it passes each rule of the gate.
 
     Example: champion models promote 3
     """
@@ -70,9 +71,9 @@ def promote(
     with console.progress_bar(hidden=as_json) as progress:
         request = NotebookRequest("promotion", {"version": version}, on_progress=progress)
         decision, report = promote_with_report(
-            chosen, version, lambda _: run_notebook(chosen, request), reason=reason, force=force, strict=True
+            chosen, version, lambda: run_notebook(chosen, request), reason=reason, force=force, strict=True
         )
-    console.show({**decision, "report": report}, as_json=as_json)
+    _show_decision({**decision, "report": report}, as_json=as_json)
 
 
 @app.command()
@@ -82,7 +83,7 @@ def compare(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show the gate's decision about a version, with reasons; nothing is written.
+    """Show the gate's decision about a version, with the figure and threshold of each rule; nothing is decided.
 
     Example: champion models compare 3 2
     """
@@ -91,7 +92,24 @@ def compare(
     evaluation = evaluate(console.settings(), version, promotion.ANY_CHAMPION if against is None else against)
     decision = evaluation.decision
     judged = {"version": version, "against": evaluation.champion, "promote": decision.promote}
-    console.show({**judged, "reasons": list(decision.reasons), **evaluation.evidence}, as_json=as_json)
+    _show_decision({**judged, "reasons": list(decision.reasons), **evaluation.evidence}, as_json=as_json)
+
+
+def _show_decision(decision: dict[str, Any], *, as_json: bool) -> None:
+    """Print a decision of the gate; without JSON its rules are a table, which has the reasons."""
+    if as_json:
+        console.show(decision, as_json=True)
+        return
+    rules = decision.pop("rules")
+    if rules:
+        decision.pop("reasons")
+    rows = [[each["rule"], each["figure"], each["threshold"], _verdict(each), each["sentence"]] for each in rules]
+    console.show(decision, as_json=False)
+    console.table("Rules of the gate", ["rule", "figure", "threshold", "verdict", "why"], rows)
+
+
+def _verdict(rule: Mapping[str, Any]) -> str:
+    return "passed" if rule["passed"] else "refused"
 
 
 @app.command()
@@ -134,7 +152,7 @@ def history(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show all promotion decisions, or the champion on a date.
+    """Show all promotion decisions with the verdict of each rule, or the champion on a date.
 
     Example: champion models history --on 2024-12-31
     """
@@ -145,7 +163,8 @@ def history(
         return
     entries = promotion.history(chosen)
     if as_json:
-        console.show({"decisions": [[e.at, e.kind, e.state, e.version, e.reason] for e in entries]}, as_json=True)
+        found = [[e.at, e.kind, e.state, e.version, e.reason, e.evidence.get("rules", [])] for e in entries]
+        console.show({"decisions": found}, as_json=True)
         return
     rows = [
         [
@@ -154,11 +173,12 @@ def history(
             e.state,
             e.version or None,
             e.previous,
+            ", ".join(f"{each['rule']} {_verdict(each)}" for each in e.evidence.get("rules", [])) or None,
             e.reason or "; ".join(e.reasons),
         ]
         for e in entries
     ]
-    console.table("Decisions", ["at (IST)", "kind", "state", "version", "previous", "why"], rows)
+    console.table("Decisions", ["at (IST)", "kind", "state", "version", "previous", "rules", "why"], rows)
 
 
 @trials_app.callback()

@@ -149,9 +149,10 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove pages and figures of old runs, and old reports; `open` renders a page again from its notebook.
+    """Remove pages and figures of old runs, old reports, and training frames not used since.
 
-    Runs with their parameters, metrics, notebooks, tables and models stay. CHAMPION_PAGES_DAYS is the age in days.
+    `open` renders a page again from its notebook, and a training builds a frame again. Runs with their parameters,
+    metrics, notebooks, tables and models stay. CHAMPION_PAGES_DAYS is the age in days.
 
     Example: champion notebook prune --dry-run
     """
@@ -161,7 +162,7 @@ def prune(
     settings, today = console.settings(), clock.today()
     with console.progress_bar(hidden=as_json) as progress:
         old = record_retention.plan(settings, today) if dry_run else record_retention.prune(settings, today, progress)
-    counts = {f"{kind}s": sum(one.kind == kind for one in old) for kind in ("run", "report")}
+    counts = {f"{kind}s": sum(one.kind == kind for one in old) for kind in ("run", "report", "frame")}
     console.show({"dry run": dry_run, **counts, "bytes": sum(one.bytes for one in old)}, as_json=as_json)
 
 

@@ -1,23 +1,28 @@
-"""Commands that run the pipeline: demo, simulate, daily, backfill, features, train, score."""
+"""Commands that run the pipeline: demo, simulate, daily, backfill, features, train, search, score."""
 
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
+import polars as pl
 import typer
 
+from champion.base.counting import quantity
 from champion.base.file_modes import user_umask
 from champion.cli.terminal import console
 from champion.cli.terminal.console import AsJson, End, Force, Start
 
+_SHOWN = 10  # recipes
 Martingale = Literal["log", "price"]
+_SIGNAL = "Planted predictability: 0 none, 1 strong, 2 very strong."
 Session = Annotated[str | None, typer.Argument(help="Session, such as 2024-12-31; default: today in India.")]
 
 
 def demo(
     instruments: Annotated[int, typer.Option(help="Number of simulated instruments.")] = 100,
     start: Annotated[str, typer.Option(help="First date of the archive, which ends on 2024-12-31.")] = "2023-01-02",
-    signal: Annotated[float, typer.Option(help="Planted predictability: 0 none, 1 strong.")] = 0.5,
+    signal: Annotated[float, typer.Option(help=_SIGNAL)] = 1.5,
+    top: Annotated[int, typer.Option(min=1, help="Instruments that the simulated account holds.")] = 20,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -27,7 +32,7 @@ def demo(
     """
     from champion.cli import demo as demonstration  # noqa: PLC0415
 
-    demonstration.run(console.settings(), instruments, console.day(start), signal, as_json=as_json)
+    demonstration.run(console.settings(), instruments, console.day(start), signal, top, as_json=as_json)
 
 
 def simulate(
@@ -36,7 +41,7 @@ def simulate(
     end: Annotated[str, typer.Option(help="Last date.")] = "2024-12-31",
     instruments: Annotated[int, typer.Option(min=1, help="Number of instruments.")] = 100,
     seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same archive.")] = 7,
-    signal: Annotated[float, typer.Option(help="Planted predictability: 0 none, 1 strong.")] = 0.5,
+    signal: Annotated[float, typer.Option(help=_SIGNAL)] = 0.5,
     martingale: Annotated[
         Martingale, typer.Option(help="What has no drift without a signal: log, for ranks, or price, for profits.")
     ] = "log",
@@ -153,6 +158,7 @@ def train(  # noqa: PLR0913 - its options
         str, typer.Option(help="What the model learns: above_median, rank, excess or residual, and shorter horizons.")
     ] = "above_median",
     returns: Annotated[Literal["price", "total"], typer.Option(help="Label's returns: total has dividends.")] = "total",
+    top: Annotated[int, typer.Option(min=1, help="Instruments that the simulated account holds.")] = 50,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -176,6 +182,7 @@ def train(  # noqa: PLR0913 - its options
             horizon=horizon,
             universe=universe,
             returns=returns,
+            top=top,
             feature_set=features,
             seed=seed,
             force=force,
@@ -193,6 +200,55 @@ def _require_covered(universe: str, feature_set: str, first: date | None, last: 
     lake = Lake(console.settings().lake)
     sessions = lake.sessions(find_features(feature_set).contract, first, last)
     universe_lists.require_known(lake, find(universe), sessions)
+
+
+def search(
+    space: Annotated[
+        str, typer.Argument(help="TOML file, a name in the workspace's folder searches, or example.", metavar="SPACE")
+    ],
+    parallel: Annotated[
+        int | None, typer.Option(min=1, help="Trainings at a time; default: one for two cores, on Dask all.")
+    ] = None,
+    *,
+    plan: Annotated[bool, typer.Option("--plan", help="Show recipes and cost; train nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train all recipes of a space, count each as a trial, and choose among them without looking ahead.
+
+    What is done is skipped, so the same command resumes a search. Nothing is promoted.
+
+    Example: champion search example --plan
+    """
+    from champion.pipeline.search import outcomes, plan as plans, report, space as spaces  # noqa: PLC0415
+
+    chosen = console.settings()
+    wanted = spaces.read(chosen, space)
+    if plan or not any("+" in name for name in wanted.recipe.feature_set):  # the flow builds features of such sets
+        planned = plans.make(chosen, wanted)
+        cost = plans.cost(chosen, planned, parallel or plans.AT_A_TIME)
+        if plan:
+            recipes = {str(number): one.text for number, one in enumerate(planned.recipes, start=1)}
+            span = {"search": planned.id, "start": planned.start, "end": planned.end}
+            console.show({"cost": cost.text, **span, "recipes": recipes}, as_json=as_json)
+            return
+        console.note(f"{wanted.name}, {planned.start} to {planned.end}: {cost.text}")
+    with console.flow_context(chosen, hidden=as_json, lines=True):
+        from flows import policy  # noqa: PLC0415
+        from flows.models import search_recipes  # noqa: PLC0415
+
+        result = search_recipes.with_options(task_runner=policy.task_runner(chosen))(space, parallel=parallel)
+    found = outcomes.read(chosen, result["search"])
+    tried = report.table(chosen, found)
+    if as_json:
+        console.show({**result, "table": tried.rows(named=True)}, as_json=True)
+        return
+    shown = tried.filter(pl.col("error").is_null()).head(_SHOWN)
+    columns = ["recipe", "version", "trial", "net_active_return", "sharpe", "rank_ic", "text", "run"]
+    rows = [[*row[:-1], (row[-1] or "")[:8]] for row in shown.select(columns).rows()]
+    titles = ["recipe", "version", "trial", "net active", "Sharpe", "rank IC", "what", "run"]
+    console.table(f"{quantity(len(found.recipes), 'recipe')}, the {len(rows)} with the highest Sharpe", titles, rows)
+    for sentence in report.sentences(found, result):
+        console.out.print(sentence, soft_wrap=True)
 
 
 def score(

@@ -6,8 +6,9 @@
 4. `champion`: the net active return beats the champion's on the sessions that both have.
 
 A figure that is not known is a refusal. The champion does not block a version once its own net active return, on the
-sessions since its promotion, is no longer above zero at the gate's level. Deflated Sharpe ratio and probability of
-overfitting are shown beside; they decide nothing.
+sessions since its promotion, is no longer above zero at the gate's level. A champion whose returns are not known, such
+as one of an earlier release whose scores are lost, blocks for as many sessions as this judgement needs. Deflated Sharpe
+ratio and probability of overfitting are shown beside; they decide nothing.
 """
 
 from __future__ import annotations
@@ -26,12 +27,17 @@ from champion.errors import ModelError
 from champion.modeling import multiplicity
 from champion.modeling.metrics import deflated_sharpe_ratio, summarise_ic
 from champion.modeling.multiplicity import Floats, Luck
-from champion.modeling.overfitting import BLOCKS, probability_of_overfitting
+from champion.modeling.overfitting import overfitting_of
 
-__all__ = ["Evidence", "Levels", "RuleResult", "beside", "judged", "rules", "table"]
+__all__ = ["TABLE", "Evidence", "Levels", "RuleResult", "beside", "judged", "rules", "table"]
 __dir__ = __all__.copy
 
+TABLE = {
+    "rule": pl.String, "figure": pl.Float64, "threshold": pl.Float64, "passed": pl.Boolean, "sentence": pl.String,
+}  # fmt: skip
+"""The columns of `table`."""
 _UNKNOWN = math.nan
+_CHAMPION, _LIVE = "_champion", "_live"  # columns beside those of the trials
 _REMEDIES = {
     "shuffled labels": "the score depends on its own label through something else than the inputs: look for state that "
     "the model or its preparation keeps between rows",
@@ -39,6 +45,11 @@ _REMEDIES = {
     "as a shift with a negative number or a return that ends after the session",
     "recomputed inputs": "they change when they are computed again without later bars: correct the expression, then "
     "run `champion features` and train again",
+    "scores": "correct the model or its inputs, and train it again",
+    "score of the next session": "a score made after the close cannot rank the session that follows so well: look for "
+    "prices of a later session in its inputs, or for scores joined to the wrong session",
+    "score of its own label": "no score ranks its own label so well: look for rows that the model was trained on among "
+    "those that it scored, or for prices of later sessions in its inputs",
 }
 _LISTED = {"implausible inputs", "recomputed inputs"}  # checks whose finding is a list of inputs
 
@@ -89,11 +100,15 @@ class Evidence:
         checks: the table of `leakage_checks.LeakageChecks`; None if they were not run.
         neutral_ic: trade_date and ic from `styles.neutral_ic`; None if it was not measured.
         independent: number of recorded trials without a series.
-        judged_before: number of recorded trials at the time of the gate's last decision.
+        judged_before: number of recorded trials at the time of the gate's last decision about other trials or series.
+        ledger: a digest of the recorded trials and their series.
         wider: the factor `multiplicity.widening` of the version; NaN, unknown, is a refusal.
-        champion: the champion's column in `returns`; None without a champion.
-        champion_known: whether the champion has a series; a champion without one blocks.
+        champion: the champion's column in `returns`, which lacks it if the champion has no series; None without a
+            champion.
         promoted_on: the date of the champion's promotion.
+        live: trade_date and active, the champion's daily net active returns by the scores it published since then.
+        sessions_since: sessions of the market since the champion's promotion.
+        apart: why the returns of both cannot be compared, as a sentence without full stop; empty if they can.
 
     >>> daily = pl.DataFrame({"trade_date": [date(2024, 1, 1)], "t1": [0.001]})
     >>> Evidence("t1", daily, horizon=5, own_horizon=5).champion is None
@@ -108,10 +123,13 @@ class Evidence:
     neutral_ic: pl.DataFrame | None = None
     independent: int = 0
     judged_before: int = 0
+    ledger: str = ""
     wider: float = _UNKNOWN
     champion: str | None = None
-    champion_known: bool = True
     promoted_on: date | None = None
+    live: pl.DataFrame | None = None
+    sessions_since: int = 0
+    apart: str = ""
 
 
 def rules(evidence: Evidence, levels: Levels | None = None) -> list[RuleResult]:
@@ -123,7 +141,7 @@ def rules(evidence: Evidence, levels: Levels | None = None) -> list[RuleResult]:
     """
     levels = levels or Levels()
     found = [_data(evidence.checks), _luck(evidence, levels.luck), _neutral_skill(evidence, levels.neutral)]
-    if evidence.champion is not None or not evidence.champion_known:
+    if evidence.champion is not None:
         found.append(_champion(evidence, levels.champion))
     return found
 
@@ -134,45 +152,40 @@ def table(found: Sequence[RuleResult]) -> pl.DataFrame:
     >>> table([RuleResult("data", float("nan"), 0.0, False, "Not run.")]).row(0)
     ('data', None, 0.0, False, 'Not run.')
     """
-    schema = {
-        "rule": pl.String, "figure": pl.Float64, "threshold": pl.Float64, "passed": pl.Boolean, "sentence": pl.String,
-    }  # fmt: skip
     rows = [(rule.name, rule.figure, rule.threshold, rule.passed, rule.sentence) for rule in found]
-    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("figure", "threshold").fill_nan(None))
+    return pl.DataFrame(rows, schema=TABLE, orient="row").with_columns(pl.col("figure", "threshold").fill_nan(None))
 
 
-def beside(evidence: Evidence, effective: float) -> dict[str, float]:
-    """Return deflated_sharpe and overfitting_probability of a version's daily net active returns, without the unknown.
+def beside(evidence: Evidence, level: float) -> dict[str, float]:
+    """Return deflated_sharpe, effective_trials and overfitting_probability of a version, without the unknown.
 
-    `effective` is the effective number of trials, `multiplicity.Luck.effective`. The probability of overfitting uses
-    the sessions that all trials have which share at least half of the version's sessions.
+    The deflated Sharpe ratio counts the effective number of trials, `multiplicity.Luck.effective` at `level`. See
+    `overfitting_of` for the probability of overfitting.
 
     >>> daily = pl.DataFrame({"trade_date": range(300), "t1": np.random.default_rng(1).normal(0.001, 0.005, 300)})
-    >>> round(beside(Evidence("t1", daily, horizon=5, own_horizon=5), 1.0)["deflated_sharpe"], 2)
+    >>> round(beside(Evidence("t1", daily, horizon=5, own_horizon=5), 0.025)["deflated_sharpe"], 2)
     0.97
     """
     if evidence.trial not in evidence.returns.columns:
         return {}
-    own = evidence.returns.select("trade_date", pl.all().exclude("trade_date")).drop_nulls(evidence.trial)
-    values = own[evidence.trial].to_numpy()
-    found: dict[str, float] = {}
-    if len(values) > 2 and values.std() > 0:  # noqa: PLR2004 - a skew needs three
-        # Sharpe ratios of trials without skill have the variance 1 / sessions.
-        found["deflated_sharpe"] = deflated_sharpe_ratio(
-            float(values.mean() / values.std(ddof=1)),
-            trials=max(round(effective), 1),
-            variance=1 / len(values),
-            periods=len(values),
-            skew=float(skew(values)),
-            kurtosis=float(kurtosis(values, fisher=False)),
-        )
-    long = [name for name in own.columns[1:] if own[name].count() * 2 >= own.height]
-    shared = own.select(long).drop_nulls()
+    overfitted = overfitting_of(evidence.trial, evidence.returns)
+    values = evidence.returns[evidence.trial].drop_nulls().to_numpy()
     try:
-        found["overfitting_probability"], _ = probability_of_overfitting(shared, BLOCKS)
-    except ModelError:  # too few trials or sessions to compare
-        return found
-    return found
+        luck = judged(evidence, level)
+    except ModelError:  # too few sessions
+        return overfitted
+    if math.isnan(luck.score):
+        return overfitted
+    # Sharpe ratios of trials without skill have the variance 1 / sessions.
+    deflated = deflated_sharpe_ratio(
+        float(values.mean() / values.std(ddof=1)),
+        trials=max(round(luck.effective), 1),
+        variance=1 / len(values),
+        periods=len(values),
+        skew=float(skew(values)),
+        kurtosis=float(kurtosis(values, fisher=False)),
+    )
+    return {"deflated_sharpe": deflated, "effective_trials": luck.effective, **overfitted}
 
 
 def _data(checks: pl.DataFrame | None) -> RuleResult:
@@ -259,12 +272,8 @@ def _neutral_skill(evidence: Evidence, level: float) -> RuleResult:
 
 
 def _champion(evidence: Evidence, level: float) -> RuleResult:
-    name, columns = "champion", evidence.returns.columns
-    if evidence.champion is None or evidence.champion not in columns:
-        sentence = "The champion has no series of daily net active returns, so it cannot be compared: train it again."
-        return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
-    since = evidence.returns.filter(pl.col("trade_date") > evidence.promoted_on) if evidence.promoted_on else None
-    standing = None if since is None else _alone(since, pl.col(evidence.champion), evidence.horizon, level)
+    name, returns = "champion", _with_champion(evidence)
+    standing = _standing(evidence, returns, level)
     if standing is not None and not standing.passed:
         sentence = (
             f"The champion does not block: since its promotion on {evidence.promoted_on} the Sharpe ratio of its daily "
@@ -276,19 +285,68 @@ def _champion(evidence: Evidence, level: float) -> RuleResult:
         sentence = "It is a refit of the champion's recipe, whose series it continues: there is nothing to compare."
         return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=True, sentence=sentence)
     difference = None
-    if evidence.trial in columns:
-        difference = _alone(
-            evidence.returns, pl.col(evidence.trial) - pl.col(evidence.champion), evidence.horizon, level
-        )
+    if evidence.trial in evidence.returns.columns and not evidence.apart:
+        difference = _alone(returns, pl.col(evidence.trial) - pl.col(_CHAMPION), evidence.horizon, level)
     if difference is None:
-        sentence = "It shares too few sessions with the champion to be compared: train on the champion's sessions too."
-        return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
+        return _not_compared(evidence, returns, is_standing=standing is not None)
     sentence = (
         f"The Sharpe ratio of its daily net active returns less the champion's is {difference.sharpe:.2f} a year over "
         f"{quantity(difference.sessions, 'common session')}; chance exceeds {difference.sharpe_needed:.2f} at a rate "
         f"of {level:.1%}."
     )
     return RuleResult(name, difference.sharpe, difference.sharpe_needed, passed=difference.passed, sentence=sentence)
+
+
+def _not_compared(evidence: Evidence, returns: pl.DataFrame, *, is_standing: bool) -> RuleResult:
+    """Return the rule about a champion whose returns cannot be compared with those of the version.
+
+    `is_standing` is whether the champion earned something since its promotion.
+    """
+    name, needed = "champion", multiplicity.FEWEST_BLOCKS * evidence.horizon
+    known, since = returns[_CHAMPION].count(), evidence.sessions_since
+    if known >= needed and not evidence.apart:
+        common = 0
+        if evidence.trial in returns.columns:
+            common = returns.drop_nulls([evidence.trial, _CHAMPION]).height
+        shared = quantity(common, "session")
+        sentence = (
+            f"It shares {shared} with the champion and {needed} are needed: train on the champion's sessions too."
+        )
+        if common >= needed:
+            sentence = f"On {shared} it earns exactly what the champion earns: nothing shows that it is better."
+        return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
+    if since >= needed and not is_standing:
+        sentence = (
+            f"The champion does not block: {quantity(since, 'session')} after its promotion, no scores that it "
+            f"published show what it earned over {quantity(needed, 'session')}."
+        )
+        return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=True, sentence=sentence)
+    few = f"The champion's daily net active returns are known for {quantity(known, 'session')}, and {needed} are needed"
+    so_far = f"until {quantity(needed, 'session')} since its promotion are known, {since} so far"
+    until = "while it earns more than chance" if is_standing else so_far
+    sentence = f"{evidence.apart or few}. It blocks {until}; a person may promote with force and a reason."
+    return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
+
+
+def _with_champion(evidence: Evidence) -> pl.DataFrame:
+    """Return the returns with the champion's series, completed by its live returns, in a column of its own."""
+    own = pl.col(str(evidence.champion)) if evidence.champion in evidence.returns.columns else pl.lit(None, pl.Float64)
+    live = evidence.returns.select("trade_date", pl.lit(None, pl.Float64).alias("active")).clear()
+    live = (live if evidence.live is None else evidence.live).select("trade_date", pl.col("active").alias(_LIVE))
+    both = evidence.returns.join(live, on="trade_date", how="full", coalesce=True)
+    return both.with_columns(pl.coalesce(own, _LIVE).alias(_CHAMPION))
+
+
+def _standing(evidence: Evidence, returns: pl.DataFrame, level: float) -> Luck | None:
+    """Return whether the champion earned anything since its promotion; None if too few sessions are known.
+
+    Its published scores show it, or, if there are too few of them, refits of its recipe on these sessions.
+    """
+    if evidence.promoted_on is None:
+        return None
+    since = returns.filter(pl.col("trade_date") > evidence.promoted_on)
+    found = (_alone(since, pl.col(name), evidence.horizon, level) for name in (_LIVE, _CHAMPION))
+    return next((one for one in found if one is not None), None)
 
 
 def _alone(returns: pl.DataFrame, series: pl.Expr, horizon: int, level: float) -> Luck | None:

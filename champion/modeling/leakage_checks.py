@@ -41,6 +41,7 @@ import numpy as np
 import polars as pl
 from sklearn.metrics import roc_auc_score
 
+from champion.base.counting import quantity
 from champion.errors import ModelError
 from champion.indicators.numeric import unknown
 from champion.modeling import estimators, training
@@ -49,8 +50,8 @@ from champion.modeling.splits import PurgedWalkForward
 from champion.modeling.targets import TARGET
 
 __all__ = [
-    "PLAUSIBLE", "LeakageChecks", "ShuffledLabels", "implausible_inputs", "input_ic", "lookahead_check", "shuffle",
-    "shuffled_label_check",
+    "PLAUSIBLE", "LeakageChecks", "ShuffledLabels", "implausible_inputs", "input_ic", "lookahead_check",
+    "score_checks", "shuffle", "shuffled_label_check",
 ]  # fmt: skip
 __dir__ = __all__.copy
 
@@ -108,10 +109,13 @@ def shuffled_label_check(
 
     An AUC other than one half means that the score depends on its own label through something else than the inputs.
     """
-    rows = shuffle(training.labelled(frame), recipe.seed)
+    rows, features = training.prepared(frame, inputs)
+    rows = shuffle(rows, recipe.seed)
     *_, (train, test) = training.folds(rows, splitter)
-    features, labels = training.matrix(rows, inputs), rows["label"].to_numpy()
-    model = training.learn(recipe, features[train], training.outcome(rows, recipe)[train])
+    labels = rows["label"].to_numpy()
+    model = training.learn(
+        recipe, training.training_rows(recipe, features, train), training.outcome(rows, recipe)[train]
+    )
     auc = float(roc_auc_score(labels[test], estimators.probability(model, features[test])))
     positives, negatives = float(labels[test].sum()), float((1 - labels[test]).sum())
     # Standard error of the Mann-Whitney statistic when scores are worthless.
@@ -135,14 +139,16 @@ def input_ic(frame: pl.DataFrame, inputs: Sequence[str], horizon: int) -> pl.Dat
     Only every `horizon`-th session is used, so that labels do not overlap. Sessions with fewer than 3 pairs are left
     out.
     """
-    columns = ["forward_return", *inputs]
-    known = frame.with_columns(unknown.known(pl.col(name)).alias(name) for name in columns).drop_nulls("forward_return")
+    named = ["forward_return", *inputs]
+    known = frame.with_columns(unknown.known(pl.col(name)).alias(name) for name in named).drop_nulls("forward_return")
     days = known["trade_date"].unique().sort().gather_every(max(1, horizon))
     chosen = known.filter(pl.col("trade_date").is_in(days.implode()))
     by_session = chosen.group_by("trade_date", maintain_order=True).agg(_rank_correlation(name) for name in inputs)
     means = by_session.select(pl.col(name).fill_nan(None).mean() for name in inputs)
     counts = by_session.select(pl.col(name).fill_nan(None).count() for name in inputs)
-    table = pl.DataFrame({"input": list(inputs), "ic": means.row(0), "sessions": counts.row(0)}, strict=False)
+    columns = {"input": pl.String, "ic": pl.Float64, "sessions": pl.Int64}  # also where no correlation is known
+    rows = zip(inputs, means.row(0), counts.row(0), strict=True)
+    table = pl.DataFrame(list(rows), schema=columns, orient="row", strict=False)
     return table.sort(pl.col("ic").abs(), "input", descending=[True, False], nulls_last=True)
 
 
@@ -175,6 +181,48 @@ def lookahead_check(frame: pl.DataFrame, recomputed: pl.DataFrame, inputs: Seque
     if pairs.is_empty():
         raise ModelError("the recomputed inputs have no row of the training frame: recompute sessions of that frame")
     return tuple(name for name in inputs if pairs.select(_differs(name)).item())
+
+
+def score_checks(scores: pl.DataFrame, horizon: int) -> pl.DataFrame:
+    """Return canary, passed and found of what out-of-sample scores show about themselves.
+
+    A score is refused if it is unknown, named twice in a session, or constant in most sessions; and if it ranks the
+    next session's return, or its own label, better than is plausible (see `implausible_inputs`).
+
+    Args:
+        scores: trade_date, instrument_id, score, forward_return and next_return, the return from the close of
+            trade_date to the next close; both returns may be null.
+        horizon: sessions of forward_return.
+
+    >>> rows = {"trade_date": [1] * 3, "instrument_id": ["A", "B", "C"], "score": [0.5, None, float("nan")]}
+    >>> unknown = pl.DataFrame(rows).with_columns(forward_return=0.0, next_return=0.0)
+    >>> score_checks(unknown, horizon=5).row(0)
+    ('scores', False, '2 of 3 scores are unknown or infinite')
+    """
+    number = unknown.known(pl.col("score"))
+    sessions = scores.group_by("trade_date").agg(varies=number.n_unique() > 1, alone=pl.len() == 1)
+    constant = sessions.filter(~pl.col("varies"), ~pl.col("alone")).height
+    doubled = scores.select("trade_date", "instrument_id").is_duplicated().sum()
+    missing = scores.select(number.null_count()).item() if scores.height else 0
+    faults = [
+        *([] if scores.height else ["no score"]),
+        *([f"{missing:,} of {scores.height:,} scores are unknown or infinite"] if missing else []),
+        *([f"{doubled:,} scores of an instrument that has several in one session"] if doubled else []),
+        *([f"equal scores of all instruments in {constant:,} of {quantity(sessions.height, 'session')}"]
+          if constant * 2 > sessions.height else []),
+    ]  # fmt: skip
+    rows = [("scores", not faults, "; ".join(faults) or f"{scores.height:,} known scores")]
+    for canary, column, ahead in (
+        ("score of the next session", "next_return", 1),
+        ("score of its own label", "forward_return", horizon),
+    ):
+        judged = scores.select("trade_date", "score", forward_return=column)
+        (mean,) = input_ic(judged, ["score"], ahead)["ic"]
+        is_implausible = bool(implausible_inputs(judged, ["score"], ahead))
+        rows.append(
+            (canary, not is_implausible, "no rank IC is known" if mean is None else f"a mean rank IC of {mean:.2f}")
+        )
+    return pl.DataFrame(rows, schema={"canary": pl.String, "passed": pl.Boolean, "found": pl.String}, orient="row")
 
 
 def _rank_correlation(name: str) -> pl.Expr:

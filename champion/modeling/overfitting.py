@@ -58,6 +58,31 @@ def probability_of_overfitting(trials: pl.DataFrame, blocks: int = BLOCKS) -> tu
     return float((table["logit"] <= 0).to_numpy().mean()), table
 
 
+def overfitting_of(trial: str, returns: pl.DataFrame) -> dict[str, float]:
+    """Return `overfitting_probability` of a trial among recorded ones; empty if there is too little to compare.
+
+    `returns` has trade_date and the daily net active returns of each trial in a column, null where it has no session.
+    A trial is compared if it shares, with those to its left that are compared, at least half of this trial's sessions;
+    the sessions that all of them have are used.
+
+    >>> overfitting_of("a", pl.DataFrame({"trade_date": range(40), "a": [0.0, 1.0] * 20, "b": [0.1, 0.0] * 20}))
+    {'overfitting_probability': 0.0}
+    >>> overfitting_of("a", pl.DataFrame({"trade_date": range(40), "a": [0.0, 1.0] * 20}))
+    {}
+    """
+    own = returns.sort("trade_date").drop_nulls(trial)
+    shared = own.select(trial, *(name for name in own.columns if name not in {"trade_date", trial}))
+    compared = [trial]
+    for name in shared.columns[1:]:
+        if shared.drop_nulls([*compared, name]).height * 2 >= own.height:
+            compared.append(name)
+    try:
+        probability, _ = probability_of_overfitting(shared.select(compared).drop_nulls())
+    except ModelError:  # too few trials or sessions
+        return {}
+    return {"overfitting_probability": probability}
+
+
 def _ratio(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return each column's mean over its standard deviation, 0 where it does not vary."""
     varies = np.ptp(values, axis=0) > RESIDUE * np.maximum(np.abs(values).max(axis=0), 1.0)

@@ -55,7 +55,9 @@ from champion.modeling.metrics import information_coefficient, rank_ic, summaris
 from champion.modeling.splits import CombinatorialPurged, Fold, PurgedWalkForward
 from champion.modeling.targets import TARGET
 
-__all__ = ["TrainingResult", "fit", "folds", "judge", "labelled", "learn", "matrix", "outcome", "paths", "score"]
+__all__ = ["TrainingResult", "fit", "folds", "judge", "labelled", "learn", "matrix", "outcome", "paths",
+    "prepared", "score", "training_rows",
+]  # fmt: skip
 __dir__ = __all__.copy
 
 Progress: TypeAlias = Callable[[int, int, str], None]
@@ -105,8 +107,8 @@ def fit(
     Raises:
         ModelError: the model is not known, or there are too few rows or sessions.
     """
-    rows = labelled(frame)
-    features, labels = matrix(rows, inputs), rows["label"].to_numpy()
+    rows, features = prepared(frame, inputs)
+    labels = rows["label"].to_numpy()
     unlabelled = frame.filter(pl.col("forward_return").is_null())
     tested, others = list[pl.DataFrame](), list[pl.DataFrame]()
     for fold, (train, test) in enumerate(folds(rows, splitter), start=1):
@@ -151,8 +153,7 @@ def paths(
 
     The spread over the paths shows how much of a single walk-forward's result is chance.
     """
-    rows = labelled(frame)
-    features = matrix(rows, inputs)
+    rows, features = prepared(frame, inputs)
     tested = []
     for number, (train, test) in enumerate(folds(rows, splitter)):
         tested.append(_predict(_train(recipe, rows, features, train), rows, features, test, number))
@@ -197,6 +198,18 @@ def labelled(frame: pl.DataFrame) -> pl.DataFrame:
         few = quantity(rows.height, "labelled row")
         raise ModelError(f"{few} of one class only: train on more sessions and instruments")
     return rows
+
+
+def prepared(frame: pl.DataFrame, inputs: Sequence[str]) -> tuple[pl.DataFrame, NDArray[np.float64]]:
+    """Return the rows of `labelled` without the inputs, and the inputs of these rows as `matrix` returns them.
+
+    The array has the values of a row side by side, so that the rows of a fold need no copy.
+    """
+    rows = labelled(frame.drop(inputs).with_row_index("_row"))
+    features = np.empty((rows.height, len(inputs)))
+    for column, name in enumerate(inputs):  # one by one: all together would need the memory twice
+        features[:, column] = matrix(frame.select(pl.col(name).gather(rows["_row"])), [name])[:, 0]
+    return rows.drop("_row"), features
 
 
 def outcome(rows: pl.DataFrame, recipe: Recipe) -> NDArray[Any]:
@@ -281,7 +294,17 @@ def _train(recipe: Recipe, rows: pl.DataFrame, features: NDArray[np.float64], tr
     if recipe.weighted:
         unique = average_uniqueness(chosen).to_numpy()
         weights = unique / unique.mean()  # with mean 1 the regularisation is as strong as without weights
-    return learn(recipe, features[train], outcome(rows, recipe)[train], weights)
+    return learn(recipe, training_rows(recipe, features, train), outcome(rows, recipe)[train], weights)
+
+
+def training_rows(recipe: Recipe, features: NDArray[np.float64], train: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the rows of a fold: without a copy if they are consecutive and the model, as all named ones, spares them.
+
+    >>> training_rows(Recipe("ridge"), np.array([[0.5], [0.1], [0.2]]), np.array([0, 1])).tolist()
+    [[0.5], [0.1]]
+    """
+    consecutive = train[-1] - train[0] == len(train) - 1  # train is sorted, without duplicates
+    return features[train[0] : train[-1] + 1] if consecutive and recipe.model in estimators.MODELS else features[train]
 
 
 def _predict(

@@ -46,17 +46,18 @@ from champion.plots.validation import (
     ic_by_lag,
     ic_by_month,
     portfolio_turnover,
+    recipes_and_luck,
     style_exposures,
 )
 
 __all__ = [
     "account_equity", "adjustment", "against", "breadth", "calendar", "calibration", "candles", "capacity_curve",
     "champions", "chart_levels", "chart_patterns", "chart_trends", "confusion", "delivered", "equity_curve",
-    "feature_correlation", "feature_coverage", "feature_distributions", "feature_drift", "fold_metrics", "gate_rules",
-    "holdings_exposure", "ic_by_group", "ic_by_lag", "ic_by_month", "ic_decay", "ic_series", "importance", "index_map",
-    "indicator", "market_map", "movers", "portfolio_turnover", "price_versions", "profit_by_group", "quality_gates",
-    "quantile_bars", "runs", "score_distribution", "sessions_and_rows", "style_exposures", "top_scores", "trace_graph",
-    "trading_costs", "turnover_by_session",
+    "feature_correlation", "feature_coverage", "feature_distributions", "feature_drift", "fold_metrics",
+    "gate_rules", "holdings_exposure", "ic_by_group", "ic_by_lag", "ic_by_month", "ic_decay", "ic_series",
+    "importance", "index_map", "indicator", "market_map", "movers", "portfolio_turnover", "price_versions",
+    "profit_by_group", "quality_gates", "quantile_bars", "recipes_and_luck", "runs", "score_distribution",
+    "sessions_and_rows", "style_exposures", "top_scores", "trace_graph", "trading_costs", "turnover_by_session",
 ]  # fmt: skip
 __dir__ = __all__.copy
 

@@ -6,6 +6,7 @@ from textwrap import fill
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from champion.base.counting import quantity
 from champion.plots import style
@@ -224,4 +225,35 @@ def gate_rules(rules: pl.DataFrame) -> Figure:
     ax.spines[:].set_visible(False)
     against = [str(name) for name in rules.filter(~pl.col("passed").fill_null(value=False))["rule"].to_list()]
     ax.set_title(f"Refused by {', '.join(against)}" if against else "Passed by every rule")
+    return figure
+
+
+@style.plot("Recipes and luck", "place", "recipe", "score", "low", "middle", "high", source="trial ledger")
+def recipes_and_luck(scores: pl.DataFrame, needed: float | None = None) -> Figure:
+    """Draw the recipes of a search, the best first, beside what the same places show by luck alone.
+
+    Columns: place (from 1), recipe (number), score (standard normal), low, middle and high (what luck alone shows in
+    the place, 5% to 95%). `needed` is the score that the best of all trials exceeds by luck at the stated rate.
+
+    >>> rows = {"place": [1, 2], "recipe": [7, 3], "score": [2.5, 0.1], "low": [0.2, -1.5], "middle": [0.6, -0.5]}
+    >>> recipes_and_luck(pl.DataFrame(rows | {"high": [1.9, 0.6]}), needed=2.2).axes[0].get_title(loc="left")
+    'Recipe 7 is best of 2: score 2.50, 2.20 needed'
+    """
+    scores = scores.sort("place")
+    places, low, middle, high, values = (
+        scores[name].cast(pl.Float64).to_numpy() for name in ("place", "low", "middle", "high", "score")
+    )
+    figure, (ax,) = style.panels((9.5, 3.8))
+    ax.fill_between(places, low, high, color=style.SKY, alpha=0.3, linewidth=0, label="luck alone, 5% to 95%")
+    ax.plot(places, middle, color=style.SKY, linewidth=1.2)
+    ax.plot(places, values, color=style.BLUE, marker="o", linewidth=0, label="recipes")
+    ax.axhline(0, color=style.INK, linewidth=0.8)
+    if needed is not None:
+        ax.axhline(needed, color=style.VERMILION, linewidth=1.2, linestyle="--", label="needed by the best")
+    ax.legend(loc="lower left")
+    ax.set(xlabel="place among the recipes", ylabel="mean net active return\nover its standard error")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    bar = "" if needed is None else f", {style.signed(needed, '.2f')} needed"
+    best = style.signed(values[0], ".2f")
+    ax.set_title(f"Recipe {scores['recipe'][0]} is best of {scores.height}: score {best}{bar}")
     return figure

@@ -40,10 +40,11 @@ _OWN = "own/"
 _SETTINGS_FILE = "champion/settings/__init__.py"
 _PREFIX = "CHAMPION_"
 _PLACES = frozenset({  # locations and resource limits; the data itself is an input of a run
-    "archive", "archive_pause", "archive_silence", "artifacts_uri", "disk_free_gb", "features_years", "home",
-    "lake_archive", "lake_uri", "lists", "mlflow_port", "normalized_years", "notebook_memory", "notebook_timeout",
-    "notify_block", "notify_url", "prefect_api_url", "prefect_database_url", "prefect_login", "prefect_port",
-    "promotion_webhook", "raw_years", "task_runner", "tracking_uri", "warehouse_cluster", "warehouse_dsn", "work_pool",
+    "archive", "archive_pause", "archive_silence", "artifacts_uri", "disk_free_gb", "features_years", "frames_gb",
+    "home", "lake_archive", "lake_uri", "lists", "mlflow_port", "normalized_years", "notebook_memory",
+    "notebook_timeout", "notify_block", "notify_url", "prefect_api_url", "prefect_database_url", "prefect_login",
+    "prefect_port", "promotion_webhook", "raw_years", "task_runner", "tracking_uri", "warehouse_cluster",
+    "warehouse_dsn", "work_pool",
 })  # fmt: skip
 
 

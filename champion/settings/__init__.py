@@ -19,7 +19,7 @@ from typing_extensions import override
 from champion.base import object_path
 from champion.base.strict_json import is_unicode
 from champion.errors import UsageError
-from champion.settings import credential_sources, value_types as types
+from champion.settings import credential_sources, former_names, value_types as types
 from champion.settings.quality_limits import Limits
 
 NSE_ARCHIVE = "https://nsearchives.nseindia.com"
@@ -53,9 +53,15 @@ class _Toml(sources.TomlConfigSettingsSource):
 
     @override
     def __call__(self) -> dict[str, Any]:
-        """Return the settings; raise if an address in the file would receive a credential from another source."""
+        """Return the settings.
+
+        Raises:
+            UsageError: a setting of the file or environment no longer exists, or an address in the file would receive a
+                credential from another source.
+        """
         found = super().__call__()
-        if wrong := credential_sources.conflicts(found, self.current_state, os.environ):
+        wrong = former_names.problems(found, os.environ)
+        if wrong := [*wrong, *credential_sources.conflicts(found, self.current_state, os.environ)]:
             raise UsageError(f"settings: {'; '.join(wrong)}")
         return found
 
@@ -123,6 +129,8 @@ class Settings(BaseSettings):
     """Webhook that receives failures as JSON {"text": ...}, like the webhooks of Slack and Mattermost."""
     disk_free_gb: float = Field(5.0, ge=0)
     """Smallest free disk space that the health check accepts, in GB."""
+    frames_gb: float = Field(5.0, ge=0)
+    """Disk space for training frames that are kept for the next training, in GB; 0 keeps none."""
     notebook_timeout: types.Count = 1800
     """Time limit of one notebook cell, in seconds."""
     notebook_memory: types.Count | None = None
@@ -137,10 +145,12 @@ class Settings(BaseSettings):
     """Days for which pages and figures of runs, and reports of sessions, are kept; 0 keeps all."""
     prefect_days: types.Count = 30
     """Days for which the workspace's Prefect server keeps finished flow runs."""
-    gate_margin: float = Field(0.002, ge=0)
-    """Mean rank IC by which a challenger must beat the champion."""
-    gate_level: float = Field(0.025, gt=0, lt=0.5)
-    """Significance level of the gate: the rate at which it may accept a worthless challenger."""
+    gate_luck: types.Level = 0.025
+    """Level of the gate's rule `luck`: the rate at which all decisions together may pass a version without skill."""
+    gate_neutral: types.Level = 0.025
+    """Level of the gate's rule `neutral skill`, for skill after style and sector are removed."""
+    gate_champion: types.Level = 0.025
+    """Level of the gate's rule `champion`, for the difference to the champion and its own return since promotion."""
     model_sessions: types.Count = 250
     """Sessions after its last training session that a champion may score."""
     promotion_webhook: types.SecretUrl | None = None

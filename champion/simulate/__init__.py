@@ -21,10 +21,10 @@ instruments have the common events, twenty over ten months at least one of each 
 The planted relationship is a reversal: in each session, the expected own return of an equity (without market and
 sector) is minus `0.09 * signal` times the sum of its last five own returns. So past five-session returns, RSI, the
 distance to a short average and the position in the Bollinger bands predict the next returns with a negative sign: the
-rank correlation over five sessions is about 0.10 at `signal=0.5` and 0.18 at 1. At `signal=0` log prices, adjusted for
-all actions, are martingales with independent returns, so a model that ranks them better than luck uses future data.
-Volatile shares then drift up in rupees. With `martingale="price"` prices are martingales instead, so that no portfolio
-earns anything on average, before costs.
+rank correlation over five sessions is about 0.10 at `signal=0.5`, 0.18 at 1 and 0.26 at 2. At `signal=0` log prices,
+adjusted for all actions, are martingales with independent returns, so a model that ranks them better than luck uses
+future data. Volatile shares then drift up in rupees. With `martingale="price"` prices are martingales instead, so
+that no portfolio earns anything on average, before costs.
 """
 
 from champion.simulate.actions import Action

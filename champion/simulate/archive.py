@@ -69,7 +69,7 @@ def publish(  # noqa: PLR0913 - each is an independent choice with a default
 ) -> SimulatedArchive:
     """Return the simulated archive in `root`, after writing it unless it is complete.
 
-    `signal` (0 to 1) is the strength of a planted five-session reversal (see `champion.simulate.market`), 0 for none.
+    `signal` (0 to 2) is the strength of a planted five-session reversal (see `champion.simulate.market`), 0 for none.
     Without a signal `martingale` "log" leaves no skill in ranks, and "price" no profit in rupees.
     `progress` is called with the number of finished sessions and of all. The same arguments give the same bytes.
 
@@ -117,8 +117,10 @@ def _plan(arguments: dict[str, Any]) -> _Plan:
     start, end = date.fromisoformat(arguments["start"]), date.fromisoformat(arguments["end"])
     if not 1 <= instruments <= universe.ISSUERS:
         raise UsageError(f"A simulated archive holds 1 to {universe.ISSUERS:,} instruments; asked for {instruments:,}.")
-    if not 0 <= signal <= 1:
-        raise UsageError(f"The planted signal runs from 0 (none) to 1 (strong); asked for {signal}.")
+    if not 0 <= signal <= market.STRONGEST:
+        raise UsageError(
+            f"The planted signal runs from 0 (none) over 1 (strong) to {market.STRONGEST}; asked for {signal}."
+        )
     if arguments.get("martingale", "log") not in market.MARTINGALES:
         allowed = " or ".join(market.MARTINGALES)
         raise UsageError(f"A martingale is {allowed}; asked for {arguments['martingale']!r}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TRAINING = "equity-price-prediction"
 MODEL_HEALTH = "model-health"
+SEARCH = "recipe-search"
 OTHER = "notebooks"
 """The experiment of notebooks that name no other."""
 _OF_NOTEBOOK = {
@@ -15,6 +16,7 @@ _OF_NOTEBOOK = {
     "portfolio": "portfolio-simulation",
     "scoring": TRAINING,
     "decay": MODEL_HEALTH,
+    "search": SEARCH,
 }
 
 

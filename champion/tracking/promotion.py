@@ -1,4 +1,4 @@
-"""The promotion gate, and promote, rollback and repair, one decision after the other.
+"""Promote, rollback and repair: decisions about the champion, one after the other.
 
 1. The ledger records the decision as `pending`; 2. the alias `champion` moves; 3. the ledger records `done`. After a
 crash between two steps `repair` recognizes the state and finishes it; every step here repairs first. Processes of a
@@ -9,7 +9,6 @@ other machine reads the ledger again before it decides.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,7 +17,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from champion.base import clock
 from champion.base.atomic_files import Lock
-from champion.base.counting import quantity
 from champion.base.file_modes import workspace_folder
 from champion.errors import DecisionOutdated, LedgerOvertaken, ModelError, PromotionRefused, ServiceError, UsageError
 from champion.tracking import anchor, ledger_storage, notify, promotion_ledger, registry, standing
@@ -27,10 +25,8 @@ from champion.tracking.promotion_ledger import Entry
 if TYPE_CHECKING:
     from champion.settings import Settings
 
-RANK_IC, T_STAT, SESSIONS, HORIZON = "rank_ic", "rank_ic_t", "sessions", "horizon"
 ANY_CHAMPION = -1
 """For a decision that does not depend on the current champion."""
-_LEAK = "a leakage check found skill where there can be none"
 _TRIES = 5
 Result = TypeVar("Result")
 
@@ -41,65 +37,6 @@ class Decision:
 
     promote: bool
     reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The gate's rules: `level` is the one-sided rate at which it may accept a worthless challenger."""
-
-    margin: float = 0.002
-    level: float = 0.025
-
-    def enough(self, metrics: Mapping[str, float]) -> float:
-        """Return the t-statistic that chance exceeds at the rate of `level`.
-
-        Labels over a horizon of h sessions overlap, so S sessions count as S / h observations, and Student's t has one
-        degree of freedom less.
-
-        >>> round(Rules(level=0.025).enough({"sessions": 300, "horizon": 5}), 3)
-        2.001
-        """
-        from scipy.stats import t  # noqa: PLC0415 - the ledger is read without it
-
-        freedom = metrics[SESSIONS] / metrics.get(HORIZON, 1.0) - 1
-        return float(t.ppf(1 - self.level, freedom)) if freedom > 0 else math.inf
-
-
-def gate(
-    challenger: Mapping[str, float],
-    champion: Mapping[str, float] | None,
-    *,
-    paired: Mapping[str, float] | None = None,
-    rules: Rules,
-    canary: bool | None,
-) -> Decision:
-    """Decide whether the challenger may become champion, from out-of-sample metrics of the same sessions.
-
-    Metrics: `rank_ic` (mean over sessions), `rank_ic_t` (its t-statistic), `sessions` (their number), `horizon`.
-    `paired` holds the same for the differences, challenger less champion, session by session. The first champion needs
-    a t-statistic that chance exceeds only at the rate `rules.level`. A later champion must also beat the current one by
-    `rules.margin` on the mean, with a paired t-statistic that chance exceeds only at the same rate. `canary` is whether
-    the leakage checks passed; None, that they were not run, is a refusal.
-
-    >>> good = {"rank_ic": 0.03, "rank_ic_t": 3.1, "sessions": 250, "horizon": 5}
-    >>> gate(good, None, rules=Rules(), canary=True).promote
-    True
-    >>> gate({**good, "rank_ic_t": 1.1}, None, rules=Rules(), canary=True).reasons
-    ('rank IC t-statistic 1.10 is below 2.01',)
-    """
-    missing = [name for name in (RANK_IC, T_STAT, SESSIONS) if name not in challenger]
-    if missing:
-        return Decision(promote=False, reasons=(f"the challenger has no {', '.join(missing)}",))
-    against = [
-        *_weaknesses(challenger, rules),
-        *([] if canary else ["the leakage checks were not run" if canary is None else _LEAK]),
-        *(_shortfalls(challenger, champion, paired, rules) if champion is not None else []),
-    ]
-    tested = quantity(round(challenger[SESSIONS]), "session")
-    won = f"rank IC {challenger[RANK_IC]:.4f} (t {challenger[T_STAT]:.2f}) over {tested}"
-    if paired is not None and champion is not None:
-        won += f", {paired[RANK_IC]:.4f} (paired t {paired[T_STAT]:.2f}) above the champion's"
-    return Decision(promote=not against, reasons=tuple(against) or (won,))
 
 
 def promote(
@@ -305,32 +242,3 @@ def lock(settings: Settings) -> Lock:
     """Return the lock for decisions of the processes of a workspace."""
     workspace_folder(settings.home)
     return Lock(settings.home / "promotions.lock", timeout=60)
-
-
-def _weaknesses(challenger: Mapping[str, float], rules: Rules) -> Sequence[str]:
-    found, enough = [], rules.enough(challenger)
-    if not challenger[RANK_IC] > 0:  # so that NaN is weak, too
-        found.append(f"mean rank IC {challenger[RANK_IC]:.4f} is not above 0")
-    if not challenger[T_STAT] >= enough:
-        found.append(f"rank IC t-statistic {challenger[T_STAT]:.2f} is below {enough:.2f}")
-    return found
-
-
-def _shortfalls(
-    challenger: Mapping[str, float], champion: Mapping[str, float], paired: Mapping[str, float] | None, rules: Rules
-) -> Sequence[str]:
-    missing = [name for name in (RANK_IC, SESSIONS) if name not in champion]
-    if missing:
-        return [f"the champion has no {', '.join(missing)}"]
-    if challenger[SESSIONS] != champion[SESSIONS]:
-        tested = quantity(round(challenger[SESSIONS]), "session")
-        return [f"evaluated on {tested}, the champion on {champion[SESSIONS]:.0f}: not the same"]
-    if paired is None:
-        return ["challenger and champion were not compared session by session"]
-    found, enough, needed = [], rules.enough(paired), champion[RANK_IC] + rules.margin
-    if not challenger[RANK_IC] >= needed:
-        parts = f"the champion's {champion[RANK_IC]:.4f} plus the margin {rules.margin:.4f}"
-        found.append(f"rank IC {challenger[RANK_IC]:.4f} is below {needed:.4f}, {parts}")
-    if not paired[T_STAT] >= enough:
-        found.append(f"the paired t-statistic {paired[T_STAT]:.2f} is below {enough:.2f}: it may be chance")
-    return found

@@ -126,8 +126,10 @@ def test_all_commands_leave_the_same_modes_under_every_umask(tmp_path: Path) -> 
     """
     home = tmp_path / "demo"
     # Seven months are few for the gate, whose decision is not tested here.
-    variables = {**os.environ, "CHAMPION_HOME": str(tmp_path), "CHAMPION_GATE_LEVEL": "0.2"}
-    demo = [*CHAMPION, "demo", "--instruments", "20", "--signal", "1", "--start", "2024-06-03", "--json"]
+    levels = {f"CHAMPION_GATE_{name}": "0.49" for name in ("LUCK", "NEUTRAL", "CHAMPION")}
+    variables = {**os.environ, "CHAMPION_HOME": str(tmp_path), **levels}
+    options = ["--instruments", "20", "--signal", "2", "--top", "5", "--start", "2024-06-03"]
+    demo = [*CHAMPION, "demo", *options, "--json"]
     done = subprocess.run(
         demo, env=variables, cwd=tmp_path, umask=0o077, capture_output=True, text=True, check=False, timeout=PATIENCE
     )

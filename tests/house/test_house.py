@@ -77,6 +77,7 @@ def test_every_place_names_the_pythons_that_pyproject_declares() -> None:
     made = (ROOT / "Makefile").read_text()
     assert " ".join(["python3", *(f"python{version}" for version in reversed(versions))]) in made
     assert f"Python {', '.join(versions[:-1])} or {newest}" in made
+    assert f" {' '.join(versions)} " in (ROOT / ".ci" / "pythons").read_text()
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
     assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == versions
     assert {"run": ".ci/run", "env": {"PYTHON": "python${{ matrix.python }}"}} in workflow["jobs"]["test"]["steps"]

@@ -359,8 +359,9 @@ def test_models_get_features_and_bars_in_one_scale(adjusted: Settings, tmp_path:
     assert returns.len() >= 8
     assert returns.abs().max() < 0.2  # type: ignore[operator]  # 6.25 to 1 unadjusted is -84%
     bars = adjusted_bars(lake, end=end)
-    _, rescaled = frames._bars_and_features(lake, start, end, find("all"), "v1")
-    stored = rescaled.sort("instrument_id", "trade_date")
+    scale = frames._bars(lake, start, end)
+    chosen = frames._chosen(lake, scale, start, end, find("all"), "v1")
+    stored = frames._features(lake, start, end, scale, chosen, "v1").sort("instrument_id", "trade_date")
     assert stored.height == lake.scan(FEATURES, start, end).collect().height
     whole = features.build(bars).join(stored, on=["instrument_id", "trade_date"], how="semi")
     columns = ["instrument_id", "trade_date", "sma_20", "ema_12", "rsi_14", "bb_upper", "atr_14", "volume_ma_20"]

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import binom
 
 from champion.modeling.gate_rules import Evidence, Levels, RuleResult, beside, judged, rules, table
 
@@ -69,8 +70,8 @@ def test_skilled_version_passes_every_rule() -> None:
         ({"independent": 10**9}, "luck", "best of 1,000,000,004 recorded trials"),
         ({"wider": float("nan")}, "luck", "few instruments earned it is not known"),
         ({"wider": 3.0}, "luck", "without skill exceeds"),
-        ({"champion": "t9"}, "champion", "no series"),
-        ({"champion_known": False}, "champion", "no series"),
+        ({"champion": "t9"}, "champion", "known for 0 sessions, and 50 are needed"),
+        ({"champion": "t2", "apart": "Its universe is another"}, "champion", "universe is another. It blocks until 50"),
     ],
 )
 def test_each_rule_refuses_what_it_does_not_know_or_trust(changed: dict[str, object], rule: str, says: str) -> None:
@@ -98,12 +99,18 @@ def test_failed_checks_name_the_inputs_in_full_and_what_to_do() -> None:
 def test_version_must_beat_the_champion_on_common_sessions() -> None:
     with_champion = replace(GOOD, champion="t2", returns=returns(t1=0.25, t2=0.0))
     assert by_name(with_champion)["champion"].passed
-    equal = replace(GOOD, champion="t2", returns=returns(t1=0.25, t2=0.24))
+    equal = replace(GOOD, champion="t2", returns=returns(t1=0.25, t2=0.24, t3=0.0))
     rule = by_name(equal)["champion"]
     assert not rule.passed
     assert "over 500 common sessions" in rule.sentence
     apart = equal.returns.with_columns(t2=pl.when(pl.col("trade_date") < DAYS[30]).then("t2"))
-    assert "too few sessions" in by_name(replace(equal, returns=apart))["champion"].sentence
+    assert "known for 30 sessions" in by_name(replace(equal, returns=apart))["champion"].sentence
+    apart = apart.with_columns(t1=pl.when(pl.col("trade_date") >= DAYS[200]).then("t1"), t2="t3")
+    apart = apart.with_columns(t2=pl.when(pl.col("trade_date") < DAYS[230]).then("t2"))
+    assert "It shares 30 sessions with the champion" in by_name(replace(equal, returns=apart))["champion"].sentence
+    same = by_name(replace(equal, returns=equal.returns.with_columns(t2="t1")))["champion"]
+    assert not same.passed
+    assert "On 500 sessions it earns exactly what the champion earns" in same.sentence
 
 
 def test_champion_without_skill_since_its_promotion_stops_blocking() -> None:
@@ -121,6 +128,30 @@ def test_champion_without_skill_since_its_promotion_stops_blocking() -> None:
     assert not by_name(skilled)["champion"].passed
 
 
+def test_champion_without_known_returns_stops_blocking_after_the_sessions_that_would_show_them() -> None:
+    """Ten blocks of the longest horizon, 50 sessions, are what the judgement of a champion needs."""
+    lost = replace(GOOD, champion="t9", promoted_on=DAYS[-1], sessions_since=49)
+    assert "It blocks until 50 sessions since its promotion are known, 49 so far" in by_name(lost)["champion"].sentence
+    late = by_name(replace(lost, sessions_since=50))["champion"]
+    assert (late.passed, "does not block" in late.sentence) == (True, True)
+    universe = replace(lost, champion="t2", apart="Its universe is another")
+    assert [by_name(replace(universe, sessions_since=n))["champion"].passed for n in (49, 50)] == [False, True]
+
+
+def test_scores_published_since_its_promotion_judge_the_champion_first() -> None:
+    live = returns(other=0.0, up=0.2, down=-0.2)
+    champion = replace(GOOD, champion="t9", promoted_on=DAYS[0], sessions_since=SESSIONS - 1)
+    down, up = (
+        by_name(replace(champion, live=live.select("trade_date", active=name)))["champion"] for name in ("down", "up")
+    )
+    assert "does not block: since its promotion on 2023-01-02 the Sharpe ratio" in down.sentence
+    assert down.passed
+    assert "less the champion's is" in up.sentence, "the live returns are the champion's series if it has no other"
+    assert not up.passed
+    apart = by_name(replace(champion, live=live.select("trade_date", active="up"), apart="Its universe is another"))
+    assert "blocks while it earns more than chance" in apart["champion"].sentence
+
+
 def test_refit_of_the_champion_is_no_new_chance() -> None:
     found = by_name(replace(GOOD, champion="t1", judged_before=4))
     assert found["champion"].passed
@@ -129,12 +160,24 @@ def test_refit_of_the_champion_is_no_new_chance() -> None:
     assert "at a rate of 2.50%" not in by_name(replace(GOOD, judged_before=3))["luck"].sentence
 
 
+@pytest.mark.parametrize("level", [0.025, 0.1])
+def test_worthless_scores_pass_the_neutral_rule_at_the_stated_rate(level: float) -> None:
+    """Rank ICs of worthless scores over overlapping labels, with 60 sessions only."""
+    rng, tries, passed = np.random.default_rng(11), 1000, 0
+    for _ in range(tries):
+        daily = np.convolve(rng.normal(size=64), np.ones(5) / 5, mode="valid")
+        measured = pl.DataFrame({"trade_date": DAYS[:60], "ic": daily})
+        evidence = Evidence("none", pl.DataFrame({"trade_date": []}), 5, 5, neutral_ic=measured)
+        passed += by_name(evidence, Levels(neutral=level))["neutral skill"].passed
+    assert binom.ppf(0.001, tries, level / 2) <= passed <= binom.ppf(0.999, tries, 1.5 * level)
+
+
 def test_rules_as_a_table_and_the_figures_beside() -> None:
     found = table(rules(replace(GOOD, neutral_ic=None)))
     assert found["rule"].to_list() == ["data", "luck", "neutral skill"]
     assert found["figure"].null_count() == 1
-    luck = judged(GOOD, 0.025)
-    figures = beside(GOOD, luck.effective)
+    figures = beside(GOOD, 0.025)
+    assert figures["effective_trials"] == judged(GOOD, 0.025).effective == pytest.approx(4, abs=0.3)
     assert figures["deflated_sharpe"] > 0.99
     assert figures["overfitting_probability"] < 0.05
-    assert beside(replace(GOOD, trial="t9"), 1.0) == {}
+    assert beside(replace(GOOD, trial="t9"), 0.025) == {}

@@ -26,6 +26,7 @@ from waiting import PATIENCE
 from champion.base.atomic_files import sha256
 from champion.cli.app import app
 from champion.lake import Lake
+from champion.pipeline.models import trials
 from champion.runner import repair
 from champion.security import prefect_login
 from champion.services import prefect
@@ -36,7 +37,7 @@ from champion.tracking import promotion, registry, runs
 Command: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
 Look: TypeAlias = Callable[..., str]
 FIRST, LAST = date(2023, 10, 3), date(2024, 12, 31)
-_DEMO = ("demo", "--instruments", "40", "--start", str(FIRST), "--json")
+_DEMO = ("demo", "--instruments", "60", "--signal", "2", "--start", str(FIRST), "--json")
 _TABLES = ("raw_equity_ohlc", "normalized_equity_ohlc", "features_equity_indicators", "predictions_equity_scores")
 _NOTEBOOKS = ("ingest", "quality", "features", "training", "promotion", "scoring")
 _SCHEDULED = """
@@ -151,7 +152,13 @@ def test_the_planted_signal_is_found_and_the_model_promoted(demo: dict[str, Any]
     entry = promotion.current_champion(settings)
     assert entry is not None
     assert (entry.version, entry.forced) == (1, False)
-    assert entry.evidence["challenger"]["rank_ic"] > 0.03
+    rules = {each["rule"]: each for each in entry.evidence["rules"]}
+    assert all(each["passed"] for each in rules.values())
+    assert rules["luck"]["figure"] > rules["luck"]["threshold"] > 1
+    assert entry.evidence["trials"] == 1
+    assert demo["gate: luck"] == f"passed. {rules['luck']['sentence']}"
+    account = "best 20: net of charges +"
+    assert demo["account, a year"].startswith(account), "the net return, beside benchmark and active return"
     assert runs.get(settings, entry.evidence["report"]).name == "promotion"
     assert registry.alias_of(settings, "champion") == 1
 
@@ -404,6 +411,41 @@ def test_errors_are_clear_and_have_exit_codes(champion: Command, settings: Setti
 
 def test_the_explorers_of_runs_and_models_run(settings: Settings, tmp_path: Path) -> None:
     explore(NEED_RUNS, settings, tmp_path)
+
+
+def test_a_search_reuses_a_training_and_adds_its_rule_and_its_choice(
+    champion: Command, settings: Settings, tmp_path: Path
+) -> None:
+    (ran,) = runs.find_runs(settings, tags={"champion.notebook": "training"})
+    given = {name: json.loads(ran.parameters[name]) for name in ("horizon", "seed", "n_splits", "embargo")}
+    texts = {name: json.dumps(ran.parameters[name]) for name in ("universe", "target", "feature_set", "model")}
+    (tmp_path / "space.toml").write_text(
+        f"""
+        name = "demo"
+        start = {ran.parameters["start"]}
+        end = {ran.parameters["as_of"]}
+        folds = {given["n_splits"]}
+        embargo = {given["embargo"]}
+        [recipe]
+        horizon = {given["horizon"]}
+        seed = {given["seed"]}
+        universe = {texts["universe"]}
+        target = {texts["target"]}
+        feature_set = {texts["feature_set"]}
+        [[model]]
+        name = {texts["model"]}
+        [[rule]]
+        top = [50, 10]
+        """
+    )
+    before = trials.count(settings).total
+    result = json.loads(champion("search", str(tmp_path / "space.toml"), "--json").stdout)
+    assert (result["recipes"], result["failed"]) == (2, 0)
+    assert trials.count(settings).total == before + 2
+    assert runs.find_runs(settings, tags={"champion.notebook": "training"}) == [ran], "the training is skipped"
+    assert {row["run"] for row in result["table"]} == {ran.run_id}
+    assert Path(result["report"]).read_text(encoding="utf-8").count("<img") == 2
+    assert registry.alias_of(settings, "champion") == 1
 
 
 def test_no_file_contains_a_secret_of_the_environment(champion: Command, base: Path, settings: Settings) -> None:

@@ -23,7 +23,7 @@ from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.ingest.fetch import fetch, staged
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.ingest.share_moves import moves
-from champion.pipeline.models import evaluate, frames
+from champion.pipeline.models import frames
 from champion.pipeline.operations.session_report import session_report
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive, other_kinds, publish
@@ -136,11 +136,9 @@ def test_no_fund_is_in_a_universe_that_does_not_ask_for_it(market: Settings) -> 
 
 def test_models_of_the_same_universe_compare_whatever_version_stored_it() -> None:
     before = '{"min_age": 0, "min_close": 0.0, "min_turnover": 5000000.0, "series": []}'
-    tags = [{evaluate.UNIVERSE: text} for text in (before, stored(before).text, UNIVERSES["liquid"].text)]
-    old, again, shares = (evaluate._task(one, evaluate.UNIVERSE) for one in tags)
+    old, again, shares = (stored(text).text for text in (before, stored(before).text, UNIVERSES["liquid"].text))
     assert old == again
     assert old != shares, "one has funds, the other has not"
-    assert evaluate._task({}, evaluate.UNIVERSE) is None
 
 
 def test_the_session_report_counts_company_shares(market: Settings) -> None:

@@ -8,7 +8,6 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -72,11 +71,15 @@ def test_version_tags_name_training_data_and_recipe(modelled: Settings) -> None:
     assert set(data) == {"normalized_equity_ohlc", "features_equity_indicators", "normalized_corporate_actions"}
 
 
-def test_gate_margin_and_level_come_from_settings(modelled: Settings) -> None:
-    strict = modelled.model_copy(update={"gate_margin": 0.5, "gate_level": 0.001})
+def test_levels_of_the_gate_come_from_settings(modelled: Settings) -> None:
+    strict = modelled.model_copy(update={"gate_luck": 0.001, "gate_neutral": 0.002, "gate_champion": 0.003})
     evaluation = evaluate.evaluate(strict, 2)
-    assert "plus the margin 0.5000" in "; ".join(evaluation.decision.reasons)
-    assert (evaluation.evidence["margin"], evaluation.evidence["level"]) == (0.5, 0.001)
+    assert evaluation.evidence["levels"] == {"luck": 0.001, "neutral": 0.002, "champion": 0.003}
+    usual = evaluate.evaluate(modelled, 2).rules
+    for name in ("luck", "neutral skill"):
+        higher, lower = (found.filter(rule=name)["threshold"].item() for found in (evaluation.rules, usual))
+        assert higher > lower
+    assert "at a rate of 0.2%" in evaluation.rules.filter(rule="neutral skill")["sentence"].item()
 
 
 def test_a_published_evaluation_decides_without_a_second_one(workspace: Settings) -> None:
@@ -86,26 +89,20 @@ def test_a_published_evaluation_decides_without_a_second_one(workspace: Settings
         metrics: dict[str, float]
         run_id: str = "run-1"
 
-    strict = workspace.model_copy(update={"gate_margin": 0.5})  # the gate refuses
-    evaluation = evaluate.evaluate(strict, 2)
+    evaluation = evaluate.evaluate(workspace, 2)
+    assert not evaluation.decision.promote
     values = json.loads(json.dumps(evaluation.values | {"reasons": ["as published"]}, allow_nan=False))
-    asked: list[Mapping[str, str]] = []
 
     def promote(published: dict[str, Any]) -> dict[str, Any]:
-        def run_report(inputs: Mapping[str, str]) -> Any:
-            asked.append(inputs)
+        def run_report() -> Any:
             return Report(published, {"promote": 0.0})
 
-        return evaluate.promote_with_report(strict, 2, run_report)[0]
+        return evaluate.promote_with_report(workspace, 2, run_report)[0]
 
     decision = promote(values)
     assert (decision["promoted"], decision["reasons"]) == (False, ["as published"])
     last = promotion.history(workspace)[-1]
     assert (last.state, last.evidence) == ("refused", {**values["evidence"], "report": "run-1"})
-    assert {name: asked[0][name] for name in ("model", "champion")} == {
-        "model": f"{registry.MODEL}/2",
-        "champion": f"{registry.MODEL}/1",
-    }
     unusable: list[dict[str, Any]] = [values | {"against": 7}, values | {"version": 1}, {}]
     for other in unusable:
         assert promote(other)["reasons"] == list(evaluation.decision.reasons), "evaluated again"
@@ -113,14 +110,18 @@ def test_a_published_evaluation_decides_without_a_second_one(workspace: Settings
 
 def test_a_refused_promotion_keeps_its_report_and_the_champion(workspace: Settings) -> None:
     with pytest.raises(PromotionRefused):
-        evaluate.evaluate_and_promote(workspace.model_copy(update={"gate_margin": 0.5}), 2, strict=True, report="run-1")
+        evaluate.evaluate_and_promote(workspace, 2, strict=True, report="run-1")
     last = promotion.history(workspace)[-1]
     assert (last.state, last.version, last.evidence["report"]) == ("refused", 2, "run-1")
     assert last.evidence["paired"]["sessions"] > 0
+    assert [each["rule"] for each in last.evidence["rules"]] == ["data", "luck", "neutral skill", "champion"]
+    assert last.reasons == tuple(
+        f"{each['rule']}: {each['sentence']}" for each in last.evidence["rules"] if not each["passed"]
+    )
     assert evaluate.has_decision(workspace, 2)
     assert registry.alias_of(workspace, registry.CHAMPION) == 1
     with pytest.raises(UsageError, match="needs a reason"):
-        evaluate.evaluate_and_promote(workspace.model_copy(update={"gate_margin": 0.5}), 2, force=True)
+        evaluate.evaluate_and_promote(workspace, 2, force=True)
 
 
 def test_force_replaces_a_champion_with_lost_scores(workspace: Settings) -> None:
@@ -129,9 +130,8 @@ def test_force_replaces_a_champion_with_lost_scores(workspace: Settings) -> None
     path.unlink()
     evaluation = evaluate.evaluate(workspace, 2)
     assert not evaluation.decision.promote
-    assert "no comparison with the champion is possible: version 1: its run" in evaluation.decision.reasons[0]
-    with pytest.raises(ModelError, match="holds no"):
-        evaluate.evaluate(workspace, 2, 1)
+    assert evaluation.evidence["champion"] is None, "its rank ICs are lost, its series is in the trial ledger"
+    assert "earns exactly what the champion earns" in evaluation.rules.filter(rule="champion")["sentence"].item()
     assert evaluate.evaluate_and_promote(workspace, 2, force=True, reason="its scores are lost")["promoted"]
     assert promotion.current_champion(workspace).version == 2  # type: ignore[union-attr]
 
@@ -224,7 +224,7 @@ def test_more_trials_lower_the_deflated_sharpe_ratio(modelled: Settings) -> None
     tried = trials.known(modelled)
     assert tried.count == 2
     assert len(tried.sharpes) == 2
-    named = [looks.of_version(modelled, registry.find(modelled, number)) for number in (1, 2)]
+    named = [one.id for one in looks.of_versions(modelled, *(registry.find(modelled, number) for number in (1, 2)))[0]]
     assert tried.sessions.columns == ["trade_date", *named]
     version = registry.find(modelled, 2)
     active = portfolio.simulate(evaluate.scores(modelled, "2")[1], lake=Lake(modelled.lake)).active
@@ -272,7 +272,7 @@ def test_a_model_that_fails_its_leakage_checks_is_refused(workspace: Settings, m
     days = Lake(modelled.lake).sessions("features_equity_indicators")
     leaking = trained(workspace, "logistic", days[0], days[-30], canary=False)
     evaluation = evaluate.evaluate(workspace, leaking.number)
-    assert "a leakage check found skill where there can be none" in evaluation.decision.reasons
+    assert evaluation.decision.reasons[0].startswith("data: The check of leakage found skill where there can be none")
     assert not evaluation.decision.promote
 
 

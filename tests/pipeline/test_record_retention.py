@@ -11,10 +11,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import nbformat
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from champion.cli.app import app
+from champion.pipeline.feature_store.frame_cache import FrameCache
 from champion.pipeline.maintenance import record_retention
 from champion.runner import run_detail
 from champion.services import prefect
@@ -51,6 +53,16 @@ def left(settings: Settings, run: str) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+def framed(settings: Settings, used: datetime) -> str:
+    """Keep a frame that was used at a time; return the name of its file."""
+    cache = FrameCache.of(settings)
+    before = set(cache.files())
+    cache.get(lambda: {"used": f"{used}"}, lambda: pl.DataFrame({"rank": [0.5]}))
+    (path,) = set(cache.files()) - before
+    os.utime(path, (used.timestamp(), used.timestamp()))
+    return path.name
+
+
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """An empty workspace with its MLflow store."""
@@ -69,10 +81,11 @@ def test_only_pages_and_figures_of_old_runs_are_removed(workspace: Settings, tmp
         report = workspace.home / "reports" / session / "morning.html"
         report.parent.mkdir(parents=True)
         report.write_text("a report")
+    unused, used = framed(workspace, OLD - timedelta(days=1)), framed(workspace, NEW)
     planned = record_retention.plan(workspace, TODAY)
-    assert [(one.kind, one.name) for one in planned] == [("run", old), ("report", "2026-02-02")]
-    assert set(planned[0].files) == {"notebook/ingest.html", "result/figures/breadth.png"}
-    assert planned[0].bytes == len("<p>a page</p>") + len(PNG)
+    assert [(one.kind, one.name) for one in planned] == [("frame", unused), ("run", old), ("report", "2026-02-02")]
+    assert set(planned[1].files) == {"notebook/ingest.html", "result/figures/breadth.png"}
+    assert planned[1].bytes == len("<p>a page</p>") + len(PNG)
     assert left(workspace, old) == [
         "notebook/ingest.html", "notebook/ingest.ipynb", "result/figures/breadth.png", "result/tables/sample.parquet",
     ], "a plan removes nothing"  # fmt: skip
@@ -80,6 +93,7 @@ def test_only_pages_and_figures_of_old_runs_are_removed(workspace: Settings, tmp
     assert left(workspace, old) == ["notebook/ingest.ipynb", "result/tables/sample.parquet"]
     assert {run: left(workspace, run) for run in kept} == before
     assert [path.name for path in (workspace.home / "reports").iterdir()] == ["2026-03-30"]
+    assert [path.name for path in FrameCache.of(workspace).files()] == [used]
     assert record_retention.prune(workspace, TODAY) == []
     assert runs.get(workspace, old).tags[record_retention.PRUNED] == "2026-03-31"
     page = Path(run_detail.page(workspace, run_detail.read(workspace, old)))

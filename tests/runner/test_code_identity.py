@@ -368,20 +368,20 @@ def used(settings: Settings, folder: Path, sources: str, **files: str) -> code_i
 @pytest.mark.parametrize(
     "mention",
     [
-        "settings().gate_margin",
-        "getattr(settings(), 'gate_margin')",
-        "import os; os.environ['CHAMPION_GATE_MARGIN']",
+        "settings().gate_luck",
+        "getattr(settings(), 'gate_luck')",
+        "import os; os.environ['CHAMPION_GATE_LUCK']",
     ],
 )
 def test_settings_named_in_code_or_notebook_count(tmp_path: Path, mention: str) -> None:
-    settings = Settings(home=tmp_path, gate_margin=0.1, notebook_timeout=5, holidays="2024-01-26")
+    settings = Settings(home=tmp_path, gate_luck=0.1, notebook_timeout=5, holidays="2024-01-26")
     in_module, in_cell = used(settings, tmp_path, "print(1)", own=mention), used(settings, tmp_path, mention, own="")
     for code in (in_module, in_cell):
-        assert code.settings == {"gate_margin": "0.1"}
+        assert code.settings == {"gate_luck": "0.1"}
         assert code_identity.changes(settings, code, (tmp_path,)) == [] or code is in_module
     own = used(settings, tmp_path, mention, own="x = 1")
-    changed = settings.model_copy(update={"gate_margin": 0.2, "notebook_timeout": 6})
-    assert code_identity.changes(changed, own, (tmp_path,)) == ["setting gate_margin is 0.2, was 0.1"]
+    changed = settings.model_copy(update={"gate_luck": 0.2, "notebook_timeout": 6})
+    assert code_identity.changes(changed, own, (tmp_path,)) == ["setting gate_luck is 0.2, was 0.1"]
     assert used(settings, tmp_path, "settings().closed", own="").settings == {"holidays": "2024-01-26"}
     places = "settings().home, settings().notebook_timeout, settings().warehouse_dsn, settings().lake"
     assert used(settings, tmp_path, places, own=places).settings == {}

@@ -76,6 +76,21 @@ def test_a_file_with_its_own_credentials_or_without_addresses_is_read(
     assert conflicts(file, {}, environment) == []
 
 
+@pytest.mark.parametrize("name", ["gate_margin", "gate_level"])
+def test_settings_of_earlier_releases_are_refused_with_what_replaces_them(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "champion.toml").write_text(f"{name} = 0.01\n")
+    with pytest.raises(UsageError, match=f"{name} in champion.toml: .*CHAMPION_GATE_LUCK"):
+        read()
+    (tmp_path / "champion.toml").write_text("gate_luck = 0.01\n")
+    assert read().gate_luck == 0.01
+    monkeypatch.setenv(f"CHAMPION_{name.upper()}", "0.01")
+    with pytest.raises(UsageError, match=f"CHAMPION_{name.upper()}: .*CHAMPION_GATE_CHAMPION"):
+        read()
+
+
 def test_mlflows_credentials_file_is_not_sent_to_addresses_in_the_file(tmp_path: Path) -> None:
     """MLflow reads it in the home directory, and sends it to any server it is given."""
     elsewhere = {"HOME": str(tmp_path)}

@@ -133,7 +133,7 @@ def test_a_folder_with_files_of_the_real_exchange_is_refused(tmp_path: Path) -> 
     ("wrong", "message"),
     [
         ({"instruments": 0}, "1 to 26,000 instruments"),
-        ({"signal": 1.5}, "from 0 .none. to 1"),
+        ({"signal": 2.5}, "from 0 .none. over 1 .strong. to 2"),
         ({"seed": -1}, "from 0 on"),
         ({"martingale": "close"}, "log or price; asked for 'close'"),
         ({"start": date(2024, 1, 27), "end": date(2024, 1, 28)}, "No session"),

@@ -96,7 +96,7 @@ def test_trainings_by_hand_are_trials_and_reuse_registered_versions(tmp_path: Pa
     model = fitted(frame).estimator
     bare = registry.register(settings, model, frame.select("signal"), run_id=copied, feature_version="v1")
     assert trials.known(settings).count == 5
-    assert looks.of_version(settings, bare) == looks.of_version(settings, bare)
+    assert looks.of_versions(settings, bare) == looks.of_versions(settings, bare)
     assert trials.count(settings) == trials.Count(6, 0)
 
     client = store.prepare(settings)

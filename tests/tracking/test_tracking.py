@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import psutil
 import pytest
 import skops.io
 from sklearn.compose import TransformedTargetRegressor
@@ -81,6 +82,13 @@ def test_concurrent_processes_can_create_a_store(tmp_path: Path) -> None:
     said = [process.communicate(timeout=PATIENCE)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert [run.status for run in runs.find_runs(Settings(home=tmp_path), ["e"])] == ["FINISHED", "FINISHED"]
+
+
+def test_upgrade_of_a_store_leaves_no_connection_open(tmp_path: Path) -> None:
+    database = tmp_path / "mlflow.db"
+    store._upgrade(f"sqlite:///{database}")
+    assert database.stat().st_size > 0
+    assert str(database) not in {file.path for file in psutil.Process().open_files()}
 
 
 def test_lost_store_is_not_replaced_by_an_empty_one(tmp_path: Path) -> None:

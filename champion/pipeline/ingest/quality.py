@@ -18,6 +18,7 @@ from champion.contracts.datasets import (
     ACCEPTANCES,
     BARS,
     CONTRADICTIONS,
+    FACTORS,
     FINDINGS,
     INDEX_MEMBERS,
     QUARANTINED_BARS,
@@ -36,7 +37,11 @@ from champion.pipeline.ingest.corporate_actions import known_factors
 from champion.pipeline.ingest.symbol_changes import review_history
 from champion.settings.quality_limits import Limits
 
-__all__ = ["accept", "accepted", "check", "record", "recorded", "require", "require_passed"]
+__all__ = ["CHECKED", "accept", "accepted", "check", "record", "recorded", "require", "require_passed"]
+
+
+CHECKED = (BARS, QUARANTINED_BARS, FACTORS, ACCEPTANCES, INDEX_MEMBERS, CONTRADICTIONS)
+"""The datasets that `check` reads, without `identity`."""
 
 
 def check(

@@ -1,19 +1,22 @@
-"""Retention of the pages and figures of old runs, and of old session reports.
+"""Retention of the pages and figures of old runs, of old session reports, and of kept training frames.
 
-These can be created again: the HTML page of an executed notebook, its figures (the notebook holds them too) and the
-report of a session. Everything else is kept without limit: runs with parameters, metrics, tags and digests, executed
-notebooks, tables, models, both ledgers, and all files of runs behind a registered model version or a promotion.
+These can be created again: the HTML page of an executed notebook, its figures (the notebook holds them too), the report
+of a session, and a frame that no training has used since. Everything else is kept without limit: runs with parameters,
+metrics, tags and digests, executed notebooks, tables, models, both ledgers, and all files of runs behind a registered
+model version or a promotion.
 """
 
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Literal
 
 from champion.base.progress import Progress, silent
+from champion.pipeline.feature_store.frame_cache import FrameCache
 from champion.settings import Settings
 from champion.tracking import registry, runs
 
@@ -23,9 +26,9 @@ PRUNED = "champion.pruned"
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """The page and figures of a run, or the report of a session, that can be removed; `bytes` is their size."""
+    """Page and figures of a run, the report of a session, or a kept frame, to be removed; `bytes` is their size."""
 
-    kind: Literal["run", "report"]
+    kind: Literal["run", "report", "frame"]
     name: str
     of: date
     files: tuple[str, ...]
@@ -33,7 +36,9 @@ class Expired:
 
 
 def plan(settings: Settings, today: date) -> list[Expired]:
-    """Return the pages and reports older than `settings.pages_days` on `today`, oldest first, without removing them.
+    """Return pages, reports and frames older than `settings.pages_days` on `today`, oldest first; nothing is removed.
+
+    The age of a frame counts from its last use.
 
     Raises:
         ServiceError: MLflow's store does not answer.
@@ -41,7 +46,7 @@ def plan(settings: Settings, today: date) -> list[Expired]:
     if not settings.pages_days:
         return []
     before = today - timedelta(days=settings.pages_days)
-    found = [*_reports(settings.home / "reports", before), *_runs(settings, before)]
+    found = [*_reports(settings.home / "reports", before), *_runs(settings, before), *_frames(settings, before)]
     return sorted(found, key=lambda expired: (expired.of, expired.name))
 
 
@@ -55,6 +60,8 @@ def prune(settings: Settings, today: date, progress: Progress = silent) -> list[
     for done, item in enumerate(expired, start=1):
         if item.kind == "report":
             shutil.rmtree(settings.home / "reports" / item.name)
+        elif item.kind == "frame":
+            (FrameCache.of(settings).folder / item.name).unlink(missing_ok=True)
         else:
             runs.remove_files(settings, item.name, item.files)
             runs.log(settings, item.name, tags={PRUNED: today.isoformat()})  # last, because a tagged run is skipped
@@ -70,6 +77,14 @@ def _reports(folder: Path, before: date) -> Iterator[Expired]:
         names = tuple(str(path.relative_to(session)) for path in files)
         size = sum(path.stat().st_size for path in files)
         yield Expired("report", session.name, date.fromisoformat(session.name), names, size)
+
+
+def _frames(settings: Settings, before: date) -> Iterator[Expired]:
+    for path in FrameCache.of(settings).files():
+        with suppress(FileNotFoundError):  # removed meanwhile
+            status = path.stat()
+            if (used := datetime.fromtimestamp(status.st_mtime, UTC).date()) < before:
+                yield Expired("frame", path.name, used, (path.name,), status.st_size)
 
 
 def _runs(settings: Settings, before: date) -> Iterator[Expired]:

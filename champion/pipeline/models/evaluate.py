@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from champion.base import clock
+from champion.contracts.datasets import BARS
 from champion.errors import DecisionOutdated, ModelError, PromotionRefused, UsageError
-from champion.modeling import metrics
+from champion.lake import Lake
+from champion.modeling import gate_rules, metrics
 from champion.modeling.labels import Returns
 from champion.modeling.universe import stored
-from champion.pipeline.models import looks
+from champion.pipeline.models import looks, recipes, styled, trials
+from champion.pipeline.models.paper_account import paper_account
 from champion.settings import Settings
-from champion.tracking import promotion, recovery, registry, runs
-from champion.tracking.promotion import Decision, Rules
+from champion.tracking import promotion, promotion_ledger, recovery, registry, runs
+from champion.tracking.promotion import Decision
+from champion.tracking.promotion_ledger import Entry
+from champion.tracking.trials import series
 
 if TYPE_CHECKING:
     from champion.runner import Execution
 
 OUT_OF_SAMPLE = "result/tables/out_of_sample.parquet"
 SCORES = "result/tables/scores.parquet"  # of the same sessions, with the rows whose forward return is not known
+CHECKS = "result/tables/canaries.parquet"
 CANARY = "canary_passed"
+TRIALS, LEDGER = "trials", "trials_digest"
+"""The evidence of a decision with the number of trials recorded by then, and the digest of these with their series."""
 HORIZON, LAG, UNIVERSE, TRAIN_END = "champion.horizon", "champion.lag", "champion.universe", "champion.learnt_to"
 RETURNS_TAG = "champion.returns"  # a version without it was trained on returns of the price
 LABEL_END = "champion.knew_to"  # the last session whose prices a label of the training rows depends on
@@ -36,9 +46,10 @@ _SHORT = 8  # characters of a run's id
 class Evaluation:
     """The gate's decision about a version, and the evidence for it.
 
-    `champion` is the version it was compared with, None without one. `evidence` goes to the promotion ledger.
+    `champion` is the version it was compared with, None without one. `evidence` goes to the promotion ledger: `rules`
+    has the figure, threshold, verdict and sentence of each rule of the gate, `beside` figures that decide nothing.
     `sessions` has trade_date and the rank IC of each session that both models scored out of sample, as `challenger`
-    and, with a champion, `champion` and `difference`.
+    and, where both scored the same sessions, `champion` and `difference`.
     """
 
     version: int
@@ -54,6 +65,11 @@ class Evaluation:
         reasons = list(self.decision.reasons)
         return {"version": self.version, "against": self.champion, "reasons": reasons, "evidence": evidence}
 
+    @property
+    def rules(self) -> pl.DataFrame:
+        """The rules of the gate, as `gate_rules.table` returns them."""
+        return pl.DataFrame(self.evidence["rules"], schema=gate_rules.TABLE)
+
 
 def evaluate(settings: Settings, version: int, against: int | None = promotion.ANY_CHAMPION) -> Evaluation:
     """Return the gate's decision about a version, by default against the champion; the decision is not recorded.
@@ -61,45 +77,146 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
     A version that was registered without a trial gets one, because its figures are seen here.
 
     Raises:
-        ModelError: there is no such version, its run holds no out-of-sample scores, or the two share no session.
+        ModelError: there is no such version, its run holds no out-of-sample scores, or a ledger is damaged.
     """
-    champion = promotion.in_force(settings) if against == promotion.ANY_CHAMPION else against
-    candidate = registry.find(settings, version)
-    looks.of_version(settings, candidate)
-    rival, scores, incomparable = None, None, list[str]()
+    decisions = promotion.history(settings)
+    champion = promotion.in_force(settings, decisions) if against == promotion.ANY_CHAMPION else against
+    candidate, rival = registry.find(settings, version), None
     if champion is not None and champion != version:
         try:
             rival = registry.find(settings, champion)
-            scores = out_of_sample(settings, rival)
-            if returns_of(rival) != returns_of(candidate):
-                scores = _with_returns_of(scores, out_of_sample(settings, candidate))
-        except ModelError as error:
+        except ModelError:
             if against != promotion.ANY_CHAMPION:
                 raise
-            # The gate refuses, and a person may decide.
-            rival, incomparable = None, [f"no comparison with the champion is possible: {error}"]
-    horizon = candidate.integer(HORIZON)
-    sessions = _rank_ics(out_of_sample(settings, candidate), scores)
-    ours = _summary(sessions, "challenger", horizon)
-    columns = ("champion", "difference")
-    theirs, paired = (None if rival is None else _summary(sessions, column, horizon) for column in columns)
-    run, rules = runs.known(settings, candidate.run_id), Rules(settings.gate_margin, settings.gate_level)
-    canary = None if run is None else run.metrics.get(CANARY)
-    decision = promotion.gate(ours, theirs, paired=paired, rules=rules, canary=None if canary is None else canary > 0)
-    if rival is not None:  # they predict other horizons, or other universes
-        named = ((HORIZON, "horizon"), (LAG, "lag"), (UNIVERSE, "universe"))
-        tasks = [(name, *(_task(one.tags, tag) for one in (candidate, rival))) for tag, name in named]
-        incomparable = [
-            f"its {name} is {its}, the champion's {other}: not comparable" for name, its, other in tasks if its != other
-        ]
+    own, levels = out_of_sample(settings, candidate), levels_of(settings)
+    known = _evidence(settings, candidate, own, rival, decisions)
+    if champion not in {None, version}:
+        known = _against(settings, known, candidate, champion, rival, decisions)
+    found = gate_rules.rules(known, levels)
+    refused = tuple(f"{rule.name}: {rule.sentence}" for rule in found if not rule.passed)
+    passed = f"each rule passed: {', '.join(rule.name for rule in found)}"
+    decision = Decision(promote=not refused, reasons=refused or (passed,))
     if champion == version:
         decision = Decision(promote=False, reasons=("it is champion already",))
-    elif incomparable:
-        decision = Decision(promote=False, reasons=(*incomparable, *(() if decision.promote else decision.reasons)))
-    compared = {"challenger": ours, "champion": theirs, "paired": paired}
-    limits = {"margin": rules.margin, "level": rules.level, "canary": canary}
-    evidence = {**compared, "champion_version": None if rival is None else rival.number, **limits}
+    horizon, sessions = candidate.integer(HORIZON), _rank_ics(settings, candidate, own, rival)
+    theirs, paired = (
+        _summary(sessions, column, horizon) if column in sessions.columns else None
+        for column in ("champion", "difference")
+    )
+    evidence = {
+        "rules": gate_rules.table(found).rows(named=True),
+        "beside": gate_rules.beside(known, levels.luck),
+        "challenger": _summary(sessions, "challenger", horizon),
+        "champion": theirs,
+        "paired": paired,
+        "champion_version": None if rival is None else rival.number,
+        "levels": asdict(levels),
+        TRIALS: known.independent + known.returns.width - 1,
+        LEDGER: known.ledger,
+    }
     return Evaluation(version, champion, decision, evidence, sessions)
+
+
+def levels_of(settings: Settings) -> gate_rules.Levels:
+    """Return the levels of the gate's rules that are set."""
+    return gate_rules.Levels(settings.gate_luck, settings.gate_neutral, settings.gate_champion)
+
+
+def _evidence(
+    settings: Settings,
+    candidate: registry.Version,
+    own: pl.DataFrame,
+    rival: registry.Version | None,
+    decisions: Sequence[Entry],
+) -> gate_rules.Evidence:
+    """Return what the rules of the gate judge a version by, from the trial ledger, its run and the lake.
+
+    Styles, clusters by instrument and the checks of scores are computed here from the version's out-of-sample scores
+    `own`, so a version of an own notebook is judged like any other. `decisions` are the lines of the promotion ledger.
+    """
+    lake, horizon = Lake(settings.lake), candidate.integer(HORIZON)
+    (trial, *others), known = looks.of_versions(settings, candidate, *([] if rival is None else [rival]))
+    returns = trials.matrix(settings, known)
+    count = sum(one.count for one in known)
+    if others and others[0].id not in returns.columns:
+        returns = _with_series(settings, returns, others[0].id, rival)
+    # The bootstrap judges all trials of a ledger together, so decisions about the same trials spend the level once.
+    seen = trials.fingerprint(known)
+    earlier = [entry.evidence for entry in decisions if entry.evidence.get(LEDGER) != seen]
+    _, scored = scores(settings, str(candidate.number))
+    found = styled.judged_scores(lake, scored, own, recipes.construction_of(trial.recipe)[0], horizon)
+    checks = _checks(settings, candidate)
+    return gate_rules.Evidence(
+        trial.id,
+        returns,
+        horizon=max(horizon, trials.longest_horizon(known)),
+        own_horizon=horizon,
+        checks=None if checks is None else pl.concat([checks, found.checks]),
+        neutral_ic=found.neutral_ic,
+        independent=count - (returns.width - 1),
+        judged_before=max([int(one.get(TRIALS, 0)) for one in earlier], default=0),
+        ledger=seen,
+        wider=found.wider,
+        champion=others[0].id if others else None,
+    )
+
+
+def _with_series(
+    settings: Settings, returns: pl.DataFrame, name: str, version: registry.Version | None
+) -> pl.DataFrame:
+    """Return the matrix of returns with the series of a champion of an earlier release, from its out-of-sample scores.
+
+    The trial ledger has none. Without the scores, or without bars of their sessions, the matrix stays as it is.
+    """
+    if version is None:
+        return returns
+    with suppress(ModelError):
+        active = looks.simulated(settings, scores(settings, str(version.number))[1], recipes.tagged(version.tags))
+        if active is not None and not (known := series.known(active)).is_empty():
+            return returns.join(known.rename({"active": name}), on="trade_date", how="full", coalesce=True)
+    return returns
+
+
+def _against(
+    settings: Settings,
+    known: gate_rules.Evidence,
+    candidate: registry.Version,
+    champion: int | None,
+    rival: registry.Version | None,
+    decisions: Sequence[Entry],
+) -> gate_rules.Evidence:
+    """Return the evidence with what the champion did since its promotion; `rival` is None if the registry lost it."""
+    known = replace(known, champion=known.champion or f"version {champion}")
+    if rival is not None and (its := _universe(rival)) != (own := _universe(candidate)):
+        apart = (
+            f"Its universe is {own}, the champion's {its}: net returns less those of other benchmarks do not compare"
+        )
+        known = replace(known, apart=apart)
+    promoted = next(iter(promotion_ledger.champions(decisions)[-1:]), None)
+    if promoted is None or promoted.version != champion:
+        return known  # another version was asked for, or the alias was set by hand
+    lake, since = Lake(settings.lake), (promoted.effective or promoted.at).astimezone(clock.INDIA).date()
+    sessions = [day for day in lake.sessions(BARS, since) if day > since]
+    live = None
+    if sessions and rival is not None:
+        live = paper_account(lake, promoted, sessions[-1], recipes.tagged(rival.tags)).account.active
+    return replace(known, promoted_on=since, live=live, sessions_since=len(sessions))
+
+
+def _universe(version: registry.Version) -> str:
+    """Return a version's universe in the form of today, as earlier versions of Champion stored fewer filters."""
+    return stored(version.tags.get(UNIVERSE, "all")).text
+
+
+def _checks(settings: Settings, version: registry.Version) -> pl.DataFrame | None:
+    """Return the table of a version's leakage checks; a run of an own notebook may hold their result alone."""
+    if (content := runs.read_file(settings, version.run_id, CHECKS)) is not None:
+        return pl.read_parquet(io.BytesIO(content)).select("canary", "passed", "found")
+    run = runs.known(settings, version.run_id)
+    if run is None or (passed := run.metrics.get(CANARY)) is None:
+        return None
+    found = "skill where there can be none, and its run keeps no table of it"
+    return pl.DataFrame({"canary": ["leakage"], "passed": [passed > 0], "found": [found]})
 
 
 def returns_of(version: registry.Version) -> Returns:
@@ -111,12 +228,6 @@ def _with_returns_of(scores: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
     """Return scores with the forward returns of another model, on the shares and sessions that both scored."""
     returns = other.select("instrument_id", "trade_date", "forward_return")
     return scores.drop("forward_return").join(returns, on=["instrument_id", "trade_date"])
-
-
-def _task(tags: Mapping[str, str], tag: str) -> str | None:
-    """Return a tag's value; a universe in the form of today, as earlier versions of Champion stored fewer filters."""
-    value = tags.get(tag)
-    return stored(value).text if tag == UNIVERSE and value is not None else value
 
 
 def evaluate_and_promote(
@@ -135,7 +246,7 @@ def evaluate_and_promote(
     version is evaluated against the new champion. `report` is the run of the promotion notebook, kept in the ledger
     with the evidence. With `strict`, a refusal is an error.
 
-    Returns version, promoted, reasons, and the challenger's metrics.
+    Returns version, promoted, reasons, rules, and the challenger's metrics.
 
     Raises:
         PromotionRefused: the gate refuses, and `strict` is set.
@@ -147,7 +258,8 @@ def evaluate_and_promote(
         evaluation = None
     for _ in range(_TRIES):
         evaluation = evaluation or evaluate(settings, version)
-        known = {"version": version, "reasons": list(evaluation.decision.reasons), **evaluation.evidence["challenger"]}
+        judged, reasons = evaluation.evidence, list(evaluation.decision.reasons)
+        known = {"version": version, "reasons": reasons, "rules": judged["rules"], **judged["challenger"]}
         if evaluation.champion == version:
             recovery.realign(settings)  # the alias may have been moved by hand
             return {**known, "promoted": False}
@@ -175,7 +287,7 @@ def evaluate_and_promote(
 def promote_with_report(
     settings: Settings,
     version: int,
-    run_report: Callable[[Mapping[str, str]], Execution],
+    run_report: Callable[[], Execution],
     *,
     reason: str = "",
     force: bool = False,
@@ -183,16 +295,14 @@ def promote_with_report(
 ) -> tuple[dict[str, Any], str]:
     """Run the promotion notebook, which evaluates the version, and carry out the decision that it published.
 
-    `run_report` runs the notebook; its argument has the digests of the data that the notebook reads, by name.
+    `run_report` runs the notebook, again unless nothing of `notebook_data.of_promotion` has changed.
 
     Returns the result of `evaluate_and_promote`, and the id of the notebook's run.
 
     Raises:
         NotebookError: the notebook failed. For the others see `evaluate_and_promote`.
     """
-    champion, gate = promotion.in_force(settings), f"margin {settings.gate_margin}, level {settings.gate_level}"
-    models = {"model": f"{registry.MODEL}/{version}", "champion": f"{registry.MODEL}/{champion}"}
-    report = run_report({**models, "gate": gate})
+    report = run_report()
     evaluation, values = None, report.values
     if {"against", "reasons", "evidence"} <= values.keys() and values.get("version") == version:
         decision = Decision(promote=report.metrics.get("promote") == 1, reasons=tuple(values["reasons"]))
@@ -259,22 +369,31 @@ def _with_metrics(evidence: Mapping[str, Any], convert: Callable[[Any], Any]) ->
     }
 
 
-def _rank_ics(challenger: pl.DataFrame, champion: pl.DataFrame | None) -> pl.DataFrame:
-    """Return each session's rank IC of both models, over the sessions that both scored out of sample."""
-    ours = metrics.rank_ic(challenger).rename({"ic": "challenger"})
-    if champion is None:
+def _rank_ics(
+    settings: Settings, candidate: registry.Version, own: pl.DataFrame, rival: registry.Version | None
+) -> pl.DataFrame:
+    """Return each session's rank IC of both models, over the sessions that both scored out of sample.
+
+    It decides nothing, so without such sessions, or scores of the champion, the candidate's own sessions are returned.
+    """
+    ours = metrics.rank_ic(own).rename({"ic": "challenger"})
+    if rival is None:
         return ours
-    both = ours.join(metrics.rank_ic(champion).rename({"ic": "champion"}), on="trade_date").sort("trade_date")
-    if both.is_empty():
-        raise ModelError("challenger and champion share no out-of-sample session: train on overlapping ranges")
-    return both.with_columns(difference=pl.col("challenger") - pl.col("champion"))
+    try:
+        theirs = out_of_sample(settings, rival)
+    except ModelError:
+        return ours
+    if returns_of(rival) != returns_of(candidate):
+        theirs = _with_returns_of(theirs, own)
+    both = ours.join(metrics.rank_ic(theirs).rename({"ic": "champion"}), on="trade_date").sort("trade_date")
+    return ours if both.is_empty() else both.with_columns(difference=pl.col("challenger") - pl.col("champion"))
 
 
 def _summary(sessions: pl.DataFrame, column: str, horizon: int) -> dict[str, float]:
     summary = metrics.summarise_ic(sessions.select(ic=column), horizon)
     return {
-        promotion.RANK_IC: summary["mean"],
-        promotion.T_STAT: summary["t"],
-        promotion.SESSIONS: summary["sessions"],
-        promotion.HORIZON: float(horizon),
+        "rank_ic": summary["mean"],
+        "rank_ic_t": summary["t"],
+        "sessions": summary["sessions"],
+        "horizon": float(horizon),
     }

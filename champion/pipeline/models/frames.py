@@ -1,33 +1,38 @@
 """Training and scoring frames: model inputs and labels of the instruments in the universe at the time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from itertools import groupby
 from typing import get_args
 
 import polars as pl
 
 from champion import contracts, features
 from champion.base.counting import quantity
-from champion.contracts.datasets import BARS
+from champion.contracts.datasets import BARS, FACTORS, SYMBOLS
 from champion.errors import LakeError, UsageError
 from champion.lake import Lake
 from champion.market.actions import adjustment
 from champion.modeling.labels import Returns, forward_return
-from champion.modeling.model_inputs import LOOKBACK, model_inputs, scale_free
+from champion.modeling.model_inputs import LOOKBACK, model_inputs, needs, scale_free
 from champion.modeling.universe import TURNOVER_WINDOW, Universe, members, refused
 from champion.pipeline.feature_store.build import stale_sessions
+from champion.pipeline.feature_store.builder_code import code_digest
+from champion.pipeline.feature_store.frame_cache import FrameCache
+from champion.pipeline.ingest import quality
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.ingest.bars import with_kinds
 from champion.pipeline.ingest.corporate_actions import known_factors, unadjusted_gaps
-from champion.pipeline.ingest.quality import require_passed
 from champion.pipeline.models.model_columns import model_columns
+from champion.pipeline.reference import universe_lists
 from champion.pipeline.reference.universe_lists import keep
+from champion.settings import Settings
 from champion.settings.quality_limits import Limits
 
-_BAR_COLUMNS = (
-    "instrument_id", "symbol", "isin", "trade_date", "series", "high", "low", "close", "volume", "turnover"
-)  # fmt: skip
+_BAR_COLUMNS = ("instrument_id", "symbol", "isin", "trade_date", "series", "close", "volume", "turnover")
+_SCALED = ("instrument_id", "trade_date", "close", "volume", "adjustment_factor", "volume_factor")
 _KEY = ["instrument_id", "trade_date"]
+_BUILT_TOGETHER = 700_000  # bars; with their features about 1 GB of memory
 FEATURE_SET = "v1"
 RETURNS: Returns = "total"
 """The returns of a label unless others are asked for: with dividends, because an account is paid them.
@@ -65,24 +70,86 @@ def training_frame(  # noqa: PLR0913 - what a label is made of
     if returns not in get_args(Returns):
         raise UsageError(f"no returns {returns!r} of labels; they are {', '.join(get_args(Returns))}")
     if limits is not None:
-        require_passed(lake, start, end, limits)
+        quality.require_passed(lake, start, end, limits)
     check_current(lake, start, end, feature_set)
-    bars, rows = _bars_and_features(lake, start, end, universe, feature_set)
+    bars = _bars(lake, start, end)
+    chosen = _chosen(lake, bars, start, end, universe, feature_set)
+    labels = _labels(lake, bars, start, end, horizon=horizon, lag=lag).with_columns(
+        forward_return=pl.col(f"{returns}_return")
+    )
+    bars = bars.select(_SCALED)
+    # Year by year: all years together would need gigabytes more memory.
+    parts = []
+    for first, last in _years(lake.sessions(features.find(feature_set).contract, start, end)) or [(start, end)]:
+        rows = _features(lake, first, last, bars, chosen, feature_set)
+        inputs_of_year = _inputs(_with_lookback(bars, first, last), rows, feature_set)
+        parts.append(inputs_of_year.join(labels, on=_KEY, how="left", maintain_order="left"))
+    whole = pl.concat(parts)
+    del bars, labels, chosen, parts
+    order = whole.select(pl.arg_sort_by(_KEY)).to_series()
+    return pl.DataFrame([whole.drop_in_place(name).gather(order) for name in whole.columns])
+
+
+def _labels(lake: Lake, bars: pl.DataFrame, start: date, end: date, *, horizon: int, lag: int) -> pl.DataFrame:
+    """Return the labels of all bars, as `forward_return` does, with price_return and total_return."""
     factors = known_factors(lake)
     gaps = unadjusted_gaps(lake, start, end, factors)
     labels = forward_return(bars, horizon, lag, gaps)
     total = forward_return(_with_dividends(factors, bars), horizon, lag, gaps)
-    forms = {"price": labels["forward_return"], "total": total["forward_return"]}
-    labels = labels.with_columns(
-        forms[returns].alias("forward_return"), price_return=forms["price"], total_return=forms["total"]
-    )
-    return _inputs(bars, rows, feature_set).join(labels, on=_KEY, how="left").filter(pl.col("trade_date") >= start)
+    return labels.with_columns(price_return="forward_return", total_return=total["forward_return"])
 
 
 def _with_dividends(factors: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
     """Return the bars, adjusted for prices, with closes whose changes are total returns."""
     dividends = factors.filter(pl.col("kind") == adjustment.DIVIDEND)
     return adjustment.adjust(bars.select(*_KEY, "close"), dividends, total_return=True)
+
+
+def kept_training_frame(  # noqa: PLR0913 - as `training_frame`
+    settings: Settings,
+    start: date,
+    end: date,
+    *,
+    horizon: int,
+    universe: Universe,
+    lag: int = LAG,
+    feature_set: str = FEATURE_SET,
+    limits: Limits | None = None,
+    returns: Returns = RETURNS,
+) -> pl.DataFrame:
+    """Return `training_frame` of the workspace's lake, from its file if it was built before (`FrameCache`).
+
+    The file is used only while data, feature set and code are those that the frame was built from, so it has the same
+    values. Errors are those of `training_frame`: a frame is kept only after the quality gates passed, and not used if
+    features are out of date.
+    """
+    lake, contract = Lake(settings.lake), contracts.load(features.find(feature_set).contract)
+    terms = {"horizon": horizon, "lag": lag, "returns": returns, "limits": limits and limits.digest}
+
+    def made_from() -> dict[str, str] | None:
+        if _stale(lake, start, end, feature_set):
+            return None  # building it raises the error
+        gates = {name: lake.digest(name) for name in (quality.CHECKED if limits else ())}
+        stored = lake.digest(contract.name, start, end)
+        units = repr([(field.name, field.unit) for field in contract.fields])
+        about = {"frame": "training", "start": f"{start}", "end": f"{end}", "terms": repr(terms), "units": units}
+        return _made_from(lake, universe, feature_set, {**about, **gates, contract.name: stored})
+
+    asked = {"universe": universe, "feature_set": feature_set, "limits": limits}
+    return FrameCache.of(settings).get(
+        made_from,
+        lambda: training_frame(lake, start, end, horizon=horizon, lag=lag, returns=returns, **asked),  # type: ignore[arg-type]
+    )
+
+
+def _made_from(lake: Lake, universe: Universe, feature_set: str, others: Mapping[str, str]) -> dict[str, str] | None:
+    """Return digests of what inputs of any session are made from, and the `others`; None if the code is not known."""
+    if (code := code_digest(__name__)) is None:
+        return None
+    # Kinds and ages of instruments come from all bars, also later ones.
+    read = (BARS, FACTORS, SYMBOLS, *universe_lists.datasets(universe))
+    about = {"code": code, "universe": universe.text, "features": features.identity(features.find(feature_set))}
+    return {**{name: lake.digest(name) for name in read}, **about, "inputs": repr(model_columns(feature_set)), **others}
 
 
 def scoring_frame(lake: Lake, session: date, *, universe: Universe, feature_set: str = FEATURE_SET) -> pl.DataFrame:
@@ -94,7 +161,9 @@ def scoring_frame(lake: Lake, session: date, *, universe: Universe, feature_set:
     if session not in set(lake.sessions(features.find(feature_set).contract, session, session)):
         raise LakeError(f"no features for session {session}: run `champion daily {session}` first")
     check_current(lake, session, session, feature_set)
-    bars, rows = _bars_and_features(lake, session, session, universe, feature_set)
+    bars = _bars(lake, session, session)
+    chosen = _chosen(lake, bars, session, session, universe, feature_set)
+    rows = _features(lake, session, session, bars, chosen, feature_set)
     if rows.is_empty():
         raise LakeError(f"session {session}: no instrument is in the universe {universe.text}")
     return _inputs(bars, rows, feature_set)
@@ -128,18 +197,42 @@ def recompute_inputs(
     """
     parts, columns = [], list(dict.fromkeys([*_BAR_COLUMNS, *features.required(feature_set)]))
     for session in sessions:
-        bars = adjusted_bars(lake, end=session, columns=columns, kinds=None)
-        built = features.build(bars, feature_set).filter(pl.col("trade_date") == session)
-        rows = keep(built.join(_members(lake, bars, universe), on=_KEY, how="semi"), lake, universe)
-        parts.append(_inputs(bars, rows, feature_set))
+        bars, of_session = (
+            adjusted_bars(lake, end=session, columns=columns, kinds=None),
+            pl.col("trade_date") == session,
+        )
+        bars = bars.join(bars.filter(of_session), on="instrument_id", how="semi").sort(_KEY)
+        chosen = keep(_members(lake, bars, universe).filter(of_session), lake, universe)
+        bars = bars.join(chosen, on="instrument_id", how="semi", maintain_order="left")
+        group = pl.col("instrument_id").hash(0) % (1 + bars.height // _BUILT_TOGETHER)
+        groups = bars.with_columns(_group=group).partition_by("_group", include_key=False) or [bars]
+        built = pl.concat(features.build(each, feature_set).filter(of_session) for each in groups)
+        parts.append(_inputs(_with_lookback(bars, session, session), built, feature_set))
     return pl.concat(parts)
+
+
+def kept_recomputed_inputs(
+    settings: Settings, sessions: Sequence[date], *, universe: Universe, feature_set: str = FEATURE_SET
+) -> pl.DataFrame:
+    """Return `recompute_inputs` of the workspace's lake, from its file if it was built before (`FrameCache`).
+
+    The inputs of your own feature sets are recomputed each time, because their code may read anything.
+    """
+    lake = Lake(settings.lake)
+    about = {"frame": "recomputed", "sessions": repr([f"{session}" for session in sessions])}
+    shipped = features.is_shipped(features.find(feature_set))
+    return FrameCache.of(settings).get(
+        lambda: _made_from(lake, universe, feature_set, about) if shipped else None,
+        lambda: recompute_inputs(lake, sessions, universe=universe, feature_set=feature_set),
+    )
 
 
 def values(lake: Lake, start: date, end: date, *, universe: Universe, feature_set: str = FEATURE_SET) -> pl.DataFrame:
     """Return key and inputs of a range of sessions before they are ranked, to measure drift."""
-    bars, rows = _bars_and_features(lake, start, end, universe, feature_set)
+    bars = _bars(lake, start, end)
+    rows = _features(lake, start, end, bars, _chosen(lake, bars, start, end, universe, feature_set), feature_set)
     columns = model_columns(feature_set)
-    return scale_free(bars, rows, columns.ranked, columns.derived).filter(pl.col("trade_date") >= start)
+    return scale_free(bars, rows, columns.ranked, columns.derived)
 
 
 def inputs(feature_set: str = FEATURE_SET) -> list[str]:
@@ -157,7 +250,7 @@ def check_current(lake: Lake, start: date | None, end: date | None, feature_set:
     Raises:
         LakeError: some are not; it names the sessions and the command that builds them.
     """
-    stale = [s for s in stale_sessions(lake, end or date.max, feature_set) if start is None or s >= start]
+    stale = _stale(lake, start, end, feature_set)
     if stale:
         option = "" if feature_set == FEATURE_SET else f" --feature-set {feature_set}"
         raise LakeError(
@@ -166,26 +259,49 @@ def check_current(lake: Lake, start: date | None, end: date | None, feature_set:
         )
 
 
-def _bars_and_features(
-    lake: Lake, start: date, end: date, universe: Universe, feature_set: str
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return adjusted bars with their lookback, and the universe's features in the scale of these bars.
-
-    Stored features of a session are in the scale of that session.
-    """
-    bars = _bars(lake, start, end)
-    contract = contracts.load(features.find(feature_set).contract)
-    units = {field.name: field.unit for field in contract.fields}
-    rescaled = adjustment.rescale(lake.scan(contract.name, start, end).collect(), bars, units)
-    rows = rescaled.join(_members(lake, bars, universe), on=_KEY, how="semi")
-    return bars, keep(rows, lake, universe)
+def _stale(lake: Lake, start: date | None, end: date | None, feature_set: str) -> list[date]:
+    return [s for s in stale_sessions(lake, end or date.max, feature_set) if start is None or s >= start]
 
 
 def _bars(lake: Lake, start: date, end: date) -> pl.DataFrame:
-    """Return the adjusted bars from `start` to `end` with those before that inputs and universe need."""
+    """Return adjusted bars of all kinds with their lookback, sorted by instrument and session."""
     # Instruments that skip sessions need more of the calendar.
     before = lake.sessions(BARS, end=start)[-2 * max(LOOKBACK, TURNOVER_WINDOW) - 1 :]
-    return adjusted_bars(lake, before[0] if before else start, end, columns=_BAR_COLUMNS, kinds=None)
+    return adjusted_bars(lake, before[0] if before else start, end, columns=_BAR_COLUMNS, kinds=None).sort(_KEY)
+
+
+def _with_lookback(bars: pl.DataFrame, start: date, end: date) -> pl.DataFrame:
+    """Return the bars from `start` to `end` and each instrument's last `LOOKBACK` bars before; `bars` are sorted."""
+    to_start = (pl.col("trade_date") < start).cum_sum(reverse=True).over("instrument_id")  # 0 from `start` on
+    return bars.filter((pl.col("trade_date") <= end) & (to_start <= LOOKBACK))
+
+
+def _years(sessions: Sequence[date]) -> list[tuple[date, date]]:
+    """Return the first and the last session of each year."""
+    years = (list(of_year) for _, of_year in groupby(sessions, key=lambda session: session.year))
+    return [(of_year[0], of_year[-1]) for of_year in years]
+
+
+def _chosen(
+    lake: Lake, bars: pl.DataFrame, start: date, end: date, universe: Universe, feature_set: str
+) -> pl.DataFrame:
+    """Return instrument_id and trade_date of the universe, for the sessions from `start` to `end` with features."""
+    held = lake.sessions(features.find(feature_set).contract, start, end)
+    return keep(_members(lake, bars, universe).filter(pl.col("trade_date").is_in(held)), lake, universe)
+
+
+def _features(
+    lake: Lake, start: date, end: date, bars: pl.DataFrame, chosen: pl.DataFrame, feature_set: str
+) -> pl.DataFrame:
+    """Return the features that inputs need, of the chosen instruments and sessions, in the scale of the bars.
+
+    Stored features of a session are in the scale of that session.
+    """
+    contract, columns = contracts.load(features.find(feature_set).contract), model_columns(feature_set)
+    needed = {*_KEY, "symbol", *columns.ranked, *(name for one in columns.derived for name in needs(one))}
+    stored = lake.scan(contract.name, start, end).select(name for name in contract.polars_schema if name in needed)
+    rows = stored.join(chosen.lazy(), on=_KEY, how="semi").collect()
+    return adjustment.rescale(rows, bars, {field.name: field.unit for field in contract.fields})
 
 
 def _members(lake: Lake, bars: pl.DataFrame, universe: Universe) -> pl.DataFrame:

@@ -37,6 +37,7 @@ from champion.base.counting import quantity
 from champion.errors import ChampionError, ModelError
 from champion.lake import Lake
 from champion.pipeline.models import portfolio, recipes
+from champion.pipeline.models.recipes import Construction
 from champion.settings import Settings
 from champion.tracking import registry
 from champion.tracking.trials import entry, former_runs, grouping, ledger, series
@@ -62,6 +63,7 @@ class Look:
     id: str
     source: str
     run: str | None
+    recipe: Mapping[str, Any]
 
     def complete(
         self, scores: pl.DataFrame, active: pl.DataFrame | None = None, figures: Mapping[str, float] | None = None
@@ -74,15 +76,7 @@ class Look:
                 them the trial counts as independent of all others.
             figures: metrics of a training; `sharpe_per_period`, `rank_ic` and `rank_ic_t` are kept.
         """
-        judged, before = fingerprint(scores), ledger.read(self.settings)
-        known = [one.figures for one in before if (one.kind, one.id, one.scores) == ("result", self.id, judged)]
-        kept = {name: value for name, value in (figures or {}).items() if name in _KEPT}
-        figured = {**(known[-1] if known else {}), **kept}
-        result = Entry(kind="result", id=self.id, source=self.source, run=self.run, scores=judged, figures=figured)
-        if active is not None and not (held := series.known(active)).is_empty():
-            first, last = window(held)
-            stored = series.put(self.settings, held)
-            result = replace(result, series=stored, sessions=held.height, start=first, end=last)
+        result = _result(self, ledger.read(self.settings), scores, active, figures)
         return _sentence(grouping.trials(ledger.add(self.settings, [result])), result)
 
 
@@ -112,7 +106,7 @@ def begin(
     opened(settings)
     look = replace(entry.look(recipe, *window, data), source=source, run=run or report.run_id())
     ledger.add(settings, [look])
-    return Look(settings, look.id, source, look.run)
+    return Look(settings, look.id, source, look.run, look.recipe)
 
 
 def record(
@@ -135,13 +129,15 @@ def record(
     return look.complete(known, simulated(settings, known))
 
 
-def simulated(settings: Settings, scores: pl.DataFrame) -> pl.DataFrame | None:
-    """Return the daily net active returns of the default portfolio; None if the lake cannot simulate it.
+def simulated(
+    settings: Settings, scores: pl.DataFrame, construction: Construction | None = None
+) -> pl.DataFrame | None:
+    """Return the daily net active returns of a portfolio, by default the default one; None if it cannot be simulated.
 
     The reason is logged. A trial without a series counts as independent, which is the cautious assumption.
     """
     try:
-        return portfolio.simulate(scores, lake=Lake(settings.lake)).active
+        return portfolio.simulate(scores, *(construction or ()), lake=Lake(settings.lake)).active
     except ChampionError as error:
         message = "no portfolio could be simulated, so this trial counts as independent of all others: %s"
         logging.getLogger("champion.trials").warning(message, error)
@@ -163,34 +159,30 @@ def record_rule(
     other capital, charges or impact, count as other trials. `active` has trade_date and active.
     """
     entries, digest = opened(settings), fingerprint(scores)
-    judged = [one.id for one in entries if one.kind == "result" and one.scores == digest]
-    trained = [one for one in entries if one.kind == "look" and one.id in judged and not one.recipe.get("construction")]
+    judged = {one.id for one in entries if one.kind == "result" and one.scores == digest}
+    trained = [one for one in entries if one.kind == "look" and one.id in judged]  # the first one made the scores
     base: dict[str, Any] = dict(trained[0].recipe) if trained else {"scores": digest}
     span = (trained[0].start, trained[0].end) if trained else window(scores)
     data = trained[0].data if trained else {}
     look = replace(entry.look(recipes.constructed(base, rule, rules), *span, data), source=source, run=report.run_id())
-    ledger.add(settings, [look])
-    return Look(settings, look.id, source, look.run).complete(scores, active)
+    result = _result(Look(settings, look.id, source, look.run, look.recipe), entries, scores, active)
+    return _sentence(grouping.trials(ledger.add(settings, [look, result])), result)
 
 
-def of_version(settings: Settings, version: registry.Version) -> str:
-    """Return the id of a version's trial; a version that was registered without one gets one, without a series.
+def of_versions(settings: Settings, *versions: registry.Version) -> tuple[list[Trial], list[Trial]]:
+    """Return the trial of each version, and all trials of the workspace, oldest first; the ledger is read once.
+
+    A version that was registered without a trial gets one, without a series.
 
     Raises:
         ModelError: the ledger is damaged.
     """
     entries = opened(settings)
-    look = _look(entries, version)
-    if look is None:
-        named = version.tags.get(registry.DIGEST) or f"version {version.number} of {version.created:%Y-%m-%d %H:%M:%S}"
-        made = entry.look({_BY_HAND: named}, None, None, {})
-        look = replace(made, source=_BY_HAND, run=version.run_id or None)
-        entries = ledger.add(settings, [look])
+    if missing := [version for version in versions if _look(entries, version) is None]:
+        entries = ledger.add(settings, [_registered(version) for version in missing])
         ledger.write_anchor(settings)
-    having = [trial for trial in grouping.trials(entries) if any(one.id == look.id for one in trial.looks)]
-    scores = version.tags.get(SCORES, "")
-    same = [one for one in having if look.id in one.results and one.results[look.id].scores == scores]
-    return (same or having)[0].id
+    found = grouping.trials(entries)
+    return [_trial(found, entries, version) for version in versions], found
 
 
 def opened(settings: Settings) -> list[Entry]:
@@ -246,6 +238,26 @@ def fingerprint(scores: pl.DataFrame) -> str:
     return digest.hexdigest()
 
 
+def _result(
+    look: Look,
+    before: list[Entry],
+    scores: pl.DataFrame,
+    active: pl.DataFrame | None = None,
+    figures: Mapping[str, float] | None = None,
+) -> Entry:
+    """Store the series of a look, and return the line of its result, which follows the lines `before`."""
+    judged = fingerprint(scores)
+    known = [one.figures for one in before if (one.kind, one.id, one.scores) == ("result", look.id, judged)]
+    kept = {name: value for name, value in (figures or {}).items() if name in _KEPT}
+    figured = {**(known[-1] if known else {}), **kept}
+    result = Entry(kind="result", id=look.id, source=look.source, run=look.run, scores=judged, figures=figured)
+    if active is not None and not (held := series.known(active)).is_empty():
+        first, last = window(held)
+        stored = series.put(look.settings, held)
+        result = replace(result, series=stored, sessions=held.height, start=first, end=last)
+    return result
+
+
 def _take_over_file(settings: Settings) -> None:
     """Copy lines and series that this workspace wrote to its files before it joined a shared registry."""
     for line in ledger.take_over_file(settings):
@@ -262,6 +274,20 @@ def _look(entries: list[Entry], version: registry.Version) -> Entry | None:
     registered = [one for one in looks if by_hand and one.recipe.get(_BY_HAND) == by_hand]
     imported = [one for one in looks if version.run_id and one.run == version.run_id and one.start is None]
     return next(iter([*registered, *imported]), None)
+
+
+def _registered(version: registry.Version) -> Entry:
+    """Return the look of a version that was registered by hand."""
+    named = version.tags.get(registry.DIGEST) or f"version {version.number} of {version.created:%Y-%m-%d %H:%M:%S}"
+    return replace(entry.look({_BY_HAND: named}, None, None, {}), source=_BY_HAND, run=version.run_id or None)
+
+
+def _trial(found: list[Trial], entries: list[Entry], version: registry.Version) -> Trial:
+    """Return a version's trial: of the trials that have its look, the one with the result of its scores."""
+    look = _look(entries, version) or _registered(version)
+    having = [trial for trial in found if any(one.id == look.id for one in trial.looks)]
+    scores = version.tags.get(SCORES, "")
+    return next((one for one in having if look.id in one.results and one.results[look.id].scores == scores), having[0])
 
 
 def _sentence(trials: list[Trial], result: Entry) -> str:

@@ -1,7 +1,8 @@
 """Digests of the data that Champion's notebooks read and write; a run is not repeated while they stay the same."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,10 +12,10 @@ from champion.lake import Lake
 from champion.modeling.universe import find
 from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.ingest import corporate_actions
-from champion.pipeline.models import evaluate, register
+from champion.pipeline.models import evaluate, register, trials
 from champion.pipeline.reference import universe_lists
 from champion.settings import Settings
-from champion.tracking import registry
+from champion.tracking import promotion, registry
 
 _A_WEEK = timedelta(6)  # the next session is not further away
 
@@ -75,6 +76,24 @@ def of_scoring(settings: Settings, champion: registry.Version, session: date) ->
     lists[BAN_LIST] = lake.digest(BAN_LIST, session, session + _A_WEEK)
     model = f"{registry.MODEL}/{champion.number}"
     return NotebookData({"model": model, **lists, **digests}, (PREDICTIONS, TARGETS), (session, session))
+
+
+def of_promotion(settings: Settings, version: int) -> NotebookData:
+    """Return the data that the promotion notebook reads: models, levels, trials, decisions, bars and scores.
+
+    A report about the same version and champion is another one once a trial was added.
+    """
+    decisions, lake = promotion.history(settings), Lake(settings.lake)
+    inputs = {
+        "model": f"{registry.MODEL}/{version}",
+        "champion": f"{registry.MODEL}/{promotion.in_force(settings, decisions)}",
+        "gate": json.dumps(asdict(evaluate.levels_of(settings))),
+        "trials": trials.fingerprint(trials.recorded(settings)),
+        "decisions": str(max([entry.decision for entry in decisions], default=0)),
+        BARS: lake.digest(BARS),
+        PREDICTIONS: lake.digest(PREDICTIONS),
+    }
+    return NotebookData(inputs)
 
 
 def _day(value: str | date) -> date:

@@ -1,6 +1,6 @@
 """A paper account: what the champion's published scores would have earned since its promotion.
 
-It trades by the default rule and the rules of `portfolio.simulate`. It follows only scores that were published after
+It trades by the rule that the version was trained for. It follows only scores that were published after
 the promotion and before the next session opened, because no order could have followed later ones. A session that is
 scored again later stays as it was: the lake keeps the earlier scores as a revision. Nor does a session that is left out
 move another decision: these are on the fixed calendar of `construction.decision_days`. So no later score changes the
@@ -20,6 +20,7 @@ from champion.contracts.datasets import BARS, PREDICTIONS
 from champion.lake import Lake
 from champion.pipeline.models import portfolio
 from champion.pipeline.models.portfolio_report import SimulatedAccount, simulated
+from champion.pipeline.models.recipes import Construction
 from champion.tracking.promotion_ledger import Entry
 
 _OPEN = time(9, 15, tzinfo=INDIA)
@@ -60,10 +61,13 @@ class PaperAccount:
         return counted | {f"paper_{name}": value for name, value in self.account.figures.items()}
 
 
-def paper_account(lake: Lake, champion: Entry | None, end: date) -> PaperAccount:
+def paper_account(
+    lake: Lake, champion: Entry | None, end: date, construction: Construction | None = None
+) -> PaperAccount:
     """Return the paper account of a champion up to the session `end`; no later score or bar is used.
 
-    `champion` is the entry of the promotion ledger that made it champion, such as `promotion.current_champion` returns.
+    `champion` is the entry of the promotion ledger that made it champion, such as `promotion.current_champion` returns;
+    `construction` is what `recipes.tagged` returns for its version, by default the default rule.
 
     >>> from pathlib import Path
     >>> paper_account(Lake(Path("lake")), None, date(2024, 1, 15)).text
@@ -80,7 +84,7 @@ def paper_account(lake: Lake, champion: Entry | None, end: date) -> PaperAccount
     if not followed:
         account = SimulatedAccount(None, "no score since then was published before the next session opened")
     else:
-        account = simulated(lambda: _follow(lake, on_time.drop("ingest_time", "open"), end), lake)
+        account = simulated(lambda: _follow(lake, on_time.drop("ingest_time", "open"), end, construction), lake)
     return PaperAccount(champion.version, since, followed, late, account)
 
 
@@ -109,9 +113,9 @@ def as_known(lake: Lake, version: int, since: date, end: date) -> pl.DataFrame:
     return pl.concat([current, *kept]).join(opens, on="trade_date").sort("trade_date", "instrument_id")
 
 
-def _follow(lake: Lake, scores: pl.DataFrame, end: date) -> portfolio.Portfolio:
+def _follow(lake: Lake, scores: pl.DataFrame, end: date, construction: Construction | None) -> portfolio.Portfolio:
     arrays = portfolio.market(lake, scores, after=_TO_THE_END, end=end)
-    return portfolio.simulate(scores, arrays=arrays, lake=lake)
+    return portfolio.simulate(scores, *(construction or ()), arrays=arrays, lake=lake)
 
 
 def _next_opens(lake: Lake, since: date) -> pl.DataFrame:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from champion.modeling.splits import PurgedWalkForward
     from champion.pipeline.models.register import Task
 
+Construction: TypeAlias = tuple[Rule, MarketRules]
+"""How scores become orders, and how the orders are filled."""
+CONSTRUCTION = "champion.construction"
+"""The tag of versions with what their recipe has as construction, as JSON; without it the default one."""
 _INSTALLED = ("site-packages", "dist-packages")
 _LOOKBACK = 200  # bars of a feature that has no declaration yet
 
@@ -93,6 +97,28 @@ def constructed(recipe: Mapping[str, Any], rule: Rule, rules: MarketRules) -> di
     """
     cap = {} if rule.largest_weight == Rule().largest_weight else {"cap": rule.largest_weight}
     return {**recipe, "construction": {**_changed(rule, "cap"), **cap, **_changed(rules)}}
+
+
+def construction_of(recipe: Mapping[str, Any]) -> Construction:
+    """Return the construction of a recipe as `constructed` stored it; the default one if it has none.
+
+    >>> construction_of(constructed({}, Rule(top=20), MarketRules())) == (Rule(top=20), MarketRules())
+    True
+    """
+    stored = recipe.get("construction", {})
+    of_rule, of_market = (
+        {one.name: stored[one.name] for one in fields(kind) if one.name in stored} for kind in (Rule, MarketRules)
+    )
+    return Rule(**of_rule), MarketRules(**of_market)
+
+
+def tagged(tags: Mapping[str, str]) -> Construction:
+    """Return the construction that a version was trained for, from its tags.
+
+    >>> tagged({CONSTRUCTION: '{"top": 20}'})[0].top
+    20
+    """
+    return construction_of({"construction": json.loads(tags.get(CONSTRUCTION, "{}"))})
 
 
 def words(recipe: Mapping[str, Any]) -> str:

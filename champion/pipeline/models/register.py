@@ -125,6 +125,8 @@ def register_challenger(
     look = look or _looked(settings, result, frame, task, run_id, data or {}, measured or {})
     looks.anchored(settings)
     counted = {trials.LOOK: look.id, trials.ESTIMATOR: tags[trials.ESTIMATOR]}
+    if construction := look.recipe.get("construction"):
+        tags[recipes.CONSTRUCTION] = json.dumps(construction, sort_keys=True)
     tags |= {trials.LOOK: look.id, looks.SCORES: looks.fingerprint(looks.judged(result))}
     runs.log(settings, run_id, tags={trials.TRIAL: trials.COUNTED, **counted})
     example, version = frame.select(result.inputs), task.feature_version

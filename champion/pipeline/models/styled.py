@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
@@ -16,8 +17,9 @@ from champion.market.reference.indices.sectors import UNKNOWN
 from champion.modeling import targets
 from champion.modeling.estimators import Recipe
 from champion.modeling.labels import forward_return
+from champion.modeling.leakage_checks import score_checks
 from champion.modeling.multiplicity import widening
-from champion.modeling.styles import LOOKBACK, SECTOR, STYLES, styles
+from champion.modeling.styles import LOOKBACK, SECTOR, STYLES, neutral_ic, styles
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.ingest.corporate_actions import unadjusted_gaps
 from champion.pipeline.models.frames import LAG
@@ -74,6 +76,48 @@ def with_target(
         rows = rows.join(returns.rename({"forward_return": name}), on=_KEY, how="left", maintain_order="left")
     named: Sequence[str] = (*columns, "forward_return")
     return targets.add_target(rows, recipe.target, named).drop(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedScores:
+    """What the gate reads from scores: `checks`, as of `leakage_checks.score_checks`, `neutral_ic` and `wider`.
+
+    Scores that fail their own check have neither ranks nor holdings: then `neutral_ic` is None, and `wider` NaN.
+
+    >>> JudgedScores(pl.DataFrame()).neutral_ic is None
+    True
+    """
+
+    checks: pl.DataFrame
+    neutral_ic: pl.DataFrame | None = None
+    wider: float = math.nan
+
+
+def judged_scores(
+    lake: Lake, scores: pl.DataFrame, out_of_sample: pl.DataFrame, rule: Rule, horizon: int
+) -> JudgedScores:
+    """Return what the gate reads from scores that an account follows by a rule.
+
+    `scores` has trade_date, instrument_id and score; `out_of_sample` has those with a known forward_return over
+    `horizon` sessions.
+    """
+    checks = checked(lake, scores, out_of_sample, horizon)
+    if not checks["passed"][0]:
+        return JudgedScores(checks)
+    return JudgedScores(checks, neutral_ic(with_styles(lake, out_of_sample)), clustered(lake, scores, rule))
+
+
+def checked(lake: Lake, scores: pl.DataFrame, out_of_sample: pl.DataFrame, horizon: int) -> pl.DataFrame:
+    """Return the checks of scores, `leakage_checks.score_checks`, with the returns that they could know too early."""
+    known = scores.select(*_KEY, "score")
+    if known.is_empty():
+        unknown = pl.lit(None, pl.Float64)
+        return score_checks(known.with_columns(forward_return=unknown, next_return=unknown), horizon)
+    first: date = known["trade_date"].min()  # type: ignore[assignment]
+    bars = adjusted_bars(lake, first, columns=_COLUMNS, kinds=None)
+    ahead = forward_return(bars, 1).select(*_KEY, next_return="forward_return")
+    labels = out_of_sample.select(*_KEY, "forward_return").unique(_KEY)
+    return score_checks(known.join(labels, on=_KEY, how="left").join(ahead, on=_KEY, how="left"), horizon)
 
 
 def clustered(lake: Lake, scores: pl.DataFrame, rule: Rule | None = None) -> float:

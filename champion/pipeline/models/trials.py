@@ -14,7 +14,6 @@ True
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
@@ -23,10 +22,11 @@ import polars as pl
 
 from champion import workspace
 from champion.base import clock
-from champion.errors import ModelError, UsageError
+from champion.errors import UsageError
 from champion.modeling.metrics import SESSIONS_PER_YEAR, deflated_sharpe_ratio, sharpe_ratio
-from champion.modeling.overfitting import BLOCKS, probability_of_overfitting
+from champion.modeling.overfitting import overfitting_of
 from champion.pipeline.models import looks, recipes
+from champion.portfolio.construction import Rule
 from champion.settings import Settings
 from champion.tracking import experiments
 from champion.tracking.trials import former_runs, grouping, ledger, series
@@ -133,6 +133,25 @@ def matrix(settings: Settings, known: list[Trial] | None = None) -> pl.DataFrame
     return long.pivot("trial", index="trade_date", values="active").sort("trade_date")
 
 
+def longest_horizon(known: list[Trial]) -> int:
+    """Return the largest number of sessions over which the returns of a trial depend on each other.
+
+    >>> longest_horizon([])
+    5
+    """
+    horizons = [int(trial.recipe.get("target", {}).get("horizon", 1)) for trial in known]
+    return max([Rule().every, *horizons, *(recipes.construction_of(trial.recipe)[0].every for trial in known)])
+
+
+def fingerprint(known: list[Trial]) -> str:
+    """Return the SHA-256 of trials and their series: it changes with each new trial, and each longer series.
+
+    >>> fingerprint([])[:8]
+    '4f53cda1'
+    """
+    return digest([[one.id, one.count, *(each.series for each in one.latest)] for one in known])
+
+
 def series_of(settings: Settings, trial: Trial) -> pl.DataFrame | None:
     """Return trade_date and active of a trial; None if it has no series, or all of its files are lost."""
     parts, spans = list[pl.DataFrame](), list[tuple[date, date]]()
@@ -208,20 +227,23 @@ def deflated(trials: Trials, net_returns: pl.Series) -> dict[str, float]:
 def overfitting(trials: Trials, active: pl.DataFrame | None) -> dict[str, float]:
     """Return `overfitting_probability` over this trial and earlier ones; empty if there are too few to compare.
 
-    `active` has trade_date and active, this trial's daily net active returns. Trials that share at least half of its
-    sessions are compared, on the sessions that all of them have.
+    `active` has trade_date and active, this trial's daily net active returns; see `overfitting.overfitting_of`.
     """
     if active is None:
         return {}
-    joined = active.select("trade_date", this="active").drop_nulls()
-    for name in trials.sessions.columns[1:]:
-        other = trials.sessions.select("trade_date", name).drop_nulls()
-        if (shared := joined.join(other, on="trade_date")).height * 2 >= active.height:
-            joined = shared
-    with suppress(ModelError):
-        probability, _ = probability_of_overfitting(joined.sort("trade_date").drop("trade_date"), BLOCKS)
-        return {"overfitting_probability": probability}
-    return {}
+    this = active.select("trade_date", _this="active")
+    return overfitting_of("_this", trials.sessions.join(this, on="trade_date", how="right"))
+
+
+def figures(active: pl.Series) -> tuple[float, float | None]:
+    """Return growth a year and the annualised Sharpe ratio of daily net active returns; it is None if they are equal.
+
+    >>> figures(pl.Series([0.0, 0.0]))
+    (0.0, None)
+    """
+    sharpe = sharpe_ratio(active, SESSIONS_PER_YEAR)
+    growth = float((1 + active).product()) ** (SESSIONS_PER_YEAR / len(active)) - 1
+    return growth, sharpe if math.isfinite(sharpe) else None
 
 
 def _row(settings: Settings, trial: Trial) -> tuple[object, ...]:
@@ -229,13 +251,8 @@ def _row(settings: Settings, trial: Trial) -> tuple[object, ...]:
     days = pl.Series([one for look in trial.looks for one in (look.start, look.end)], dtype=pl.Date)
     sessions, growth, sharpe = 0, None, None
     if (held := series_of(settings, trial)) is not None:
-        active, days, sessions = held["active"], held["trade_date"], held.height
-        growth, sharpe = float((1 + active).product()) ** (SESSIONS_PER_YEAR / sessions) - 1, _sharpe(active)
+        days, sessions = held["trade_date"], held.height
+        growth, sharpe = figures(held["active"])
     at = first.at.astimezone(clock.INDIA).date()
     span = (days.min(), days.max(), sessions)
     return (trial.id, at, recipes.words(trial.recipe), *span, growth, sharpe, first.source, first.run, trial.count)
-
-
-def _sharpe(active: pl.Series) -> float | None:
-    found = sharpe_ratio(active, SESSIONS_PER_YEAR)
-    return found if math.isfinite(found) else None

@@ -19,14 +19,14 @@ from champion.modeling import drift, metrics
 from champion.pipeline.ingest import corporate_actions, quality
 from champion.pipeline.ingest.bars import equity_bars, unknown_kinds
 from champion.pipeline.ingest.share_moves import moves
-from champion.pipeline.models import outcomes
+from champion.pipeline.models import outcomes, recipes
 from champion.pipeline.models.paper_account import PaperAccount, paper_account
 from champion.pipeline.operations.status import RunLine, last_runs
 from champion.pipeline.reference import daily_lists
 from champion.pipeline.targets import published
 from champion.settings import Settings
 from champion.settings.quality_limits import Limits
-from champion.tracking import promotion, standing
+from champion.tracking import promotion, registry, standing
 
 _MONTH = timedelta(days=31)
 _MOVERS = 8
@@ -134,6 +134,7 @@ def session_report(settings: Settings, session: date | None = None) -> SessionRe
     scores = outcomes.score_outcomes(lake, first, session)
     if entry is not None:
         scores = scores.filter(pl.col("model_version") == entry.version)
+    construction = None if entry is None else recipes.tagged(registry.find(settings, entry.version).tags)
     today = pl.col("trade_date") == session
     month_ago = session - _MONTH
     names = [name for columns in contracts.load(FEATURES).groups.values() for name in columns]
@@ -166,7 +167,7 @@ def session_report(settings: Settings, session: date | None = None) -> SessionRe
         runs=last_runs(settings, 15),
         reach=corporate_actions.reach(lake).text,
         waiting=corporate_actions.questions(lake, end=session).sort("session", descending=True),
-        paper=paper_account(lake, entry, session),
+        paper=paper_account(lake, entry, session, construction),
         lists=daily_lists.freshness(daily_lists.coverage(lake)),
         targets=published.ordered(published.latest(lake, session).filter(trade_date=session)),
     )

@@ -12,6 +12,7 @@ from champion.base.counting import quantity
 from champion.contracts.datasets import BARS
 from champion.errors import ChampionError, ModelError
 from champion.lake import Lake
+from champion.pipeline.feature_store.frame_cache import FrameCache
 from champion.pipeline.ingest import quality
 from champion.pipeline.operations import databases
 from champion.pipeline.operations.checks import reason_of
@@ -57,6 +58,8 @@ class Status:
     quarantined: int
     findings: str
     champion: str
+    frames: str
+    """Number and size of the kept training frames."""
     runs: list[RunLine]
     problems: list[str] = field(default_factory=list)
     """One line for each part that could not be read."""
@@ -79,6 +82,7 @@ def status(settings: Settings) -> Status:
         quarantined=sum(entry.rows for entry in found if entry.name.startswith("quarantine_")),
         findings=_read(problems, "findings", lambda: _findings(lake), "not known"),
         champion=_read(problems, "champion", lambda: _champion(settings), "not known"),
+        frames=_read(problems, "frames", lambda: _frames(settings), "not known"),
         runs=_read(problems, "runs", lambda: last_runs(settings, 10), []),
         problems=problems,
     )
@@ -113,6 +117,15 @@ def _freshness(last: date | None) -> str:
         return "no sessions yet; `champion demo`, or `champion backfill START END`"
     age = (clock.today() - last).days
     return f"last session {last}, {quantity(age, 'day')} ago" if age > 0 else f"last session {last}, today"
+
+
+def _frames(settings: Settings) -> str:
+    cache = FrameCache.of(settings)
+    if not cache.limit:
+        return "none are kept"
+    return (
+        f"{quantity(len(cache.files()), 'training frame')} kept, {cache.size() / 1e9:.1f} of {cache.limit / 1e9:.1f} GB"
+    )
 
 
 def _findings(lake: Lake) -> str:

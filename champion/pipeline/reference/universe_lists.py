@@ -9,7 +9,7 @@ import polars as pl
 
 from champion import workspace
 from champion.base.counting import known_names, quantity
-from champion.contracts.datasets import BARS, INDEX_MEMBERS, PRICE_BANDS
+from champion.contracts.datasets import BARS, CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, PRICE_BANDS, SECTORS
 from champion.errors import UsageError
 from champion.lake import Lake
 from champion.market.equity_bars import EQUITY_SERIES
@@ -34,6 +34,16 @@ def keep(rows: pl.DataFrame, lake: Lake, universe: Universe) -> pl.DataFrame:
     """
     kept = membership.keep(rows, lake, universe.index, universe.sectors)
     return kept.join(_in_bands(lake, kept, universe.bands), on=_KEY, how="semi", maintain_order="left")
+
+
+def datasets(universe: Universe) -> tuple[str, ...]:
+    """Return the datasets that `keep` reads besides bars; none if it filters nothing.
+
+    >>> datasets(Universe(bands=("20",)))
+    ('normalized_price_bands',)
+    """
+    by_list = (INDEX_MEMBERS, SECTORS, CONSTITUENTS, INDEX_CHANGES) if universe.index or universe.sectors else ()
+    return (*by_list, *((PRICE_BANDS,) if universe.bands else ()))
 
 
 def digests(lake: Lake, universe: Universe, end: date) -> dict[str, str]:

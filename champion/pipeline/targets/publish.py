@@ -18,7 +18,7 @@ from champion.market.envelope import stamp
 from champion.modeling.universe import Universe, stored
 from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.ingest.bars import equity_bars
-from champion.pipeline.models import frames
+from champion.pipeline.models import frames, recipes
 from champion.pipeline.models.evaluate import UNIVERSE
 from champion.pipeline.models.paper_account import as_known
 from champion.pipeline.reference import universe_lists
@@ -28,8 +28,6 @@ from champion.portfolio.construction import Construction, Rule, construct
 from champion.settings import Settings
 from champion.tracking import registry
 
-RULE = Rule()
-"""The rule of every version: the one by which trainings, gate and paper account simulate it."""
 _SAME = 1e-9  # of the equity
 
 
@@ -45,20 +43,21 @@ class PublishedTargets:
     note: str = ""
 
 
-def publish(settings: Settings, session: date, version: registry.Version, rule: Rule = RULE) -> PublishedTargets:
+def publish(settings: Settings, session: date, version: registry.Version, rule: Rule | None = None) -> PublishedTargets:
     """Commit the target weights of a version for the session after `session`, which it has scored.
 
     The weights are those that `portfolio.simulate` would decide after the close of the session on the version's scores,
     the earlier ones as known when the sessions after them opened: the paper account follows the same. They depend on
-    nothing later than the lists dated `session` and the ban list of the next session. What was published before the
-    next session opened stays after its opening, whatever changes in the lake: people may have traded it. Otherwise a
-    repeated call writes only what has changed, and the lake keeps the earlier targets as a revision.
+    nothing later than the lists dated `session` and the ban list of the next session. `rule` is by default the one that
+    the version was trained for, by which gate and paper account simulate it. What was published before the next session
+    opened stays after its opening, whatever changes in the lake: people may have traded it. Otherwise a repeated call
+    writes only what has changed, and the lake keeps the earlier targets as a revision.
 
     Raises:
         LakeError: the version has not scored the session.
         UsageError: the lists of the version's universe do not cover the session.
     """
-    lake = Lake(settings.lake)
+    lake, rule = Lake(settings.lake), rule or recipes.tagged(version.tags)[0]
     today = lake.scan(PREDICTIONS, session, session).filter(model_version=version.number).collect()
     if today.is_empty():
         raise LakeError(f"version {version.number} has not scored {session}: run `champion score {session}` first")

@@ -71,7 +71,7 @@ def misdated_by_bars(lists: pl.DataFrame, traded: Traded) -> dict[tuple[str, dat
 
 def _named(lines: pl.DataFrame, when: pl.Expr) -> dict[tuple[str, date], tuple[str, date]]:
     """Return the shares as text and their date, by index and date of each list that has enough of them."""
-    found = lines.group_by("index_name", "list_date").agg(pl.col("symbol").sort(), when=when)
+    found = lines.group_by("index_name", "list_date").agg(pl.col("symbol").unique().sort(), when=when)
     return {
         (index, day): (
             f"{quantity(len(symbols), 'share')} ({', '.join(symbols[:_SHOWN])}{', ...' * (len(symbols) > _SHOWN)})",

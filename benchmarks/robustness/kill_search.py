@@ -1,0 +1,142 @@
+"""Kill `champion search` at random instants and run it again; compare with a search that was not disturbed.
+
+`.venv/bin/python benchmarks/robustness/kill_search.py --work FOLDER [--kills N] [--seed N] [--json PATH]` makes a small
+simulated workspace in FOLDER, with features, and searches three recipes in a copy without a kill. In other copies the
+command is killed (SIGKILL) after a random time and run again until it ends. Trials, series, choices and figures must
+then equal the undisturbed ones, and no recipe may count twice. Finished rounds are kept in FOLDER, so a run that was
+stopped goes on from there. A round takes about two CPU minutes.
+"""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from benchmarks import meter
+from champion.lake import Lake
+from champion.pipeline.feature_store.build import build_features
+from champion.pipeline.ingest import corporate_actions, symbol_changes
+from champion.pipeline.ingest.fetch import fetch, staged
+from champion.pipeline.ingest.ingest import ingest
+from champion.pipeline.ingest.rename_instruments import rename_instruments
+from champion.pipeline.models import trials
+from champion.settings import Settings
+from champion.simulate import publish
+from champion.tracking.trials import ledger
+
+FIRST, LAST, FEATURES = date(2023, 11, 1), date(2024, 8, 30), date(2024, 2, 1)
+SPACE = """
+name = "small"
+folds = 3
+[recipe]
+universe = "all"
+[[model]]
+name = "logistic"
+[[model]]
+name = "ridge"
+parameters = {alpha = [100.0, -1.0]}
+[[rule]]
+top = [5, 50]
+"""
+SAME = ("recipes", "failed", "best", "luck", "net_active_return_of_choice", "sharpe_of_choice", "sharpe_needed")
+
+
+def main() -> None:
+    given = meter.arguments(__doc__, work=Path, kills=50, seed=1, json=Path)
+    meter.forget_workspace()
+    given.work.mkdir(parents=True, exist_ok=True)
+    (given.work / "space.toml").write_text(SPACE)
+    base = made(given.work)
+    undisturbed = given.work / "undisturbed.json"
+    if not undisturbed.exists():
+        home, began = copied(base, given.work / "undisturbed"), time.monotonic()
+        shown = searched(home, given.work)
+        known = {**content(home, shown), "seconds": time.monotonic() - began}
+        undisturbed.write_text(json.dumps(known))
+    expected = json.loads(undisturbed.read_text())
+    kept = given.work / "rounds.json"
+    rounds: list[dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else []
+    while sum(one["kills"] for one in rounds) < given.kills:
+        home = copied(base, given.work / "round")
+        instants = random.Random(f"{given.seed} {len(rounds)}")  # noqa: S311 - instants
+        kills, shown = 0, None
+        while shown is None:
+            wait = instants.uniform(0, expected["seconds"] * 1.2)
+            shown = searched(home, given.work, wait)
+            kills += shown is None
+        found = content(home, shown)
+        unequal = [name for name in found if found[name] != expected[name]]
+        rounds.append({"kills": kills, "unequal": unequal})
+        kept.write_text(json.dumps(rounds))
+        print(f"round {len(rounds)}: {rounds[-1]}", flush=True)
+    kills, wrong = sum(one["kills"] for one in rounds), [one for one in rounds if one["unequal"]]
+    report = {"rounds": len(rounds), "kills": kills, "rounds unequal to the undisturbed search": len(wrong)}
+    for name, value in report.items():
+        print(f"{name:<44}{value:>8,}")
+    meter.write_json(given.json, report)
+
+
+def made(work: Path) -> Settings:
+    """Return a workspace with features of a small simulated archive."""
+    settings = Settings(home=work / "base", archive=str(work / "archive"))
+    if (work / "made").exists():
+        return settings
+    publish(work / "archive", instruments=20, start=FIRST, end=LAST, signal=1.0)
+    fetch(settings, FIRST, LAST)
+    symbol_changes.refresh(settings)
+    ingest(Lake(settings.lake), staged(settings, FIRST, LAST)).require_complete()
+    rename_instruments(settings).require_complete()
+    corporate_actions.refresh(settings)
+    build_features(Lake(settings.lake), FEATURES, LAST)
+    (work / "made").touch()
+    return settings
+
+
+def copied(base: Settings, home: Path) -> Settings:
+    """Return a copy of a workspace in a folder that is empty before."""
+    settings = base.model_copy(update={"home": home})
+    if home.exists():
+        run(settings, "stop")
+        shutil.rmtree(home)
+    shutil.copytree(base.home, home)
+    return settings
+
+
+def searched(settings: Settings, work: Path, wait: float | None = None) -> dict[str, Any] | None:
+    """Return what the command printed; None if it was killed after `wait` seconds, with the kernels it started."""
+    try:
+        done = run(settings, "search", str(work / "space.toml"), "--parallel", "2", "--json", wait=wait)
+    except subprocess.TimeoutExpired:  # which kills it
+        return None
+    found: dict[str, Any] = json.loads(done)
+    return found
+
+
+def run(settings: Settings, *arguments: str, wait: float | None = None) -> str:
+    """Return what a command prints; it is killed after `wait` seconds."""
+    command = [sys.executable, "-m", "champion", *arguments]
+    environment = {**os.environ, **settings.environment()}
+    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=wait).stdout
+
+
+def content(settings: Settings, shown: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what must be equal: the facts of the trial ledger in any order, the count, the files, the figures."""
+    table = [{k: v for k, v in row.items() if k not in {"version", "run", "error"}} for row in (shown or {})["table"]]
+    return {
+        "ledger": sorted(json.dumps(one.facts, sort_keys=True) for one in ledger.read(settings)),
+        "count": trials.count(settings).total,
+        "series": sorted(path.name for path in (settings.home / "trials").glob("*.parquet")),
+        "figures": {name: (shown or {}).get(name) for name in SAME},
+        "table": table,
+        "open": sorted(path.name for path in (settings.home / "searches").glob("*.begun")),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""What the gate says of scores: planted net skill passes each rule, and a rule refuses each kind of worthless score."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from champion.lake import Lake
+from champion.modeling import multiplicity
+from champion.modeling.estimators import Recipe
+from champion.modeling.gate_rules import Evidence, RuleResult, rules
+from champion.modeling.labels import forward_return
+from champion.modeling.training import TrainingResult
+from champion.modeling.universe import find
+from champion.pipeline.ingest.adjusted_bars import adjusted_bars
+from champion.pipeline.models import evaluate, frames, looks, notebook_data, recipes, styled, trials
+from champion.pipeline.models.register import Task, register_challenger
+from champion.portfolio.construction import Rule
+from champion.portfolio.simulator import MarketRules
+from champion.settings import Settings
+from champion.tracking import promotion, runs
+
+# MLflow 3.17 on SQLAlchemy 2.1
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
+
+HORIZON, KEY = 5, ["instrument_id", "trade_date"]
+CONSTRUCTION = (Rule(top=5, cap=0.2), MarketRules(capital=3e5))
+CHECKS = pl.DataFrame({"canary": ["shuffled labels"], "passed": [True], "found": ["AUC 0.5012"]})
+
+
+@pytest.fixture(scope="module")
+def market(modelled: Settings) -> pl.DataFrame:
+    """The rows of all sessions with their forward return, and the return to the next close."""
+    bars = adjusted_bars(Lake(modelled.lake), columns=(*KEY, "symbol", "close", "turnover"), kinds=None)
+    ahead = forward_return(bars, 1).select(*KEY, next_return="forward_return")
+    labels = forward_return(bars, HORIZON, frames.LAG).select(*KEY, "forward_return")
+    return labels.join(ahead, on=KEY).drop_nulls("forward_return").sort(KEY)
+
+
+def planted(market: pl.DataFrame) -> pl.DataFrame:
+    """Return scores with a fifth of the variance that a model of the label itself would have."""
+    noise = np.random.default_rng(5).standard_normal(market.height) * 4.2
+    centred = pl.col("forward_return") - pl.col("forward_return").mean()
+    return market.with_columns(score=(centred / pl.col("forward_return").std()).over("trade_date") + noise)
+
+
+def judged(settings: Settings, rows: pl.DataFrame) -> dict[str, RuleResult]:
+    """Return the gate's rules about scores, as after a training whose leakage checks passed."""
+    scores = rows.select(*KEY, "score")
+    active = looks.simulated(settings, scores, CONSTRUCTION)
+    known = pl.DataFrame(schema={"trade_date": pl.Date}) if active is None else active.rename({"active": "t1"})
+    found = styled.judged_scores(Lake(settings.lake), scores, rows, CONSTRUCTION[0], HORIZON)
+    evidence = Evidence(
+        "t1", known, HORIZON, HORIZON, pl.concat([CHECKS, found.checks]), found.neutral_ic, wider=found.wider
+    )
+    return {rule.name: rule for rule in rules(evidence)}
+
+
+def test_scores_with_planted_net_skill_pass_each_rule(modelled: Settings, market: pl.DataFrame) -> None:
+    found = judged(modelled, planted(market))
+    assert all(rule.passed for rule in found.values()), [rule.sentence for rule in found.values()]
+
+
+@pytest.mark.parametrize(
+    ("score", "rule", "says"),
+    [
+        ("unknown", "data", "scores are unknown or infinite"),
+        ("constant", "data", "equal scores of all instruments"),
+        ("doubled", "data", "scores of an instrument that has several in one session"),
+        ("ahead", "data", "The check of score of the next session found a mean rank IC of 1.00"),
+        ("label", "data", "The check of score of its own label found a mean rank IC of 1.00"),
+        ("memorised", "luck", "the best of 1 recorded trial without skill exceeds"),
+        ("random", "luck", "the best of 1 recorded trial without skill exceeds"),
+    ],
+)
+def test_worthless_scores_are_refused_by_a_named_rule(
+    modelled: Settings, market: pl.DataFrame, score: str, rule: str, says: str
+) -> None:
+    rng, good = np.random.default_rng(9), planted(market)
+    made = {
+        "unknown": lambda: good.with_columns(
+            score=pl.when(pl.Series(rng.random(good.height) > 0.01)).then("score").otherwise(float("nan"))
+        ),
+        "constant": lambda: market.with_columns(score=1.0),
+        "doubled": lambda: pl.concat([good, good.sample(1, seed=1)]),
+        "ahead": lambda: market.with_columns(score="next_return").drop_nulls("score"),
+        "label": lambda: market.with_columns(score="forward_return"),
+        "memorised": lambda: market.with_columns(score=pl.col("forward_return").mean().over("instrument_id")),
+        "random": lambda: market.with_columns(score=pl.Series(rng.standard_normal(market.height))),
+    }
+    found = judged(modelled, made[score]())
+    assert not found[rule].passed
+    assert says in found[rule].sentence
+
+
+def test_version_with_planted_net_skill_replaces_a_champion_and_the_ledger_keeps_each_rule(
+    modelled: Settings, market: pl.DataFrame, tmp_path: Path
+) -> None:
+    """The champion of the workspace, which was forced, holds all shares. Few sessions need higher levels."""
+    levels = dict.fromkeys(("gate_luck", "gate_neutral", "gate_champion"), 0.2)
+    settings = modelled.model_copy(update={"home": shutil.copytree(modelled.home, tmp_path / "home"), **levels})
+    version, refused = (register(settings, rows) for rows in (planted(market), market.with_columns(score=1.0)))
+    assert not evaluate.evaluate_and_promote(settings, refused)["promoted"]
+    decided = evaluate.evaluate_and_promote(settings, version)
+    assert decided["promoted"], decided["reasons"]
+    entry = promotion.history(settings)[-1]
+    assert (entry.version, entry.previous, entry.forced) == (version, 1, False)
+    assert entry.reason == "each rule passed: data, luck, neutral skill, champion"
+    kept = {each["rule"]: each for each in entry.evidence["rules"]}
+    assert list(kept) == ["data", "luck", "neutral skill", "champion"]
+    assert all(each["figure"] > each["threshold"] for name, each in kept.items() if name != "data")
+    assert "common sessions" in kept["champion"]["sentence"]
+    assert entry.evidence["trials"] == trials.count(settings).total == 4
+    assert 0.9 < entry.evidence["beside"]["deflated_sharpe"] < 1
+    (before,) = (one for one in promotion.history(settings) if one.version == refused)
+    assert before.reasons[0].startswith("data: The check of scores found equal scores of all instruments")
+    spent = f"at a rate of {multiplicity.spent_level(0.2, trials=4):.2%}"
+    assert spent in kept["luck"]["sentence"], "both decisions are about the same four trials: the level is spent once"
+    again = notebook_data.of_promotion(settings, 2).inputs
+    trials.declare(settings, 3, "a test")
+    assert {
+        name for name, digest in notebook_data.of_promotion(settings, 2).inputs.items() if digest != again[name]
+    } == {"trials"}, "a report is made again after each trial"
+
+
+def register(settings: Settings, rows: pl.DataFrame) -> int:
+    """Register a version with these out-of-sample scores, trained for an account of five shares; return its number."""
+    task = Task(find("all"), HORIZON, frames.LAG)
+    frame = rows.with_columns(rsi_14=pl.lit(0.1), label_end=pl.col("trade_date").max())
+    recipe = recipes.constructed({"model": f"planted {rows['score'].sum()}"}, *CONSTRUCTION)
+    look = looks.begin(settings, recipe, window=looks.window(frame), data={}, source="a test")
+    model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    result = TrainingResult(Recipe("logistic"), model, ("rsi_14",), rows, pl.DataFrame(), pl.DataFrame(), {}, rows)
+    look.complete(rows, looks.simulated(settings, rows, CONSTRUCTION))
+    run_id = runs.open_run(settings, trials.EXPERIMENT, "training")
+    version = register_challenger(settings, result, frame, task, run_id=run_id, look=look)
+    runs.close_run(settings, run_id, "succeeded", metrics={evaluate.CANARY: 1.0})
+    assert recipes.tagged(version.tags) == CONSTRUCTION
+    return version.number
