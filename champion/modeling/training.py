@@ -205,6 +205,10 @@ def prepared(frame: pl.DataFrame, inputs: Sequence[str]) -> tuple[pl.DataFrame, 
     """Return the rows of `labelled` without the inputs, and the inputs of these rows as `matrix` returns them.
 
     The array has the values of a row side by side, so that the rows of a fold need no copy.
+
+    >>> rows = pl.DataFrame({"instrument_id": ["B", "A"], "forward_return": [0.1, 0.2], "size": [0.5, -0.5]})
+    >>> prepared(rows.with_columns(trade_date=1), ["size"])[1].tolist()
+    [[-0.5], [0.5]]
     """
     rows = labelled(frame.drop(inputs).with_row_index("_row"))
     features = np.empty((rows.height, len(inputs)))
