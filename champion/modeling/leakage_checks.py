@@ -58,6 +58,7 @@ __dir__ = __all__.copy
 _LIMIT = 4.0  # standard errors: leaks show at dozens; a limit of 3 would reject one sound training in 370
 PLAUSIBLE = 0.25
 """Largest plausible mean rank IC of a single input; the best published daily signals have a fifth of it."""
+_NEEDED = ("instrument_id", "trade_date", "forward_return", "label_end")
 _PLACES, _SHARE = 1.5, 0.02  # adjusted prices are rounded, so the ranks of nearly equal values may swap
 
 
@@ -109,14 +110,14 @@ def shuffled_label_check(
 
     An AUC other than one half means that the score depends on its own label through something else than the inputs.
     """
-    rows, features = training.prepared(frame, inputs)
+    needed = [name for name in (*_NEEDED, TARGET) if name in frame.columns]
+    rows, features = training.prepared(frame.select(*needed, *inputs), inputs)
     rows = shuffle(rows, recipe.seed)
     *_, (train, test) = training.folds(rows, splitter)
     labels = rows["label"].to_numpy()
-    model = training.learn(
-        recipe, training.training_rows(recipe, features, train), training.outcome(rows, recipe)[train]
-    )
-    auc = float(roc_auc_score(labels[test], estimators.probability(model, features[test])))
+    chosen, tested = training.training_rows(recipe, features, train), features[test]
+    model = training.learn(recipe, chosen, training.outcome(rows, recipe)[train], spend=True)
+    auc = float(roc_auc_score(labels[test], estimators.probability(model, tested)))
     positives, negatives = float(labels[test].sum()), float((1 - labels[test]).sum())
     # Standard error of the Mann-Whitney statistic when scores are worthless.
     return ShuffledLabels(auc, float(np.sqrt((positives + negatives + 1) / (12 * positives * negatives))))

@@ -41,6 +41,7 @@ import numpy as np
 import polars as pl
 from joblib import parallel_config
 from numpy.typing import NDArray
+from sklearn.impute import SimpleImputer
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_auc_score
 from sklearn.pipeline import Pipeline
@@ -128,7 +129,7 @@ def fit(
         estimator, features[few], labels[few], scoring=auc, n_repeats=3, random_state=recipe.seed
     )
     importance = pl.DataFrame({"input": list(inputs), "importance": losses.importances_mean})
-    final = _train(recipe, rows, features, np.arange(rows.height))
+    final = _train(recipe, rows, features, np.arange(rows.height), spend=True)
     out_of_sample = pl.concat(tested)
     return TrainingResult(
         recipe=recipe,
@@ -204,6 +205,10 @@ def prepared(frame: pl.DataFrame, inputs: Sequence[str]) -> tuple[pl.DataFrame, 
     """Return the rows of `labelled` without the inputs, and the inputs of these rows as `matrix` returns them.
 
     The array has the values of a row side by side, so that the rows of a fold need no copy.
+
+    >>> rows = pl.DataFrame({"instrument_id": ["B", "A"], "forward_return": [0.1, 0.2], "size": [0.5, -0.5]})
+    >>> prepared(rows.with_columns(trade_date=1), ["size"])[1].tolist()
+    [[-0.5], [0.5]]
     """
     rows = labelled(frame.drop(inputs).with_row_index("_row"))
     features = np.empty((rows.height, len(inputs)))
@@ -260,12 +265,28 @@ def matrix(frame: pl.DataFrame, inputs: Sequence[str]) -> NDArray[np.float64]:
 
 
 def learn(
-    recipe: Recipe, features: NDArray[np.float64], labels: NDArray[Any], weights: NDArray[np.float64] | None = None
+    recipe: Recipe,
+    features: NDArray[np.float64],
+    labels: NDArray[Any],
+    weights: NDArray[np.float64] | None = None,
+    *,
+    spend: bool = False,
 ) -> Pipeline:
-    """Fit a pipeline; the same seed gives a bit-identical pipeline."""
+    """Fit a pipeline; the same seed gives a bit-identical pipeline.
+
+    With `spend` the array is not needed afterwards: unknown values are imputed in it, which saves a copy.
+    """
+    pipeline = recipe.make()
+    first = pipeline.steps[0][1]
+    in_place = spend and isinstance(first, SimpleImputer)
+    if in_place:
+        first.copy = False
     # Parallel fits only: a forest that predicts in threads adds its trees in any order, which changes the last bits.
     with parallel_config(backend="threading", n_jobs=2):
-        return estimators.fit(recipe.make(), features, labels, weights)
+        fitted = estimators.fit(pipeline, features, labels, weights)
+    if in_place:
+        first.copy = True
+    return fitted
 
 
 def judge(scores: pl.DataFrame, horizon: int) -> dict[str, float]:
@@ -288,13 +309,20 @@ def judge(scores: pl.DataFrame, horizon: int) -> dict[str, float]:
     }
 
 
-def _train(recipe: Recipe, rows: pl.DataFrame, features: NDArray[np.float64], train: NDArray[np.intp]) -> Pipeline:
+def _train(
+    recipe: Recipe,
+    rows: pl.DataFrame,
+    features: NDArray[np.float64],
+    train: NDArray[np.intp],
+    *,
+    spend: bool = False,
+) -> Pipeline:
     chosen = rows.select("instrument_id", "trade_date", "label_end")[train]
     weights = None
     if recipe.weighted:
         unique = average_uniqueness(chosen).to_numpy()
         weights = unique / unique.mean()  # with mean 1 the regularisation is as strong as without weights
-    return learn(recipe, training_rows(recipe, features, train), outcome(rows, recipe)[train], weights)
+    return learn(recipe, training_rows(recipe, features, train), outcome(rows, recipe)[train], weights, spend=spend)
 
 
 def training_rows(recipe: Recipe, features: NDArray[np.float64], train: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -182,20 +182,18 @@ def test_a_frame_whose_inputs_change_while_it_is_built_is_not_kept(cache: FrameC
 
 
 def test_processes_that_need_one_frame_build_it_once(cache: FrameCache) -> None:
-    start, built = Barrier(4), list[int]()
-
-    def build() -> pl.DataFrame:
-        built.append(1)
-        return FRAME
+    start, built = Barrier(4), list[bool]()
 
     def ask() -> pl.DataFrame:
         start.wait()
-        return cache.get(lambda: {"bars": "1"}, build)
+        found, was_built = get(cache, bars="1")
+        built.append(was_built)
+        return found
 
     with ThreadPoolExecutor(4) as pool:
         found = [future.result() for future in [pool.submit(ask) for _ in range(4)]]
     assert all(frame.equals(FRAME) for frame in found)
-    assert (len(built), len(cache.files())) == (1, 1)
+    assert (sum(built), len(cache.files())) == (1, 1)
 
 
 @pytest.mark.parametrize("event", ["build", "os.rename"])

@@ -21,7 +21,7 @@ from champion.pipeline.feature_store.builder_code import code_digest
 from champion.pipeline.feature_store.frame_cache import FrameCache
 from champion.pipeline.ingest import quality
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
-from champion.pipeline.ingest.bars import with_kinds
+from champion.pipeline.ingest.bars import equity_bars, with_kinds
 from champion.pipeline.ingest.corporate_actions import known_factors, unadjusted_gaps
 from champion.pipeline.models.model_columns import model_columns
 from champion.pipeline.reference import universe_lists
@@ -195,20 +195,27 @@ def recompute_inputs(
     Stored features may have been computed in one pass over all bars; here no later bar exists. See
     `leakage_checks.lookahead_check`.
     """
-    parts, columns = [], list(dict.fromkeys([*_BAR_COLUMNS, *features.required(feature_set)]))
-    for session in sessions:
-        bars, of_session = (
-            adjusted_bars(lake, end=session, columns=columns, kinds=None),
-            pl.col("trade_date") == session,
-        )
-        bars = bars.join(bars.filter(of_session), on="instrument_id", how="semi").sort(_KEY)
-        chosen = keep(_members(lake, bars, universe).filter(of_session), lake, universe)
-        bars = bars.join(chosen, on="instrument_id", how="semi", maintain_order="left")
-        group = pl.col("instrument_id").hash(0) % (1 + bars.height // _BUILT_TOGETHER)
-        groups = bars.with_columns(_group=group).partition_by("_group", include_key=False) or [bars]
-        built = pl.concat(features.build(each, feature_set).filter(of_session) for each in groups)
-        parts.append(_inputs(_with_lookback(bars, session, session), built, feature_set))
+    parts = [_recomputed(lake, session, universe, feature_set) for session in sessions]
     return pl.concat(parts)
+
+
+def _recomputed(lake: Lake, session: date, universe: Universe, feature_set: str) -> pl.DataFrame:
+    """Return the inputs of a session from whole histories, in groups of instruments, for less memory."""
+    columns, of_session = {*_BAR_COLUMNS, *features.required(feature_set)}, pl.col("trade_date") == session
+    bars = equity_bars(lake, end=session, kinds=None).select(sorted(columns))
+    traded = bars.filter(of_session).select("instrument_id").collect()["instrument_id"]
+    whole = bars.filter(pl.col("instrument_id").is_in(traded.implode())).collect()
+    group = pl.col("instrument_id").hash(0) % (1 + whole.height // _BUILT_TOGETHER)
+    groups = whole.with_columns(_group=group).partition_by("_group", include_key=False) or [whole]
+    del whole
+    factors, recent, built = known_factors(lake), list[pl.DataFrame](), list[pl.DataFrame]()
+    while groups:
+        adjusted = adjustment.adjust(groups.pop(), factors).sort(_KEY)
+        built.append(features.build(adjusted, feature_set).filter(of_session))
+        recent.append(_with_lookback(adjusted, session, session))
+    latest = pl.concat(recent)
+    chosen = keep(_members(lake, latest, universe).filter(of_session), lake, universe)
+    return _inputs(latest, pl.concat(built).join(chosen, on=_KEY, how="semi"), feature_set)
 
 
 def kept_recomputed_inputs(
@@ -271,9 +278,9 @@ def _bars(lake: Lake, start: date, end: date) -> pl.DataFrame:
 
 
 def _with_lookback(bars: pl.DataFrame, start: date, end: date) -> pl.DataFrame:
-    """Return the bars from `start` to `end` and each instrument's last `LOOKBACK` bars before; `bars` are sorted."""
+    """Return the bars from `start` to `end` and the last bars of each instrument before; `bars` are sorted."""
     to_start = (pl.col("trade_date") < start).cum_sum(reverse=True).over("instrument_id")  # 0 from `start` on
-    return bars.filter((pl.col("trade_date") <= end) & (to_start <= LOOKBACK))
+    return bars.filter((pl.col("trade_date") <= end) & (to_start <= max(LOOKBACK, TURNOVER_WINDOW)))
 
 
 def _years(sessions: Sequence[date]) -> list[tuple[date, date]]:
