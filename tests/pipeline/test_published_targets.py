@@ -71,6 +71,22 @@ def test_weights_are_those_that_the_simulator_decides_after_the_close(traded: Se
         assert found.filter(pl.col("weight") > 0).select(expected.columns).sort("instrument_id").equals(expected)
 
 
+def test_a_rule_that_weighs_by_volatility_gets_the_volatility_of_the_session(
+    workspace: Settings, version: Version
+) -> None:
+    lake, rule = Lake(workspace.lake), Rule(top=5, weighting="inverse_volatility", every=1)
+    session = lake.sessions(TARGETS)[-1]
+    scores = lake.scan(PREDICTIONS).filter(model_version=1).collect()
+    decided = portfolio.simulate(scores, rule, lake=lake).construction.weights.filter(trade_date=session)
+    found = publish.publish(workspace, session, version, rule).targets.filter(pl.col("weight") > 0)
+    assert (
+        found.select("instrument_id", "weight")
+        .sort("instrument_id")
+        .equals(decided.select("instrument_id", "weight").sort("instrument_id"))
+    )
+    assert found["weight"].n_unique() > 1
+
+
 def test_each_traded_share_has_a_weight_or_a_reason_and_actions_compare_with_the_targets_before(
     traded: Settings,
 ) -> None:

@@ -151,7 +151,7 @@ def simulate(
     if arrays is None:
         arrays = market(lake, followable, after=rule.every, fill=fill or "average", end=end)
     inside, left_out = followed(known, arrays.sessions, arrays.instruments, _small(arrays, rules))
-    inside = _with_inputs(inside, rule, arrays, lake)
+    inside = with_inputs(inside, rule, arrays, lake)
     if rule.weighting == "inverse_volatility":
         left_out = replace(left_out, volatility=inside["volatility"].null_count())
     constructed = construct(inside, rule)
@@ -242,8 +242,14 @@ def _unexplained_gaps(lake: Lake, bars: pl.DataFrame, factors: pl.DataFrame) -> 
     return found.join(moved, on=["instrument_id", "session"], how="anti").select("instrument_id", "session")
 
 
-def _with_inputs(scores: pl.DataFrame, rule: Rule, arrays: MarketArrays, lake: Lake) -> pl.DataFrame:
-    """Return the scores with the volatility and sector that the rule needs; an unknown volatility is null."""
+def with_inputs(scores: pl.DataFrame, rule: Rule, arrays: MarketArrays, lake: Lake) -> pl.DataFrame:
+    """Return the scores with the volatility and sector that the rule needs; an unknown volatility is null.
+
+    >>> day = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
+    >>> arrays = market(workspace.lake(), day, after=1)
+    >>> with_inputs(day, Rule(weighting="inverse_volatility"), arrays, workspace.lake())["volatility"].to_list()
+    [None]
+    """
     if rule.weighting == "inverse_volatility" and "volatility" not in scores.columns:
         scores = scores.with_columns(arrays.long(scores, arrays.volatility).replace(0.0, None).alias("volatility"))
     if rule.sector_cap < 1 and "sector" not in scores.columns:

@@ -18,7 +18,7 @@ from champion.market.envelope import stamp
 from champion.modeling.universe import Universe, stored
 from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.ingest.bars import equity_bars
-from champion.pipeline.models import frames, recipes
+from champion.pipeline.models import frames, portfolio, recipes
 from champion.pipeline.models.evaluate import UNIVERSE
 from champion.pipeline.models.paper_account import as_known
 from champion.pipeline.reference import universe_lists
@@ -130,7 +130,10 @@ def _constructed(lake: Lake, session: date, today: pl.DataFrame, rule: Rule) -> 
     scores = pl.concat([earlier.select(columns), today.select(columns)])
     small = lake.scan(BARS, scores["trade_date"].min(), session).filter(pl.col("series").is_in(SME_SERIES))  # type: ignore[arg-type]
     refused = small.select("trade_date", "instrument_id").collect()
-    return construct(scores.join(refused, on=["trade_date", "instrument_id"], how="anti"), rule)
+    followed = scores.join(refused, on=["trade_date", "instrument_id"], how="anti")
+    if rule.weighting == "inverse_volatility" or rule.sector_cap < 1:
+        followed = portfolio.with_inputs(followed, rule, portfolio.market(lake, scores, after=0, end=session), lake)
+    return construct(followed, rule)
 
 
 def _excluded(lake: Lake, session: date, universe: Universe, rows: pl.DataFrame) -> pl.DataFrame:
