@@ -174,8 +174,8 @@ def phases(
 ) -> pl.DataFrame:
     """Return the figures of the same rule decided on other days: phase, net_return, gross_return and active_return.
 
-    The day of the week on which a weekly rule decides is chosen by nobody for a reason, so the spread of these rows is
-    an error that no longer history removes. At most `most` phases are simulated, evenly spaced over `rule.every`, the
+    A weekly rule could decide on any day of the week for no worse reason, so the spread of these rows is an error that
+    a longer history does not remove. At most `most` phases are simulated, evenly spaced over `rule.every`, the
     rule's own among them. The other arguments are those of `simulate`.
 
     >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
