@@ -23,7 +23,7 @@ from champion.pipeline.models.register import Task, register_challenger
 from champion.portfolio.construction import Rule
 from champion.portfolio.simulator import MarketRules
 from champion.settings import Settings
-from champion.tracking import promotion, runs
+from champion.tracking import promotion, registry, runs
 
 # MLflow 3.17 on SQLAlchemy 2.1
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
@@ -127,6 +127,25 @@ def test_version_with_planted_skill_replaces_a_champion_and_the_ledger_keeps_eac
     assert {
         name for name, digest in notebook_data.of_promotion(settings, 2).inputs.items() if digest != again[name]
     } == {"trials"}, "a report is made again after each trial"
+
+
+def test_champion_without_a_series_is_simulated_and_blocks_for_a_time_without_scores(
+    modelled: Settings, market: pl.DataFrame, tmp_path: Path
+) -> None:
+    """As that of an earlier release, whose trial has no series; the promotion is later than all bars of the lake."""
+    settings = modelled.model_copy(update={"home": shutil.copytree(modelled.home, tmp_path / "home")})
+    champion = registry.find(settings, 1)
+    (trial,), _ = looks.of_versions(settings, champion)
+    number = register(settings, planted(market))
+    kept = evaluate.evaluate(settings, number).rules.filter(rule="champion")
+    assert "over 76 common sessions" in kept["sentence"].item()
+    (settings.home / "trials" / f"{trial.latest[-1].series}.parquet").unlink()
+    assert trials.count(settings).with_series == 1, "both versions hold all shares, so their series was one file"
+    assert evaluate.evaluate(settings, number).rules.filter(rule="champion").equals(kept)
+    for name in (evaluate.SCORES, evaluate.OUT_OF_SAMPLE):
+        Path(runs.location(runs.get(settings, champion.run_id), name)).unlink()
+    lost = evaluate.evaluate(settings, number).rules.filter(rule="champion")["sentence"].item()
+    assert "known for 0 sessions, and 50 are needed. It blocks until 50 sessions since its promotion are known" in lost
 
 
 def register(settings: Settings, rows: pl.DataFrame) -> int:
