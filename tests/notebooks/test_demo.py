@@ -343,7 +343,7 @@ def test_a_prediction_is_traced_to_the_files_and_a_file_to_the_predictions(
     result = champion("lineage", "forward", "BhavCopy_NSE_CM_0_0_0_20240715_F_0000.csv.zip").stdout
     for text in ("features_equity_indicators", "equity_price_predictor version 1", "predictions_equity_scores"):
         assert text in result
-    assert "every link holds" in result
+    assert "every link holds" in result, result
 
 
 def test_scheduled_flows_run_on_the_demo(demo: dict[str, Any], settings: Settings) -> None:
@@ -435,7 +435,7 @@ def test_a_search_reuses_a_training_and_adds_its_rule_and_its_choice(
         [[model]]
         name = {texts["model"]}
         [[rule]]
-        top = [50, 10]
+        top = [{ran.parameters["top"]}, 10]
         """
     )
     before = trials.count(settings).total

@@ -170,7 +170,7 @@ def _judged(settings: Settings, version: registry.Version, scored: pl.DataFrame,
     if trained is None:
         raise ModelError(f"version {version.number} has no look in the trial ledger: train it again")
     wanted = recipes.constructed(trained.recipe, rule, rules)
-    if not wanted["construction"]:
+    if storable(wanted) == trained.recipe:
         return trained.id
     known = _result(entries, wanted, judged)
     if known is None or series.get(settings, known.series) is None:

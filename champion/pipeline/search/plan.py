@@ -30,6 +30,7 @@ from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.models import frames, register
 from champion.pipeline.reference import universe_lists
 from champion.pipeline.search.space import Candidate, Space, candidates
+from champion.portfolio.construction import Rule
 from champion.runner import cache_lookup, identity, notebook
 from champion.runner.parameters import check, defaults
 from champion.settings import Settings
@@ -69,7 +70,10 @@ class Plan:
 
     @property
     def trainings(self) -> list[Training]:
-        """The runs of the training notebook; recipes that differ only in their rule share one."""
+        """The runs of the training notebook; recipes that differ only in their rule share one.
+
+        It simulates one of their rules itself, the first that says only how many instruments are held, if there is one.
+        """
         shared: dict[str, Any] = {
             "n_splits": self.space.folds,
             "embargo": self.space.embargo,
@@ -79,8 +83,11 @@ class Plan:
         found = dict[str, list[int]]()
         for number, one in enumerate(self.recipes, start=1):
             found.setdefault(json.dumps(one.training, sort_keys=True, default=str), []).append(number)
-        chosen = ((self.recipes[numbers[0] - 1], tuple(numbers)) for numbers in found.values())
-        return [Training({**one.training, **shared}, numbers, one.text.partition(";")[0]) for one, numbers in chosen]
+        chosen = ([self.recipes[number - 1] for number in numbers] for numbers in found.values())
+        return [
+            Training({**of[0].training, **shared, "top": _top(of)}, tuple(numbers), of[0].text.partition(";")[0])
+            for of, numbers in zip(chosen, found.values(), strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -239,6 +246,11 @@ def _window(settings: Settings, lake: Lake, space: Space) -> tuple[date, date]:
     if len(begun) == 2:  # noqa: PLR2004 - first and last
         return begun[0], begun[1]
     return max(sessions[0] for sessions in held), min(sessions[-1] for sessions in held)
+
+
+def _top(chosen: Sequence[Candidate]) -> int:
+    rules = sorted((Rule(**one.rule) for one in chosen), key=lambda rule: rule != Rule(top=rule.top))
+    return rules[0].top
 
 
 def _sets(space: Space) -> list[str]:
