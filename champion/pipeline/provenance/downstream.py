@@ -132,7 +132,7 @@ class _Forward:
         for session, model, state in self._predicted(since):
             scores = self._add(PREDICTIONS, [session], _features_of(used.get(model, ""), made) or below, state)
             if inputs := self._inputs_of_targets(session):
-                same = self._lake.digest(PREDICTIONS, end=session) == inputs.get("scores")
+                same = self._lake.digest(PREDICTIONS, session, session) == inputs.get("scores")
                 self._add(TARGETS, [session], scores, "same" if same else "changed")
 
     def _targets_of_list(self, name: str, session: date, below: Node) -> None:

@@ -136,7 +136,7 @@ class _Back:
         """Add the scores, the targets before, the bars and the lists that targets are made from."""
         session = node.last or date.max
         made_from = self._inputs(TARGETS, session)
-        same = self._lake.digest(PREDICTIONS, end=session) == made_from.get("scores")
+        same = self._lake.digest(PREDICTIONS, session, session) == made_from.get("scores")
         self.dataset(PREDICTIONS, [session], node, same=same)
         same = self._lake.digest(BARS, end=session) == made_from.get("bars")
         self.dataset(BARS, self._lake.sessions(BARS, end=session), node, same=same)

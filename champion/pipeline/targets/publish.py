@@ -158,7 +158,8 @@ def _inputs(lake: Lake, session: date, following: date, universe: Universe, befo
         pl.col("ex_date").is_between(session, following, closed="right")
     )
     return {
-        "scores": lake.digest(PREDICTIONS, end=session),
+        "scores": lake.digest(PREDICTIONS, session, session),
+        "earlier_scores": lake.digest(PREDICTIONS, end=session - timedelta(1)),
         "bars": lake.digest(BARS, end=session),
         "actions": corporate_actions.digest(lake, session),
         "ex_dates": sha256(repr(sorted(ex_dates["instrument_id"].unique())).encode()).hexdigest(),
