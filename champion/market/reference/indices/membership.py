@@ -48,7 +48,7 @@ from champion.market.reference.indices.steps import (
 )
 from champion.market.reference.indices.traded import Traded
 
-VERSION = "4"  # raise it when the meaning of the output changes: stored members are then derived again
+VERSION = "5"  # raise it when the meaning of the output changes: stored members are then derived again
 BASES = (LIST, REGISTER, PRESS_RELEASE, BETWEEN_LISTS, RENAMED, NO_BAR)
 LISTS_SCHEMA = {
     "index_name": pl.String(),
