@@ -153,3 +153,21 @@ def test_last_known_list_counts_on_the_day_of_the_question(known: int, last: int
     then = memberships(lists, changes, known=day(known), covered_now=now.covered)
     assert then.covered == {INDEX: (day(20), day(last))}
     assert set(then.on(INDEX, day(last))["symbol"]) == set("ABD" if known >= 300 else "ABC")
+
+
+@pytest.mark.parametrize(
+    ("out", "joins", "last"),
+    [("B", "E", 300), ("D", "A", 300), ("B", "A", 149), ("D", "E", 149)],  # D has left before, A is in already
+)
+def test_change_of_which_only_a_half_applies_leaves_the_members_incomplete(out: str, joins: str, last: int) -> None:
+    lists = pl.concat([listed(50, "ABC"), listed(100, "ABC")])
+    changes = typed((150, out, False), (150, joins, True))
+    found = memberships(lists, changes)
+    assert found.covered == {INDEX: (day(50), day(last))}
+    reasons = found.contradictions["reason"].to_list()
+    assert len(reasons) == (out == "D") + (joins == "A")
+    assert all(("not complete until a list" in reason) == (last == 149) for reason in reasons)
+    again = memberships(pl.concat([lists, listed(200, "ACE")]), changes)  # a list shows the members again
+    assert again.covered == {INDEX: (day(50), day(300))}
+    since = again.members.filter(symbol="E")["member_from"].item()
+    assert since == day(150 if joins == "E" else 200)

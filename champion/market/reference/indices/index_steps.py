@@ -16,6 +16,8 @@ import polars as pl
 from champion.market.reference.indices.stale_lists import DatedList, Event
 from champion.market.reference.indices.steps import BETWEEN_LISTS, REGISTER, Step
 
+_HALF = ", and the number of companies is wrong without it: from then on, the members are not complete until a list"
+
 
 @dataclass(slots=True)
 class OneIndex:
@@ -24,7 +26,7 @@ class OneIndex:
     lists: list[DatedList]
     events: list[Event]
     complete: dict[str, date]
-    holes: Collection[date] = ()
+    holes: set[date] = field(default_factory=set)
     first: date = date.max
     start: set[str] = field(default_factory=set)
     steps: list[Step] = field(default_factory=list)
@@ -32,11 +34,16 @@ class OneIndex:
 
     def leave_open(self, holes: Collection[date]) -> None:
         """Note the dates of refused changes: after one that no list follows, no source is complete."""
-        self.holes = holes
+        self.holes |= set(holes)
         for hole in holes:
             if all(each.day < hole for each in self.lists):
                 before = hole - timedelta(1)
                 self.complete = {basis: min(end, before) for basis, end in self.complete.items()}
+
+    def gaps(self) -> list[tuple[date, date]]:
+        """Return the spans in which no source is complete: from a refused change to the list after it, excluded."""
+        lists = [each.day for each in self.lists]
+        return [(hole, min((day for day in lists if day >= hole), default=date.max)) for hole in sorted(self.holes)]
 
 
 def evidence_of(lists: pl.DataFrame, changes: pl.DataFrame) -> Iterator[tuple[str, OneIndex]]:
@@ -111,14 +118,23 @@ def _usable(one: OneIndex, reached: date) -> list[Event]:
 
 
 def _apply(one: OneIndex, current: set[str], after: date, until: date) -> None:
-    for event in one.events:
-        if not after < event.day <= until:
-            continue
-        if (event.member in current) == event.joins:
-            one.refused.append((event, f"it is {'already' if event.joins else 'not'} in the index"))
-            continue
-        (current.add if event.joins else current.discard)(event.member)
-        one.steps.append(Step(*_fields(event), None))
+    """Apply the changes of a span; a date of which only a half applies leaves a hole, as a refused change does."""
+    due = [event for event in one.events if after < event.day <= until]
+    for day, of_day in groupby(due, key=attrgetter("day")):
+        refused = list[Event]()
+        for event in of_day:
+            if (event.member in current) == event.joins:
+                refused.append(event)
+                continue
+            (current.add if event.joins else current.discard)(event.member)
+            one.steps.append(Step(*_fields(event), None))
+        # A list that is newer than its date has all changes of a review already, in equal numbers.
+        is_half = sum(1 if event.joins else -1 for event in refused) != 0
+        if is_half:
+            one.leave_open({day})
+        for event in refused:
+            why = f"it is {'already' if event.joins else 'not'} in the index"
+            one.refused.append((event, f"{why}{_HALF if is_half else ''}"))
 
 
 def _fields(event: Event) -> tuple[date, str, bool, str]:
@@ -132,7 +148,9 @@ def lower_bound(one: OneIndex, older: DatedList, day: date) -> date | None:
     and it is assumed to be newer than the date of the list before it. Sources of changes that are complete until later
     would have named the change.
     """
-    bounds = [end for end in one.complete.values() if end < day]
+    open_since = [hole - timedelta(1) for hole, _ in one.gaps() if older.day < hole < day]
+    ends = [min([end, *open_since]) for end in one.complete.values()]
+    bounds = [end for end in ends if end < day]
     if older.as_of_from is not None:
         bounds += [seen for seen in (older.as_of_from, older.seen_until) if seen < day]
     elif (since := shown_since(one, older)) is not None:
