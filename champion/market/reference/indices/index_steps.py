@@ -75,14 +75,14 @@ def derive(one: OneIndex) -> None:
     current = set(anchor.members)
     before = anchor
     for after in later:
-        _apply(one, current, before.day, after.day)
+        _apply(one, current, before.day, after)
         since = lower_bound(one, before, after.day)
         one.steps += [
             Step(after.day, member, member in after.members, BETWEEN_LISTS, since)
             for member in sorted(current ^ after.members)
         ]
         current, before = set(after.members), after
-    _apply(one, current, before.day, date.max)
+    _apply(one, current, before.day, None)
 
 
 def _before(one: OneIndex, anchor: DatedList) -> tuple[set[str], list[Step], date]:
@@ -117,23 +117,32 @@ def _usable(one: OneIndex, reached: date) -> list[Event]:
         found, used, reached = events + found, used | sources, events[0].day
 
 
-def _apply(one: OneIndex, current: set[str], after: date, until: date) -> None:
-    """Apply the changes of a span; a date of which only a half applies leaves a hole, as a refused change does."""
+def _apply(one: OneIndex, current: set[str], after: date, following: DatedList | None) -> None:
+    """Apply the changes from a date to the list after it.
+
+    A change that the following list contradicts is refused if its source names no other change of this member until
+    the list, although it is complete until then. A date of which only a half applies leaves a hole.
+    """
+    until = following.day if following else date.max
     due = [event for event in one.events if after < event.day <= until]
+    last = {event.member: event for event in due}
     for day, of_day in groupby(due, key=attrgetter("day")):
-        refused = list[Event]()
+        refused = list[tuple[Event, str]]()
         for event in of_day:
             if (event.member in current) == event.joins:
-                refused.append(event)
+                refused.append((event, f"it is {'already' if event.joins else 'not'} in the index"))
+                continue
+            is_complete = one.complete[event.basis] >= until and last[event.member] is event
+            if following and is_complete and (event.member in following.members) != event.joins:
+                refused.append((event, f"the list of {until} has it {'not' if event.joins else 'still'}"))
                 continue
             (current.add if event.joins else current.discard)(event.member)
             one.steps.append(Step(*_fields(event), None))
         # A list that is newer than its date has all changes of a review already, in equal numbers.
-        is_half = sum(1 if event.joins else -1 for event in refused) != 0
+        is_half = sum(1 if event.joins else -1 for event, _ in refused) != 0
         if is_half:
             one.leave_open({day})
-        for event in refused:
-            why = f"it is {'already' if event.joins else 'not'} in the index"
+        for event, why in refused:
             one.refused.append((event, f"{why}{_HALF if is_half else ''}"))
 
 
