@@ -3,6 +3,7 @@
 A notebook is an entry point. So this module reads the settings from the environment, as the command line does.
 """
 
+import warnings
 from datetime import date
 from functools import cache
 from typing import Any
@@ -25,6 +26,7 @@ from champion.market.identity.symbol_runs import listings
 from champion.market.reference.indices.index_lists import as_known, evidence, last_seen
 from champion.market.reference.indices.membership import memberships, stored
 from champion.market.reference.indices.sectors import industry_periods, require_sectors_covered, sectors_on
+from champion.market.reference.indices.sizes import company, sizes
 from champion.market.reference.indices.traded import Traded
 from champion.market.reference.life import QUIET
 from champion.settings import Settings, read
@@ -80,6 +82,8 @@ def members(index: str, day: date | str, known: date | str | None = None) -> pl.
     `from_index` names another index whose lists or changes date the start, such as NIFTY 50 for NIFTY NEXT 50.
     `last_bar` is its last session with a bar until the date; null if the last 40 sessions have none. A member that
     stops trading is one for 40 more sessions, until the end of its membership is certain (`until_basis`: no bar).
+    `surplus`, the same in all rows, is the number of companies that the index has too many on the date, compared
+    with its lists; it is negative if some are missing, and null if the lake has no list. A warning says so too.
 
     Raises:
         UsageError: no list of the index covers the date; the message names the covered dates, or the known indices.
@@ -91,14 +95,19 @@ def members(index: str, day: date | str, known: date | str | None = None) -> pl.
     rows = latest_list(lake(), INDEX_MEMBERS)
     derived = rows["list_date"][0]
     found = stored(rows, lake().scan(CONTRADICTIONS, derived, derived).collect())
+    lists = lake().scan(CONSTITUENTS).filter(pl.col("index_name") == canonical_index(index)).collect()
     if until is not None:
         lists, changes = _evidence(until)
         bars = _traded(until, lists, changes)
         found = memberships(lists, changes, known=until, traded=bars, covered_now=found.covered)
-    rows = found.on(canonical_index(index), asked)
+    rows = found.on(name := canonical_index(index), asked)
+    size, count = sizes(lists, found.set_aside).get(name), rows.select(company()).n_unique()
+    if surplus := size and size.surplus(count):
+        text = f"{name} on {asked} has {count} companies instead of {size}: members are wrong or missing,"
+        warnings.warn(f"{text} because a change is not known or not applied (`champion lists ls`)", stacklevel=2)
     columns = ["index_name", "instrument_id", "symbol", "isin", "company", "member_from", "member_until"]
     edges = [f"{edge}_{what}" for edge in ("from", "until") for what in ("basis", "after", "index")]
-    return _with_symbols(rows, asked).select(*columns, *edges, "last_bar")
+    return _with_symbols(rows, asked).select(*columns, *edges, "last_bar", surplus=pl.lit(surplus, pl.Int64))
 
 
 def sectors(day: date | str, known: date | str | None = None, *, fill_backward: bool = False) -> pl.DataFrame:

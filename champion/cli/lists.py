@@ -22,11 +22,13 @@ def list_covered(*, as_json: AsJson = False) -> None:
 
     A hole is a time between two lists in which a review of the index was surely missed: its changes count from the
     later list on. Lists that are not as of their date are set aside, and dated changes that contradict the members are
-    not applied. Refused files of lists, lots and index histories are shown until a readable version replaces them.
+    not applied. An index with more or fewer companies than its lists has wrong members on these dates. Refused files of
+    lists, lots and index histories are shown until a readable version replaces them.
 
     Example: champion lists ls
     """
     from champion.lake import Lake  # noqa: PLC0415
+    from champion.market.reference.indices.sizes import summary  # noqa: PLC0415
     from champion.pipeline.reference import membership, refused_lists  # noqa: PLC0415
 
     settings = console.settings()
@@ -36,7 +38,8 @@ def list_covered(*, as_json: AsJson = False) -> None:
     if as_json:
         shown = {index: [str(first), str(last)] for index, (first, last) in covered.items()}
         frames = {
-            name: getattr(left_open, name).to_dicts() for name in ("set_aside", "contradictions", "holes", "withdrawn")
+            name: getattr(left_open, name).to_dicts()
+            for name in ("set_aside", "contradictions", "holes", "withdrawn", "sizes")
         }
         files = [dict(zip(("path", "refused_on", "reason"), file, strict=True)) for file in refused]
         console.show({"covered": shown, **frames, "refused": files}, as_json=True)
@@ -53,6 +56,8 @@ def list_covered(*, as_json: AsJson = False) -> None:
     console.table("Indices", ["index", "first", "last", "holes"], rows)
     aside = left_open.set_aside.select("index_name", "list_date", "reason")
     not_applied = left_open.contradictions.select("index_name", "effective", "member", "reason")
+    if wrong := summary(left_open.sizes):
+        console.table("Wrong numbers of companies", ["index", "members"], [list(each) for each in wrong.items()])
     if aside.height:
         console.table("Lists set aside", ["index", "list of", "reason"], [list(row) for row in aside.rows()])
     if not_applied.height:
@@ -100,6 +105,12 @@ def refresh(*, as_json: AsJson = False) -> None:
     console.lists_loaded(loaded)
     if failed := [name for name, one in results.items() if isinstance(one, str)]:
         raise ArchiveError(f"{' and '.join(failed)} could not be loaded; the reason is above")
+    histories = results["index histories"]
+    if not isinstance(histories, str) and (refused := len(histories.refused)):
+        raise ArchiveError(
+            f"index histories are loaded in part: {quantity(refused, 'file')} refused, all others count. The reason is "
+            "above: correct or remove the file, then run `champion lists refresh` again"
+        )
 
 
 @app.command()

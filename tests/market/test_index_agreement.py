@@ -166,3 +166,19 @@ def test_list_that_firmer_evidence_contradicts_is_named_and_does_not_count() -> 
     assert ("NIFTY 200", day(350), "X", True, gone) in rows
     both = "NIFTY 100 has it not, which its definition excludes; nothing decides, and both count"
     assert ("NIFTY 50", day(400), "Y", True, both) in rows
+
+
+def test_share_that_no_part_has_leaves_the_whole() -> None:
+    lists = [
+        listed("NIFTY 100", 0, "AB"),
+        listed("NIFTY 500", 0, "ABCDE"),
+        listed("NIFTY MIDSMALLCAP 400", 60, "CDF"),
+        listed("NIFTY 100", 300, "AB"),
+        listed("NIFTY 500", 800, "ABCDF"),
+    ]
+    found = memberships(pl.concat(lists), NONE)
+    assert set(found.on("NIFTY 500", day(59))["symbol"]) == set("ABCDE")
+    assert set(found.on("NIFTY 500", day(60))["symbol"]) == set("ABCDF")
+    (ended,) = periods(found, "NIFTY 500", "E")
+    assert ended[2:4] == (day(60), "between lists")
+    assert ended[5] == "NIFTY 100, NIFTY MIDSMALLCAP 400"

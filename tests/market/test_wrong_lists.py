@@ -153,3 +153,35 @@ def test_last_known_list_counts_on_the_day_of_the_question(known: int, last: int
     then = memberships(lists, changes, known=day(known), covered_now=now.covered)
     assert then.covered == {INDEX: (day(20), day(last))}
     assert set(then.on(INDEX, day(last))["symbol"]) == set("ABD" if known >= 300 else "ABC")
+
+
+@pytest.mark.parametrize(
+    ("out", "joins", "last"),
+    [("B", "E", 300), ("D", "A", 300), ("B", "A", 149), ("D", "E", 149)],  # D has left before, A is in already
+)
+def test_change_of_which_only_a_half_applies_leaves_the_members_incomplete(out: str, joins: str, last: int) -> None:
+    lists = pl.concat([listed(50, "ABC"), listed(100, "ABC")])
+    changes = typed((150, out, False), (150, joins, True))
+    found = memberships(lists, changes)
+    assert found.covered == {INDEX: (day(50), day(last))}
+    reasons = found.contradictions["reason"].to_list()
+    assert len(reasons) == (out == "D") + (joins == "A")
+    assert all(("not complete until a list" in reason) == (last == 149) for reason in reasons)
+    again = memberships(pl.concat([lists, listed(200, "ACE")]), changes)  # a list shows the members again
+    assert again.covered == {INDEX: (day(50), day(300))}
+    since = again.members.filter(symbol="E")["member_from"].item()
+    assert since == day(150 if joins == "E" else 200)
+
+
+@pytest.mark.parametrize(("joined", "first"), [("T", 10), ("S", 200)])
+def test_wrong_symbol_that_exists_ends_the_way_back_if_the_next_50_excludes_it(joined: str, first: int) -> None:
+    fifty, following = (pl.lit(name).alias("index_name") for name in ("NIFTY 50", "NIFTY NEXT 50"))
+    lists = [listed(200, "AST").with_columns(fifty), listed(200, "GXY").with_columns(following)]
+    changes = [
+        typed((10, "Z", False), (10, "A", True), (150, "G", False), (150, joined, True), index="NIFTY 50"),
+        typed((50, "V", False), (50, "T", True), (150, "T", False), (150, "G", True), index="NIFTY NEXT 50"),
+    ]
+    found = memberships(pl.concat(lists), pl.concat(changes))
+    assert found.covered["NIFTY 50"] == (day(first), day(300))
+    assert found.contradictions.is_empty() == (joined == "T")
+    assert set(found.on("NIFTY 50", day(200))["symbol"]) == set("AST")

@@ -35,6 +35,7 @@ from champion.market.reference.indices.sectors import unknown_share
 from champion.modeling.universe import Universe, find
 from champion.pipeline.ingest.reference_lists import kept_lists
 from champion.pipeline.ingest.symbol_master import company_sectors
+from champion.pipeline.operations import index_evidence
 from champion.pipeline.provenance import downstream, upstream
 from champion.pipeline.reference import index_lists, membership, refused_lists, universe_lists
 from champion.settings import Settings
@@ -265,6 +266,31 @@ def test_universe_says_what_its_lists_leave_unknown(settings: Settings) -> None:
     named = membership.with_sectors(traded, lake)
     assert named["sector"].to_list() == ["Financial Services", "Unknown"]
     assert unknown_share(named) == "sector unknown for 50.0% of 2 rows and 25.0% of turnover"
+
+
+def test_wrong_number_of_companies_is_said_wherever_members_are_used(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = "index,effective,out,in,press_release,remark\nNIFTY BANK,2023-09-29,B0,B5,ind_prs17082023,\n"
+    put(Path(settings.archive), "content/indices/index_changes.csv", half)  # B5 is in the index; B12 was meant
+    index_lists.refresh(settings)
+    lake, days = Lake(settings.lake), [date(2023, 6, 1), date(2023, 12, 29)]
+    (wrong,) = membership.open_evidence(lake).sizes.rows()
+    assert wrong == ("NIFTY BANK", date(2023, 9, 29), date(2024, 1, 9), 11, 12, 12)
+    said = "NIFTY BANK: 11 companies instead of 12 on 103 dates between 2023-09-29 and 2024-01-09"
+    check = index_evidence.check(settings)
+    assert check.state == "warning"
+    assert said in check.found
+    rows = pl.DataFrame({"instrument_id": ["NSE:B5"] * 2, "trade_date": days})
+    noted = "NIFTY BANK has 11 companies instead of 12 on 92 dates between 2023-09-29 and 2023-12-29"
+    assert any(note.startswith(noted) for note in universe_lists.notes(lake, Universe(index="NIFTY BANK"), rows))
+    monkeypatch.setattr(workspace, "settings", lambda: settings)
+    for known in (None, "2024-01-10"):
+        with pytest.warns(UserWarning, match="NIFTY BANK on 2023-12-29 has 11 companies instead of 12"):
+            assert set(workspace.members("NIFTY BANK", "2023-12-29", known=known)["surplus"]) == {-1}
+        assert set(workspace.members("NIFTY BANK", "2023-09-28", known=known)["surplus"]) == {0}
+    shown = CliRunner(env={"CHAMPION_HOME": str(settings.home)}).invoke(app, ["lists", "ls"]).output
+    assert "11 companies instead of 12" in " ".join(shown.split())
 
 
 def test_universe_text_names_lists_only_if_it_uses_them() -> None:

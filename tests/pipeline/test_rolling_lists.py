@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from champion.contracts.datasets import INDEX_HISTORY, LOTS, REFUSED_LISTS
-from champion.errors import FormatError, UsageError
+from champion.errors import UsageError
 from champion.lake import Lake
 from champion.market.reference import lots
 from champion.market.reference.rolling_lists import merged_history
@@ -73,8 +73,9 @@ def test_malformed_history_is_set_aside_and_the_others_are_loaded(workspace: Set
     (folder / "good.csv").write_text(good)
     (folder / "bad.csv").write_text(good[:-1])
     (folder / "page.csv").write_text("<html>")
-    with pytest.raises(FormatError, match=r"page\.csv: .* an HTML page; .*bad\.csv: the file ends within line 2"):
-        rolling_lists.refresh_histories(workspace)
+    result = rolling_lists.refresh_histories(workspace)
+    assert result.note == "1 row of 1 file; 2 files refused"
+    assert re.search(r"page\.csv: .* an HTML page; .*bad\.csv: the file ends within line 2", "; ".join(result.refused))
     lake = Lake(workspace.lake)
     assert lake.scan(INDEX_HISTORY).select("index_id", "close").collect().rows() == [("NSE:NIFTY 50", 2.0)]
     (folder / "page.csv").unlink()

@@ -17,6 +17,7 @@ from champion.base import clock
 from champion.contracts.datasets import (
     ACCEPTANCES,
     BARS,
+    CONSTITUENTS,
     CONTRADICTIONS,
     FACTORS,
     FINDINGS,
@@ -33,6 +34,8 @@ from champion.market.gate_report import GateReport, require
 from champion.market.identity.succession import Contradiction
 from champion.market.identity.symbol_runs import invalid
 from champion.market.quality_gates import GateInputs
+from champion.market.reference.indices.membership import stored, stored_aside
+from champion.market.reference.indices.sizes import Size, sizes, wrong_sizes
 from champion.pipeline.ingest.corporate_actions import known_factors
 from champion.pipeline.ingest.symbol_changes import review_history
 from champion.settings.quality_limits import Limits
@@ -40,7 +43,7 @@ from champion.settings.quality_limits import Limits
 __all__ = ["CHECKED", "accept", "accepted", "check", "record", "recorded", "require", "require_passed"]
 
 
-CHECKED = (BARS, QUARANTINED_BARS, FACTORS, ACCEPTANCES, INDEX_MEMBERS, CONTRADICTIONS)
+CHECKED = (BARS, QUARANTINED_BARS, FACTORS, ACCEPTANCES, CONSTITUENTS, INDEX_MEMBERS, CONTRADICTIONS)
 """The datasets that `check` reads, without `identity`."""
 
 
@@ -192,20 +195,30 @@ def _contradictions(lake: Lake, sessions: Sequence[date]) -> pl.DataFrame:
 
 
 def _index_lists(lake: Lake, sessions: Sequence[date]) -> pl.DataFrame | None:
-    """Return the lists and changes of indices that are not used, each on the first session on or after its date.
+    """Return the lists and changes of indices that are not used, and wrong numbers of members, by session.
+
+    Each is on the first session on or after its date; a wrong number of companies on the first one of its span.
 
     Changes of the register are left out: its earlier decades contradict the lists of today in many names. None if the
     lake has no lists.
     """
     if (read := workspace.last_derived(lake, INDEX_MEMBERS)) is None:
         return None
-    rows = lake.scan(CONTRADICTIONS, read, read).filter(pl.col("basis") != "register").collect()
+    unused = lake.scan(CONTRADICTIONS, read, read).collect()
+    rows = unused.filter(pl.col("basis") != "register")
     found: dict[tuple[date, str], list[str]] = {}
     for index, kind, dated, subject, reason in rows.select("index_name", "kind", "dated", "subject", "reason").rows():
         session = next((day for day in sessions if day >= dated), None)
         if session is not None and dated >= sessions[0]:
             what = f"list of {dated}" if kind == "list" else f"{subject} {kind} on {dated}"
             found.setdefault((session, index), []).append(f"{what}: {reason}")
+    members, lists = lake.scan(INDEX_MEMBERS, read, read).collect(), lake.scan(CONSTITUENTS).collect()
+    wrong = wrong_sizes(members, stored(members).covered, sizes(lists, stored_aside(unused)))
+    for index, first, last, count, smallest, largest in wrong.rows():
+        session = next((day for day in sessions if day >= first), None)
+        if session is not None and last >= sessions[0]:
+            text = f"{count} companies instead of {Size(smallest, largest)} from {first} to {last}"
+            found.setdefault((session, index), []).append(text)
     findings = [
         (session, "index_lists", index, index, None, float(len(texts)), "; ".join(texts))
         for (session, index), texts in sorted(found.items())

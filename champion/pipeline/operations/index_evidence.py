@@ -1,7 +1,8 @@
-"""The doctor's check of index lists: which lists and changes are not used."""
+"""The doctor's check of index lists: which lists and changes are not used, and which members are missing."""
 
 from champion.base.counting import quantity
 from champion.lake import Lake
+from champion.market.reference.indices.sizes import summary
 from champion.pipeline.operations.checks import Check, first
 from champion.pipeline.reference import membership, refused_lists
 from champion.settings import Settings
@@ -11,7 +12,7 @@ _SHOWN = 3
 
 
 def check(settings: Settings) -> Check:
-    """Report lists that are set aside or refused, and dated changes that the members contradict."""
+    """Report lists set aside or refused, dated changes that are not applied, and wrong numbers of companies."""
     lake = Lake(settings.lake)
     covered, left_open = membership.coverage(lake), membership.open_evidence(lake)
     refused = list(refused_lists.files(settings))
@@ -27,6 +28,10 @@ def check(settings: Settings) -> Check:
     if changes:
         facts.append(f"{quantity(len(changes), 'change')} not applied ({first(_SHOWN, changes)})")
         remedies.append("correct index_changes.csv, then `champion lists refresh`")
+    if wrong := [f"{index}: {text}" for index, text in summary(left_open.sizes).items()]:
+        number = quantity(len(wrong), "index has", "indices have")
+        facts.append(f"{number} a wrong number of companies ({first(_SHOWN, wrong)})")
+        remedies.append("load lists of the indices on or near these dates; `champion lists ls` has all of them")
     if refused:
         facts.append(f"{quantity(len(refused), 'file')} refused ({first(_SHOWN, refused)})")
         remedies.append("correct or remove them, then `champion lists refresh`; `champion lists ls` says why")

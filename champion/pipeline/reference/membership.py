@@ -17,6 +17,7 @@ from champion.market.reference.indices.change_checks import REFUSED_SCHEMA
 from champion.market.reference.indices.index_lists import evidence
 from champion.market.reference.indices.membership import stored, stored_aside, within
 from champion.market.reference.indices.sectors import of_sectors, require_sectors_covered
+from champion.market.reference.indices.sizes import sizes, wrong_sizes
 from champion.market.reference.indices.steps import LIST
 from champion.pipeline.reference import withdrawals
 from champion.sources.lists.index_list import canonical_index
@@ -42,13 +43,15 @@ class Evidence:
     (index_name, effective, member, joins, basis, reason), and `holes` the dates between two lists of an index
     (index_name, after, until, days): a change in between counts from `until` on, up to `days` too late. Only holes of
     more than `HOLE` days are named; an index is reviewed twice a year.
-    `withdrawn` are the lists that a user withdrew (`withdrawals.latest`).
+    `withdrawn` are the lists that a user withdrew (`withdrawals.latest`). `sizes` has the spans on which an index has
+    another number of companies than its lists show, so that members are wrong or missing (`sizes.SIZES_SCHEMA`).
     """
 
     set_aside: pl.DataFrame
     contradictions: pl.DataFrame
     holes: pl.DataFrame
     withdrawn: pl.DataFrame
+    sizes: pl.DataFrame
 
 
 def open_evidence(lake: Lake) -> Evidence:
@@ -63,7 +66,15 @@ def open_evidence(lake: Lake) -> Evidence:
     not_applied = rows.filter(pl.col("kind") != LIST).select(
         "index_name", "basis", "reason", effective="dated", member="subject", joins=pl.col("kind") == "in"
     )
-    return Evidence(aside, not_applied.select(list(REFUSED_SCHEMA)), _holes(lists, changes, aside), gone)
+    holes = _holes(lists, changes, aside)
+    return Evidence(aside, not_applied.select(list(REFUSED_SCHEMA)), holes, gone, _sizes(lake, lists, aside))
+
+
+def _sizes(lake: Lake, lists: pl.DataFrame, aside: pl.DataFrame) -> pl.DataFrame:
+    derived = workspace.last_derived(lake, INDEX_MEMBERS)
+    members = lake.scan(INDEX_MEMBERS, derived, derived).collect()
+    rows = members if derived else members.clear()
+    return wrong_sizes(rows, stored(rows).covered, sizes(lists, aside))
 
 
 def _holes(lists: pl.DataFrame, changes: pl.DataFrame, aside: pl.DataFrame) -> pl.DataFrame:

@@ -109,11 +109,10 @@ def _reader(history: SymbolHistory, day: date) -> Callable[[Staged], pl.DataFram
 def refresh_histories(settings: Settings) -> RefreshResult:
     """Load the index histories of the archive or of the folder of lists into the lake.
 
-    A malformed file is set aside; the others are loaded.
+    A malformed file is set aside and named in `refused`; the others are loaded, and `note` has both numbers.
 
     Raises:
         ArchiveError: the archive did not answer.
-        FormatError: files are malformed; the message names each of them.
     """
     lake, where = Lake(settings.lake), settings.lists or settings.archive
     with lists_archive(settings) as archive:
@@ -133,14 +132,15 @@ def refresh_histories(settings: Settings) -> RefreshResult:
                 refused.append(refusal(f"indices/history/{staged.name}", error))
         if read and lake.write(INDEX_HISTORY, day, pl.concat(read.values()), _inputs(list(read))):
             rows += lake.rows(INDEX_HISTORY, day, day)
-    if refused:
-        refused_lists.record(settings, refused)
-        raise FormatError("; ".join(refused))
+    refused_lists.record(settings, refused)
+    bad = {each.partition(": ")[0] for each in refused}
+    files = quantity(len({*names} - bad), "file")
+    rest = f"; {quantity(len(bad), 'file')} refused" if bad else ""
     if rows:
-        return RefreshResult("written", rows, f"{quantity(rows, 'row')} of {quantity(len(names), 'file')}")
-    if not names:
+        return RefreshResult("written", rows, f"{quantity(rows, 'row')} of {files}{rest}", (*refused,))
+    if not names and not refused:
         return absent(where, HISTORIES)
-    return RefreshResult("already", lake.rows(INDEX_HISTORY), f"{quantity(len(names), 'file')} in the lake")
+    return RefreshResult("already", lake.rows(INDEX_HISTORY), f"{files} in the lake{rest}", (*refused,))
 
 
 def covered(lake: Lake) -> dict[str, tuple[str, int, date | None, date | None]]:

@@ -17,6 +17,7 @@ from champion.market.reference import price_bands
 from champion.market.reference.covered import ranges
 from champion.market.reference.indices.membership import stored
 from champion.market.reference.indices.sectors import require_sectors, unknown_share
+from champion.market.reference.indices.sizes import summary
 from champion.modeling.universe import NO_BAND, TURNOVER_WINDOW, Universe
 from champion.pipeline.reference import membership
 from champion.pipeline.reference.as_known import market_sessions
@@ -55,7 +56,8 @@ def digests(lake: Lake, universe: Universe, end: date) -> dict[str, str]:
 def notes(lake: Lake, universe: Universe, rows: pl.DataFrame) -> list[str]:
     """Return what the lists of a universe know about its rows (instrument_id, trade_date), as sentences.
 
-    For an index: the members of the last session, those that do not trade, and the holes between its lists. For
+    For an index: the members of the last session, those that do not trade, the holes between its lists, and the
+    dates with another number of companies than its lists have. For
     sectors: how many of the shares that trade on the last session have an unknown one, and their part of the turnover.
     Empty without such filters.
     """
@@ -66,12 +68,19 @@ def notes(lake: Lake, universe: Universe, rows: pl.DataFrame) -> list[str]:
     if universe.index:
         name = canonical_index(universe.index)
         found += [_members_note(lake, name, days[1])]
-        holes = membership.open_evidence(lake).holes.filter(
+        left_open = membership.open_evidence(lake)
+        holes = left_open.holes.filter(
             pl.col("index_name") == name, pl.col("until") > days[0], pl.col("after") < days[1]
         )
         spans = [f"{after} and {until}" for after, until in holes.select("after", "until").iter_rows()]
         if spans:
             found.append(f"{name}: no list between {', '.join(spans)}; a change in between counts from the later one")
+        wrong = left_open.sizes.filter(
+            pl.col("index_name") == name, pl.col("last") >= days[0], pl.col("first") <= days[1]
+        )
+        first, last = (pl.lit(day) for day in days)
+        clipped = wrong.with_columns(pl.max_horizontal("first", first), pl.min_horizontal("last", last))
+        found += [f"{name} has {text}: members are wrong or missing" for text in summary(clipped).values()]
     if universe.sectors:
         shares = lake.scan(BARS, days[1], days[1]).filter(pl.col("series").is_in(EQUITY_SERIES))
         traded = membership.with_sectors(shares.select(*_KEY, "turnover").collect(), lake)

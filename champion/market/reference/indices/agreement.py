@@ -55,6 +55,7 @@ class Conflict:
 class _Track:
     """What one index says by itself: its lists by date, from when until when its sources are complete, and its steps.
 
+    `gaps` are the spans in which no source is complete, because a change was refused (`OneIndex.gaps`).
     `stated` are the dates for which it says of every security whether it is a member.
     """
 
@@ -63,6 +64,7 @@ class _Track:
     list_days: Sequence[date]
     stated: Collection[date]
     sources: Sequence[tuple[date, date]]
+    gaps: Sequence[tuple[date, date]]
     steps: Mapping[str, Sequence[Step]]
 
     @classmethod
@@ -75,7 +77,7 @@ class _Track:
         for step in sorted(one.steps, key=attrgetter("day")):
             steps.setdefault(step.member, []).append(step)
         days = [each.day for each in one.lists]
-        return cls(one, last, days, {one.first, *days}, sources, steps)
+        return cls(one, last, days, {one.first, *days}, sources, one.gaps(), steps)
 
     def covers(self, day: date) -> bool:
         return self.one.first <= day <= self.last
@@ -100,7 +102,8 @@ class _Track:
         if last and last.day == day and last.basis != BETWEEN_LISTS:
             return _EXACT
         is_dated = all(step is None or step.basis != BETWEEN_LISTS for step in (last, following))
-        if is_dated and any(first <= day <= end for first, end in self.sources):
+        is_open = any(hole <= day < listed for hole, listed in self.gaps)
+        if is_dated and not is_open and any(first <= day <= end for first, end in self.sources):
             return _EXACT
         return self._listed(day, following.day if following else date.max)
 

@@ -16,6 +16,8 @@ import polars as pl
 from champion.market.reference.indices.stale_lists import DatedList, Event
 from champion.market.reference.indices.steps import BETWEEN_LISTS, REGISTER, Step
 
+_HALF = ", and the number of companies is wrong without it: from then on, the members are not complete until a list"
+
 
 @dataclass(slots=True)
 class OneIndex:
@@ -24,7 +26,7 @@ class OneIndex:
     lists: list[DatedList]
     events: list[Event]
     complete: dict[str, date]
-    holes: Collection[date] = ()
+    holes: set[date] = field(default_factory=set)
     first: date = date.max
     start: set[str] = field(default_factory=set)
     steps: list[Step] = field(default_factory=list)
@@ -32,11 +34,16 @@ class OneIndex:
 
     def leave_open(self, holes: Collection[date]) -> None:
         """Note the dates of refused changes: after one that no list follows, no source is complete."""
-        self.holes = holes
+        self.holes |= set(holes)
         for hole in holes:
             if all(each.day < hole for each in self.lists):
                 before = hole - timedelta(1)
                 self.complete = {basis: min(end, before) for basis, end in self.complete.items()}
+
+    def gaps(self) -> list[tuple[date, date]]:
+        """Return the spans in which no source is complete: from a refused change to the list after it, excluded."""
+        lists = [each.day for each in self.lists]
+        return [(hole, min((day for day in lists if day >= hole), default=date.max)) for hole in sorted(self.holes)]
 
 
 def evidence_of(lists: pl.DataFrame, changes: pl.DataFrame) -> Iterator[tuple[str, OneIndex]]:
@@ -68,14 +75,14 @@ def derive(one: OneIndex) -> None:
     current = set(anchor.members)
     before = anchor
     for after in later:
-        _apply(one, current, before.day, after.day)
+        _apply(one, current, before.day, after)
         since = lower_bound(one, before, after.day)
         one.steps += [
             Step(after.day, member, member in after.members, BETWEEN_LISTS, since)
             for member in sorted(current ^ after.members)
         ]
         current, before = set(after.members), after
-    _apply(one, current, before.day, date.max)
+    _apply(one, current, before.day, None)
 
 
 def _before(one: OneIndex, anchor: DatedList) -> tuple[set[str], list[Step], date]:
@@ -110,15 +117,33 @@ def _usable(one: OneIndex, reached: date) -> list[Event]:
         found, used, reached = events + found, used | sources, events[0].day
 
 
-def _apply(one: OneIndex, current: set[str], after: date, until: date) -> None:
-    for event in one.events:
-        if not after < event.day <= until:
-            continue
-        if (event.member in current) == event.joins:
-            one.refused.append((event, f"it is {'already' if event.joins else 'not'} in the index"))
-            continue
-        (current.add if event.joins else current.discard)(event.member)
-        one.steps.append(Step(*_fields(event), None))
+def _apply(one: OneIndex, current: set[str], after: date, following: DatedList | None) -> None:
+    """Apply the changes from a date to the list after it.
+
+    A change that the following list contradicts is refused if its source names no other change of this member until
+    the list, although it is complete until then. A date of which only a half applies leaves a hole.
+    """
+    until = following.day if following else date.max
+    due = [event for event in one.events if after < event.day <= until]
+    last = {event.member: event for event in due}
+    for day, of_day in groupby(due, key=attrgetter("day")):
+        refused = list[tuple[Event, str]]()
+        for event in of_day:
+            if (event.member in current) == event.joins:
+                refused.append((event, f"it is {'already' if event.joins else 'not'} in the index"))
+                continue
+            is_complete = one.complete[event.basis] >= until and last[event.member] is event
+            if following and is_complete and (event.member in following.members) != event.joins:
+                refused.append((event, f"the list of {until} has it {'not' if event.joins else 'still'}"))
+                continue
+            (current.add if event.joins else current.discard)(event.member)
+            one.steps.append(Step(*_fields(event), None))
+        # A list that is newer than its date has all changes of a review already, in equal numbers.
+        is_half = sum(1 if event.joins else -1 for event, _ in refused) != 0
+        if is_half:
+            one.leave_open({day})
+        for event, why in refused:
+            one.refused.append((event, f"{why}{_HALF if is_half else ''}"))
 
 
 def _fields(event: Event) -> tuple[date, str, bool, str]:
@@ -132,7 +157,9 @@ def lower_bound(one: OneIndex, older: DatedList, day: date) -> date | None:
     and it is assumed to be newer than the date of the list before it. Sources of changes that are complete until later
     would have named the change.
     """
-    bounds = [end for end in one.complete.values() if end < day]
+    open_since = [hole - timedelta(1) for hole, _ in one.gaps() if older.day < hole < day]
+    ends = [min([end, *open_since]) for end in one.complete.values()]
+    bounds = [end for end in ends if end < day]
     if older.as_of_from is not None:
         bounds += [seen for seen in (older.as_of_from, older.seen_until) if seen < day]
     elif (since := shown_since(one, older)) is not None:

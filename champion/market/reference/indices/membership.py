@@ -9,7 +9,9 @@
    appears before the evidence for it.
 4. A dated change that contradicts the members is not applied, and is reported. So is a change of an index or symbol
    that nothing else knows (`champion.market.reference.indices.change_checks`): from its date on, the members are not
-   known to be complete until a list shows them, and dates before it do not follow from later ones.
+   known to be complete until a list shows them, and dates before it do not follow from later ones. A typed change that
+   leads back to members which other dated changes exclude ends the way back too
+   (`champion.market.reference.indices.typed_changes`).
 5. The bars say which instrument and symbol a member has, and when it stopped trading
    (`champion.market.reference.indices.traded`).
 
@@ -47,8 +49,9 @@ from champion.market.reference.indices.steps import (
     periods,
 )
 from champion.market.reference.indices.traded import Traded
+from champion.market.reference.indices.typed_changes import refuse_typed
 
-VERSION = "4"  # raise it when the meaning of the output changes: stored members are then derived again
+VERSION = "5"  # raise it when the meaning of the output changes: stored members are then derived again
 BASES = (LIST, REGISTER, PRESS_RELEASE, BETWEEN_LISTS, RENAMED, NO_BAR)
 LISTS_SCHEMA = {
     "index_name": pl.String(),
@@ -179,6 +182,7 @@ def memberships(
     evidence = {index: one for index, one in evidence.items() if one.lists}
     for one in evidence.values():
         derive(one)
+    refuse_typed(evidence)
     covered = {index: covered_dates(one) for index, one in evidence.items()}
     if known is not None and covered_now:
         for index in covered.keys() & covered_now.keys():
