@@ -52,7 +52,7 @@ class Simulation:
     reason, `decision` or `undecided_action`. `cuts` has a row per order that was not filled whole: trade_date,
     instrument_id, side, reason, wanted and filled in shares; and one per holding that ended. write_offs are what such
     holdings lost of their last value, below 0 if their terms were worth more. `holdings` has instrument_id, quantity
-    and value in rupees after the last session. `positions` has a row per session and instrument that was held or traded:
+    and value in rupees after the last session. `positions` has a row per session and instrument held or traded:
     trade_date, instrument_id, quantity and value at the close, and its part of each amount of the account that explains
     the change of equity but charges: holding_profit, trading_profit, dividends, entitlements, impact and write_offs, in
     rupees.
