@@ -165,13 +165,15 @@ def market_arrays(
     # The published previous close is as traded: on an ex-date it is in another scale than the session's prices.
     known = known.with_columns(before=places.long(_before(places.wide(known["prev_close"]), close, *entitlements)))
     up, down = pl.col("close") > pl.col("before"), pl.col("close") < pl.col("before")
+    limits = (("high", up, price_limits.upper), ("low", down, price_limits.lower))
+    at_high, at_low = (_closed_at_limit(known, *each) for each in limits)
     prepared = known.with_columns(
         fill=pl.when(pl.col("volume") > 0).then(reference.clip("low", "high")),
         locked_up=pl.when(pl.col("upper_band").is_null())
-        .then(up & (only | _closed_at_limit("high", price_limits.upper)))
+        .then(up & (only | at_high))
         .otherwise(pl.col("close") >= pl.col("upper_band") - _SAME_PRICE),
         locked_down=pl.when(pl.col("lower_band").is_null())
-        .then(down & (only | _closed_at_limit("low", price_limits.lower)))
+        .then(down & (only | at_low))
         .otherwise(pl.col("close") <= pl.col("lower_band") + _SAME_PRICE),
         sme=pl.col("series").is_in(SME_SERIES),
         delivery_only=pl.col("series").is_in(_TRADE_FOR_TRADE),
@@ -196,11 +198,15 @@ def market_arrays(
     return market if start is None else market.since(start)
 
 
-def _closed_at_limit(extreme: str, limit: Callable[[pl.Expr, pl.Expr, pl.Expr], pl.Expr]) -> pl.Expr:
+def _closed_at_limit(
+    bars: pl.DataFrame, extreme: str, moved: pl.Expr, limit: Callable[[pl.Expr, pl.Expr, pl.Expr], pl.Expr]
+) -> pl.Series:
     """Return whether a bar closed at its high (low) and this is the limit of one of the usual bands.
 
-    The limit is that of the published previous close, or of the close before it after the actions since.
+    The limit is that of the published previous close, or of the close before it after the actions since. Few bars can
+    be so, and only for these the limits are computed: for all of them it would cost most of the time of the market.
     """
+    closed = bars.with_row_index("_row").filter(moved & (pl.col("close") == pl.col(extreme)))
     series = pl.col("series").fill_null("EQ")
     at = [
         price_limits.paise(pl.col("close"))
@@ -208,7 +214,9 @@ def _closed_at_limit(extreme: str, limit: Callable[[pl.Expr, pl.Expr, pl.Expr], 
         for before in (price_limits.paise(pl.col(name)) for name in ("prev_close", "before"))
         for band in band_inference.BANDS
     ]
-    return (pl.col("close") == pl.col(extreme)) & pl.any_horizontal(at)
+    flags = np.zeros(bars.height, bool)
+    flags[closed.filter(pl.any_horizontal(at))["_row"].to_numpy()] = True
+    return pl.Series(flags)
 
 
 @dataclass(frozen=True, slots=True)

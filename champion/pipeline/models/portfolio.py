@@ -248,8 +248,11 @@ def market(
     ends = known_endings().filter(pl.col("instrument_id").is_in(instruments.implode()), pl.col("last") >= since)
     read = pl.concat([instruments, ends["successor"].drop_nulls()]).unique()
     bars = bars.filter(pl.col("instrument_id").is_in(read.implode()))
-    average = lake.scan(DELIVERY, since, until).select(*_KEY, "average_price")
-    held = bars.join(average, on=_KEY, how="left").collect().join(band_prices(lake, start, until), on=_KEY, how="left")
+    average = lake.scan(DELIVERY, since, until).select(*_KEY, "average_price").collect()
+    held = bars.collect()
+    for known_of_some in (average, band_prices(lake, start, until)):
+        if known_of_some.height:  # a join with an empty frame costs as much as one with all bars
+            held = held.join(known_of_some, on=_KEY, how="left")
     ended = valued(ends, held)
     held = held.filter(pl.col("instrument_id").is_in(instruments.implode()))
     if held.filter(pl.col("trade_date") >= start).is_empty():
