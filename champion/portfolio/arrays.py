@@ -203,14 +203,17 @@ def _closed_at_limit(
 ) -> pl.Series:
     """Return whether a bar closed at its high (low) and this is the limit of one of the usual bands.
 
-    The limit is that of the published previous close, or of the close before it after the actions since. Few bars can
+    The limit is that of the published previous close, or of the close before it after the actions since. Which tick a
+    share has since 2024-06-10 depends on a close of the month before, so the limits of both ticks count. Few bars can
     be so, and only for these the limits are computed: for all of them it would cost most of the time of the market.
     """
     closed = bars.with_row_index("_row").filter(moved & (pl.col("close") == pl.col(extreme)))
     series = pl.col("series").fill_null("EQ")
+    fine = (pl.col("trade_date") >= price_limits.FINE_TICK_FROM) & ~series.is_in(price_limits.SME_SERIES)
+    ticks = (pl.lit(price_limits.COARSE), pl.when(fine).then(price_limits.FINE).otherwise(price_limits.COARSE))
     at = [
-        price_limits.paise(pl.col("close"))
-        == limit(before, pl.lit(band), price_limits.tick(pl.col("trade_date"), series, before))
+        price_limits.paise(pl.col("close")) == limit(before, pl.lit(band), tick)
+        for tick in ticks
         for before in (price_limits.paise(pl.col(name)) for name in ("prev_close", "before"))
         for band in band_inference.BANDS
     ]

@@ -6,22 +6,24 @@ import io
 import json
 import re
 import shutil
-from dataclasses import replace
-from datetime import date, timedelta
+from dataclasses import asdict, replace
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from champion import contracts
 from champion.cli.app import app
-from champion.contracts.datasets import BARS, INDEX_BARS, PREDICTIONS
+from champion.contracts.datasets import BARS, FACTORS, INDEX_BARS, PREDICTIONS
 from champion.errors import NotebookError, UsageError
 from champion.lake import Lake
 from champion.market.envelope import session_close
 from champion.modeling.metrics import SESSIONS_PER_YEAR
-from champion.pipeline.models import portfolio, trials
+from champion.pipeline.models import portfolio, recipes, trials
 from champion.pipeline.models.evaluate import out_of_sample
 from champion.pipeline.models.index_comparison import compare
 from champion.pipeline.models.paper_account import paper_account
@@ -119,6 +121,45 @@ def test_a_gap_that_nothing_explains_earns_and_loses_nothing(modelled: Settings,
     assert moves.abs().max() < 0.1, "the gap was booked"  # type: ignore[operator]
 
 
+def test_an_action_of_unknown_amount_is_in_the_notes_and_the_summary(modelled: Settings, tmp_path: Path) -> None:
+    lake, made = Lake(modelled.lake), Lake(tmp_path)
+    days = lake.sessions(BARS)[-8:]
+    for day in days:
+        made.write(BARS, day, lake.scan(BARS, day, day).collect(), {"copy": "bars"})
+    name = made.scan(BARS, days[0], days[0]).filter(series="EQ").sort("instrument_id").collect()["instrument_id"][0]
+    terms = {"instrument_id": name, "ex_date": days[4], "kind": "dividend", "purpose": "Interim Dividend"}
+    contract = contracts.load(FACTORS)
+    blank = {field: "" for field, kind in contract.POLARS.items() if kind == pl.String}
+    row = (
+        blank | terms | {"verdict": "not_understood", "list_date": days[4], "price_factor": None, "reason": "no amount"}
+    )
+    row |= {"event_time": session_close(days[4]), "known_at": session_close(days[4]), "schema_version": 1}
+    row |= {"ingest_time": session_close(days[4]), "prev_close": 1.0, "volume_factor": 1.0}
+    typed = pl.DataFrame([row], schema_overrides=contract.POLARS)
+    made.write(FACTORS, days[4], contract.conform(typed), {"copy": "factors"})
+    scores = pl.DataFrame({"trade_date": [days[0]] * 2, "instrument_id": [name, name], "score": [1.0, 1.0]}).head(1)
+    found = portfolio.simulate(scores, Rule(top=1, cap=1.0, every=20), lake=made)
+    assert found.summary["unread_actions"] == 1
+    assert f"{name} on {days[4]}: Interim Dividend" in " ".join(found.notes)
+
+
+def test_settings_of_another_kind_are_refused(modelled: Settings, scores: pl.DataFrame) -> None:
+    lake, first = Lake(modelled.lake), scores["trade_date"].min()
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"rule": {"top": 5}}, "rule is a dict; give a Rule"),
+        ({"rules": {"capital": 5}}, "rules is a dict; give a MarketRules"),
+        ({"end": "2024-01-31"}, "end is a str, '2024-01-31'; give a date"),
+        ({"end": datetime(2024, 1, 31, 9)}, "end is a datetime"),  # noqa: DTZ001 - as read from a file
+        ({"end": first - timedelta(1)}, "before the first score of"),  # type: ignore[operator]
+    ]
+    for settings, message in wrong:
+        with pytest.raises(UsageError, match=message):
+            portfolio.simulate(scores, **settings, lake=lake)
+    for after in (-1, "5", 1.5, None):
+        with pytest.raises(UsageError, match=r"after is .*; give a whole number of sessions"):
+            portfolio.market(lake, scores, after=after)  # type: ignore[arg-type]
+
+
 def test_more_capital_pays_more_impact(modelled: Settings, scores: pl.DataFrame) -> None:
     lake = Lake(modelled.lake)
     rules = [MarketRules(capital=capital) for capital in (1e6, 1e9)]
@@ -139,11 +180,15 @@ def test_the_command_prints_the_account_and_records_another_rule_as_a_trial(
     shutil.copytree(modelled.home, own.home)
     monkeypatch.setenv("CHAMPION_HOME", str(own.home))
     before = trials.count(own)
-    assert CliRunner().invoke(app, ["portfolio", "champion"]).exit_code == 0
+    ran = CliRunner().invoke(app, ["portfolio", "champion", "--json"])
+    assert ran.exit_code == 0
     assert trials.count(own) == before, "the rule of the training"
+    trained, _ = recipes.tagged(registry.find(modelled, "champion").tags)
+    assert json.loads(ran.output)["rule"] == asdict(trained)
     ran = CliRunner().invoke(app, ["portfolio", "champion", "--top", "5", "--json"])
     assert ran.exit_code == 0, ran.output
     shown = json.loads(ran.output)
+    assert shown["rule"] == asdict(replace(trained, top=5))
     champion = registry.find(modelled, "champion")
     assert shown["scores"] == f"version {champion.number}"
     by_run = CliRunner().invoke(app, ["portfolio", champion.run_id, "--top", "5", "--json"])

@@ -240,6 +240,8 @@ def market(
     require_day("end", end)
     start: date = scores["trade_date"].min()  # type: ignore[assignment]
     last: date = scores["trade_date"].max()  # type: ignore[assignment]
+    if end is not None and end < start:
+        raise UsageError(f"end is {end}, before the first score of {start}: give a later end, or earlier scores")
     until = [last, *[day for day in lake.sessions(BARS, start, end) if day > last][:after]][-1]
     until = until if end is None else min(until, end)
     instruments = scores["instrument_id"].unique()
