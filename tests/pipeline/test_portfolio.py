@@ -129,13 +129,13 @@ def test_an_action_of_unknown_amount_is_in_the_notes_and_the_summary(modelled: S
     name = made.scan(BARS, days[0], days[0]).filter(series="EQ").sort("instrument_id").collect()["instrument_id"][0]
     terms = {"instrument_id": name, "ex_date": days[4], "kind": "dividend", "purpose": "Interim Dividend"}
     contract = contracts.load(FACTORS)
-    blank = {field: "" for field, kind in contract.POLARS.items() if kind == pl.String}
+    blank = {field: "" for field, kind in contract.polars_schema.items() if kind == pl.String}
     row = (
         blank | terms | {"verdict": "not_understood", "list_date": days[4], "price_factor": None, "reason": "no amount"}
     )
     row |= {"event_time": session_close(days[4]), "known_at": session_close(days[4]), "schema_version": 1}
     row |= {"ingest_time": session_close(days[4]), "prev_close": 1.0, "volume_factor": 1.0}
-    typed = pl.DataFrame([row], schema_overrides=contract.POLARS)
+    typed = pl.DataFrame([row], schema_overrides=contract.polars_schema)
     made.write(FACTORS, days[4], contract.conform(typed), {"copy": "factors"})
     scores = pl.DataFrame({"trade_date": [days[0]] * 2, "instrument_id": [name, name], "score": [1.0, 1.0]}).head(1)
     found = portfolio.simulate(scores, Rule(top=1, cap=1.0, every=20), lake=made)
