@@ -16,9 +16,8 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from champion import contracts
 from champion.cli.app import app
-from champion.contracts.datasets import BARS, FACTORS, INDEX_BARS, PREDICTIONS
+from champion.contracts.datasets import BARS, INDEX_BARS, PREDICTIONS
 from champion.errors import NotebookError, UsageError
 from champion.lake import Lake
 from champion.market.envelope import session_close
@@ -119,28 +118,6 @@ def test_a_gap_that_nothing_explains_earns_and_loses_nothing(modelled: Settings,
     assert (sales["instrument_id"] == name).all()
     moves = found.account["equity"].pct_change().drop_nulls()
     assert moves.abs().max() < 0.1, "the gap was booked"  # type: ignore[operator]
-
-
-def test_an_action_of_unknown_amount_is_in_the_notes_and_the_summary(modelled: Settings, tmp_path: Path) -> None:
-    lake, made = Lake(modelled.lake), Lake(tmp_path)
-    days = lake.sessions(BARS)[-8:]
-    for day in days:
-        made.write(BARS, day, lake.scan(BARS, day, day).collect(), {"copy": "bars"})
-    name = made.scan(BARS, days[0], days[0]).filter(series="EQ").sort("instrument_id").collect()["instrument_id"][0]
-    terms = {"instrument_id": name, "ex_date": days[4], "kind": "dividend", "purpose": "Interim Dividend"}
-    contract = contracts.load(FACTORS)
-    blank = {field: "" for field, kind in contract.polars_schema.items() if kind == pl.String}
-    row = (
-        blank | terms | {"verdict": "not_understood", "list_date": days[4], "price_factor": None, "reason": "no amount"}
-    )
-    row |= {"event_time": session_close(days[4]), "known_at": session_close(days[4]), "schema_version": 1}
-    row |= {"ingest_time": session_close(days[4]), "prev_close": 1.0, "volume_factor": 1.0}
-    typed = pl.DataFrame([row], schema_overrides=contract.polars_schema)
-    made.write(FACTORS, days[4], contract.conform(typed), {"copy": "factors"})
-    scores = pl.DataFrame({"trade_date": [days[0]] * 2, "instrument_id": [name, name], "score": [1.0, 1.0]}).head(1)
-    found = portfolio.simulate(scores, Rule(top=1, cap=1.0, every=20), lake=made)
-    assert found.summary["unread_actions"] == 1
-    assert f"{name} on {days[4]}: Interim Dividend" in " ".join(found.notes)
 
 
 def test_settings_of_another_kind_are_refused(modelled: Settings, scores: pl.DataFrame) -> None:
