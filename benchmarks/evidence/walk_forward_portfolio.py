@@ -109,8 +109,8 @@ The default rule holds the best {RULE.top} shares equally, keeps a share down to
 {RULES.participation:.0%} of its volume, with square-root impact, pays all charges, and holds no short position. Figures
 are growth a year from the first trade. `gross` has charges and impact added back. `equal` holds all scored shares
 equally, decided on the same days and filled at the same prices, without costs; `NIFTY 50` is its published total
-return. A share without a bar for {RULES.delisted_after} sessions is written off: at its last close after normal
-trading, otherwise at a loss of {RULES.haircut:.0%}.
+return. A share that ended pays its terms if they are known; any other without a bar for
+{RULES.delisted_after} sessions is written off at a loss of {RULES.haircut:.0%}.
 
 | {" | ".join(_COLUMNS)} |
 |{"---|" * len(_COLUMNS)}

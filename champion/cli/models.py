@@ -1,6 +1,7 @@
 """Commands for models (list, promote, compare, rollback, repair, begin, history) and trials (show, declare, begin)."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 import typer
@@ -276,18 +277,19 @@ def portfolio(
     which: Annotated[
         str, typer.Argument(help="Model version, as 3 or champion, or the id of a training run.")
     ] = "champion",
-    top: Annotated[int, typer.Option(min=1, help="Instruments to hold.")] = 50,
-    every: Annotated[int, typer.Option(min=1, help="Weekdays between two decisions.")] = 5,
-    capital: Annotated[float, typer.Option(help="Capital in rupees.")] = 1e7,
-    plan: Annotated[str, typer.Option(help="Brokerage plan: discount, institution or none.")] = "discount",
-    participation: Annotated[float, typer.Option(help="Largest share of a session's volume.")] = 0.05,
-    impact: Annotated[float, typer.Option(help="Coefficient of the square-root impact.")] = 1.0,
+    top: Annotated[int | None, typer.Option(min=1, help="Instruments to hold.")] = None,
+    every: Annotated[int | None, typer.Option(min=1, help="Weekdays between two decisions.")] = None,
+    capital: Annotated[float | None, typer.Option(help="Capital in rupees.")] = None,
+    plan: Annotated[str | None, typer.Option(help="Brokerage plan: discount, institution or none.")] = None,
+    participation: Annotated[float | None, typer.Option(help="Largest share of a session's volume.")] = None,
+    impact: Annotated[float | None, typer.Option(help="Coefficient of the square-root impact.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Simulate a long-only account that follows the out-of-sample scores of a version or training, after all costs.
 
-    Another rule, capital or plan than that of training counts as another trial: see `champion trials`.
+    What is not given is as in the training; the output shows it. Another rule, capital or plan counts as another trial:
+    see `champion trials`.
 
     Example: champion portfolio champion --top 20 --capital 1000000
     """
@@ -296,13 +298,12 @@ def portfolio(
     from champion.pipeline.models.evaluate import scores  # noqa: PLC0415
     from champion.pipeline.models.index_comparison import compare  # noqa: PLC0415
     from champion.pipeline.models.portfolio import phases, simulate  # noqa: PLC0415
-    from champion.portfolio.construction import Rule  # noqa: PLC0415
-    from champion.portfolio.simulator import MarketRules  # noqa: PLC0415
 
     chosen = console.settings()
     name, scored = scores(chosen, which)
-    rules = MarketRules(capital=capital, plan=plan, participation=participation, impact=impact)
-    rule = Rule(top=top, every=every)
+    rule, rules = looks.trained_construction(chosen, scored)
+    rule = replace(rule, **_given(top=top, every=every))
+    rules = replace(rules, **_given(capital=capital, plan=plan, participation=participation, impact=impact))
     result = simulate(scored, rule, rules, lake=Lake(chosen.lake))
     trial = looks.record_rule(chosen, scored, result.active, rule, rules, source="portfolio")
     account, cuts = result.account.account, result.account.cuts
@@ -312,7 +313,8 @@ def portfolio(
         "scores": name,
         "from": result.growth["trade_date"][0],
         "to": account["trade_date"][-1],
-        "capital": capital,
+        "rule": asdict(rule),
+        **{name: getattr(rules, name) for name in ("capital", "plan", "participation", "impact", "haircut")},
         "equity": round(account["equity"][-1], 2),
         "benchmark_equity": round(result.benchmark.account["equity"][-1], 2),
         **{name: round(value, 4) for name, value in (result.summary | compared.metrics).items()},
@@ -325,3 +327,7 @@ def portfolio(
         "cuts": dict(cuts["reason"].value_counts(sort=True).iter_rows()),
     }
     console.show(shown, as_json=as_json)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from datetime import date
+from dataclasses import dataclass, field, fields, replace
+from datetime import date, timedelta
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -24,7 +24,8 @@ _REQUIRED = ("trade_date", "instrument_id", "open", "high", "low", "close", "pre
 _OPTIONAL = {"average_price": pl.Float64, "upper_band": pl.Float64, "lower_band": pl.Float64, "series": pl.String}
 SME_SERIES = ("SM", "ST")
 """The series of small companies, which trade in lots."""
-_TRADE_FOR_TRADE, _NORMAL = ("BE", "BZ", "ST"), "EQ"
+_TRADE_FOR_TRADE = ("BE", "BZ", "ST")
+_UNREAD = {"instrument_id": pl.String, "session": pl.Date, "kind": pl.String, "purpose": pl.String}
 _SAME_PRICE = 1e-6  # rupees
 _SESSIONS_OF_VOLATILITY = 20
 
@@ -39,8 +40,9 @@ class MarketArrays:
     day, at the value that the factor of the price gives them. `undecided` marks the ex-dates whose effect is not known.
     `sme` marks bars in series of small companies (SM, ST), which trade in lots, `delivery_only` those in series whose
     shares must be delivered before they are sold again (BE, BZ, ST); where no series is known, neither.
-    `normal` marks bars of normal trading: series EQ, with volume, and not locked at a lower band.
     `simple_return` is the return of a bar from the close before it, after the actions since; NaN without a bar.
+    `ending` is what a holder got for a share that was traded no more, in rupees, on the session after its last one; NaN
+    elsewhere. `unread` has the actions whose amount is not known: instrument_id, session, kind and purpose.
 
     >>> from datetime import date
     >>> names = ("open", "high", "low", "close", "prev_close")
@@ -73,14 +75,15 @@ class MarketArrays:
     undecided: Flags
     sme: Flags
     delivery_only: Flags
-    normal: Flags
     simple_return: Floats
+    ending: Floats
+    unread: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_UNREAD))
 
     def since(self, start: date) -> MarketArrays:
         """Return the market from the first session on that is not before `start`."""
         row = bisect_left(self.sessions, start)
-        arrays = (getattr(self, each.name)[row:] for each in fields(self)[2:])
-        return MarketArrays(self.sessions[row:], self.instruments, *arrays)
+        arrays = {each.name: getattr(self, each.name)[row:] for each in fields(self)[2:-1]}
+        return replace(self, sessions=self.sessions[row:], **arrays)
 
     def wide(self, frame: pl.DataFrame, column: str) -> Floats:
         """Return a column of a frame with trade_date and instrument_id in the shape of the market, NaN where unknown.
@@ -104,6 +107,8 @@ def market_arrays(
     factors: pl.DataFrame | None = None,
     undecided: pl.DataFrame | None = None,
     *,
+    endings: pl.DataFrame | None = None,
+    unread: pl.DataFrame | None = None,
     fill: FillPrice = "average",
     start: date | None = None,
     sessions: Sequence[date] | None = None,
@@ -120,6 +125,9 @@ def market_arrays(
             null factor raises UsageError.
         undecided: instrument_id and session of the ex-dates whose effect on price and shares is not known: a holding
             keeps its value there and is sold, because what became of it cannot be followed.
+        endings: instrument_id, last and value of shares that are traded no more, as `endings.valued` returns them. The
+            end of a share that has bars after `last` is left out.
+        unread: instrument_id, session, kind and purpose of the actions whose amount is not known, for the notes.
         fill: the price of a small order: `average` is average_price, or else turnover over volume, between low and
             high. An order cannot be filled whole at open or close, so these are sensitivities only.
         start: first session of the result; earlier bars only serve the volatility, without which impact is 0.
@@ -157,19 +165,20 @@ def market_arrays(
     # The published previous close is as traded: on an ex-date it is in another scale than the session's prices.
     known = known.with_columns(before=places.long(_before(places.wide(known["prev_close"]), close, *entitlements)))
     up, down = pl.col("close") > pl.col("before"), pl.col("close") < pl.col("before")
+    limits = (("high", up, price_limits.upper), ("low", down, price_limits.lower))
+    at_high, at_low = (_closed_at_limit(known, *each) for each in limits)
     prepared = known.with_columns(
         fill=pl.when(pl.col("volume") > 0).then(reference.clip("low", "high")),
         locked_up=pl.when(pl.col("upper_band").is_null())
-        .then(up & (only | _closed_at_limit("high", price_limits.upper)))
+        .then(up & (only | at_high))
         .otherwise(pl.col("close") >= pl.col("upper_band") - _SAME_PRICE),
         locked_down=pl.when(pl.col("lower_band").is_null())
-        .then(down & (only | _closed_at_limit("low", price_limits.lower)))
+        .then(down & (only | at_low))
         .otherwise(pl.col("close") <= pl.col("lower_band") + _SAME_PRICE),
         sme=pl.col("series").is_in(SME_SERIES),
         delivery_only=pl.col("series").is_in(_TRADE_FOR_TRADE),
         move=(pl.col("close") / pl.col("before")).log(),
     ).with_columns(
-        normal=(pl.col("series") == _NORMAL) & (pl.col("volume") > 0) & ~pl.col("locked_down"),
         volatility=pl.col("move").rolling_std(_SESSIONS_OF_VOLATILITY, min_samples=2).shift(1).over("instrument_id"),
     )
 
@@ -182,25 +191,35 @@ def market_arrays(
     market = MarketArrays(
         sessions, instruments, wide("fill"), wide("low"), wide("high"), close, np.nan_to_num(wide("volume")),
         flags("locked_up"), flags("locked_down"), np.nan_to_num(wide("volatility")), *entitlements,
-        _undecided(sessions, instruments, undecided), flags("sme"), flags("delivery_only"), flags("normal"),
-        wide("close") / wide("before") - 1,
+        _undecided(sessions, instruments, undecided), flags("sme"), flags("delivery_only"),
+        wide("close") / wide("before") - 1, _endings(sessions, instruments, close, endings),
+        pl.DataFrame(schema=_UNREAD) if unread is None else unread.select(list(_UNREAD)),
     )  # fmt: skip
     return market if start is None else market.since(start)
 
 
-def _closed_at_limit(extreme: str, limit: Callable[[pl.Expr, pl.Expr, pl.Expr], pl.Expr]) -> pl.Expr:
+def _closed_at_limit(
+    bars: pl.DataFrame, extreme: str, moved: pl.Expr, limit: Callable[[pl.Expr, pl.Expr, pl.Expr], pl.Expr]
+) -> pl.Series:
     """Return whether a bar closed at its high (low) and this is the limit of one of the usual bands.
 
-    The limit is that of the published previous close, or of the close before it after the actions since.
+    The limit is that of the published previous close, or of the close before it after the actions since. Which tick a
+    share has since 2024-06-10 depends on a close of the month before, so the limits of both ticks count. Few bars can
+    be so, and only for these the limits are computed: for all of them it would cost most of the time of the market.
     """
+    closed = bars.with_row_index("_row").filter(moved & (pl.col("close") == pl.col(extreme)))
     series = pl.col("series").fill_null("EQ")
+    fine = (pl.col("trade_date") >= price_limits.FINE_TICK_FROM) & ~series.is_in(price_limits.SME_SERIES)
+    ticks = (pl.lit(price_limits.COARSE), pl.when(fine).then(price_limits.FINE).otherwise(price_limits.COARSE))
     at = [
-        price_limits.paise(pl.col("close"))
-        == limit(before, pl.lit(band), price_limits.tick(pl.col("trade_date"), series, before))
+        price_limits.paise(pl.col("close")) == limit(before, pl.lit(band), tick)
+        for tick in ticks
         for before in (price_limits.paise(pl.col(name)) for name in ("prev_close", "before"))
         for band in band_inference.BANDS
     ]
-    return (pl.col("close") == pl.col(extreme)) & pl.any_horizontal(at)
+    flags = np.zeros(bars.height, bool)
+    flags[closed.filter(pl.any_horizontal(at))["_row"].to_numpy()] = True
+    return pl.Series(flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +281,22 @@ def _undecided(sessions: Sequence[date], instruments: Sequence[str], undecided: 
         for name, row in placed.select("instrument_id", "row").iter_rows():
             marked[row, names[name]] = True
     return marked
+
+
+def _endings(
+    sessions: Sequence[date], instruments: Sequence[str], close: Floats, endings: pl.DataFrame | None
+) -> Floats:
+    """Return what a share paid at its end, in rupees, on the session after its last one; NaN elsewhere."""
+    ending = np.full(close.shape, np.nan)
+    if endings is None or endings.is_empty():
+        return ending
+    held = endings.filter(pl.col("instrument_id").is_in(list(instruments)))
+    placed = _on_sessions(held.with_columns(ex_date=pl.col("last") + timedelta(days=1)), sessions)
+    names = _places(instruments)
+    for name, row, value in placed.select("instrument_id", "row", "value").iter_rows():
+        if np.isnan(close[row:, names[name]]).all():
+            ending[row, names[name]] = value
+    return ending
 
 
 def _on_sessions(actions: pl.DataFrame, sessions: Sequence[date]) -> pl.DataFrame:

@@ -233,7 +233,7 @@ def capacity(
     cases += [replace(base, impact=base.impact * factor) for factor in impacts]
     names = ("net_return", "gross_return", "charges_bps", "impact_bps", "turnover", "cash_share")
     rows = []
-    for case in dict.fromkeys(cases):
+    for case in (case for place, case in enumerate(cases) if case not in cases[:place]):  # a plan has no hash
         figures = report.summary(simulate(market, weights, case))
         kept = {name: figures[name] for name in names} | {"invested_share": 1 - figures["cash_share"]}
         kept["unfilled_share"] = figures["unfilled_share"]

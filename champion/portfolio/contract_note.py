@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from champion.base.counting import quantity
 from champion.errors import UsageError
+from champion.portfolio.inputs import require_frame, require_numbers
 
 Segment: TypeAlias = Literal["equity_delivery", "equity_intraday", "futures", "options", "options_exercised"]
 Side: TypeAlias = Literal["buy", "sell"]
@@ -40,6 +41,7 @@ SEGMENTS = ("equity_delivery", "equity_intraday", "futures", "options", "options
 CHECKED = date(2026, 11, 29)
 """The day on which rates and plans without a last day were compared with their sources."""
 _DELIVERY = "equity_delivery"
+_NEEDED = ("trade_date", "instrument_id", "segment", "side", "quantity", "price")
 _PLACES, _TOO_LOW = {"stt": 0, "stamp": 0}, 1e-7  # decimals of rupees, 2 for the others; of a half as a double
 _TABLE = Path(__file__).with_name("charges.csv")
 _WITHIN = {"equity_delivery": ("equity",), "equity_intraday": ("equity",)}  # further names a rate may be listed under
@@ -139,7 +141,7 @@ def find_plan(plan: str | Plan) -> Plan:
     """
     if isinstance(plan, Plan):
         return plan
-    if plan not in PLANS:
+    if not isinstance(plan, str) or plan not in PLANS:
         raise UsageError(f"no brokerage plan {plan!r}; the plans are {', '.join(PLANS)}")
     return PLANS[plan]
 
@@ -195,6 +197,11 @@ def charges(trades: pl.DataFrame, plan: str | Plan = "discount") -> pl.DataFrame
      'depository': 15.34}
     """
     chosen = find_plan(plan)
+    require_frame("trades", trades, _NEEDED)
+    require_numbers("trades", trades, ("quantity", "price"))
+    if (blank := trades.filter(pl.any_horizontal(pl.col(_NEEDED[:4]).is_null()))).height:
+        first = ", ".join(map(str, blank.select(_NEEDED).row(0)))
+        raise UsageError(f"{quantity(blank.height, 'order')} without {', '.join(_NEEDED[:4])}, first {first}")
     amounts = pl.col("quantity", "price").cast(pl.Float64)
     is_order = pl.all_horizontal(amounts > 0, amounts.is_finite()).fill_null(value=False)
     if (wrong := trades.filter(~is_order)).height:

@@ -13,8 +13,21 @@ from numpy.typing import NDArray
 
 from champion.portfolio.arrays import Floats
 
-REASONS = ("no_bar", "locked_band", "volume", "cash", "undecided_action", "sme_series", "delivery", "written_off")
-"""Why an order was not filled whole; `undecided_action` is also the reason of a sale."""
+REASONS = (
+    "no_bar",
+    "locked_band",
+    "volume",
+    "cash",
+    "undecided_action",
+    "sme_series",
+    "delivery",
+    "written_off",
+    "ended",
+)
+"""Why an order was not filled whole; `undecided_action` is also the reason of a sale.
+
+A holding that is traded no more is `ended` if its terms are known, and `written_off` with the haircut if not.
+"""
 SIDES = ("sell", "buy")
 EXPLAINED = ("holding_profit", "trading_profit", "dividends", "entitlements", "impact", "write_offs")
 """What explains a change of equity, by instrument, besides charges; impact and write_offs are costs."""
@@ -37,11 +50,12 @@ class Simulation:
 
     `trades` has a row per fill: trade_date, instrument_id, segment, side, quantity, reference and price in rupees, and
     reason, `decision` or `undecided_action`. `cuts` has a row per order that was not filled whole: trade_date,
-    instrument_id, side, reason, wanted and filled in shares; and one per holding that was written off. `holdings` has
-    instrument_id, quantity and value in rupees after the last session. `positions` has a row per session and instrument
-    that was held or traded: trade_date, instrument_id, quantity and value at the close, and its part of each amount of
-    the account that explains the change of equity but charges: holding_profit, trading_profit, dividends, entitlements,
-    impact and write_offs, in rupees.
+    instrument_id, side, reason, wanted and filled in shares; and one per holding that ended. write_offs are what such
+    holdings lost of their last value, below 0 if their terms were worth more. `holdings` has instrument_id, quantity
+    and value in rupees after the last session. `positions` has a row per session and instrument held or traded:
+    trade_date, instrument_id, quantity and value at the close, and its part of each amount of the account that explains
+    the change of equity but charges: holding_profit, trading_profit, dividends, entitlements, impact and write_offs, in
+    rupees.
 
     >>> empty = pl.DataFrame()
     >>> Simulation(empty, empty, empty, empty).trades.height

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -16,6 +16,7 @@ from champion.errors import UsageError
 
 KEY = ("trade_date", "instrument_id")
 _SHOWN = 3
+_T = TypeVar("_T")
 _UNKNOWN_SECTOR = "Unknown"
 
 
@@ -113,6 +114,68 @@ def require_frame(what: str, frame: Any, columns: Sequence[str]) -> None:
     if missing := [name for name in columns if name not in frame.columns]:
         raise UsageError(f"the {what} lack {', '.join(missing)}; they have {', '.join(frame.columns)}")
     _require_types(what, frame, {"trade_date": "dates", "instrument_id": "texts"})
+
+
+def require_numbers(what: str, frame: pl.DataFrame, columns: Sequence[str]) -> None:
+    """Refuse columns that hold no numbers.
+
+    Raises:
+        UsageError: one of them holds something else.
+
+    >>> require_numbers("trades", pl.DataFrame({"price": ["5"]}), ["price"])
+    Traceback (most recent call last):
+    ...
+    champion.errors.UsageError: price of the trades are String; give numbers
+    """
+    _require_types(what, frame, dict.fromkeys(columns, "numbers"))
+
+
+def require_kind(name: str, value: Any, kind: type[_T]) -> _T:
+    """Return a setting of the expected class.
+
+    Raises:
+        UsageError: it is of another one.
+
+    >>> require_kind("rule", {"top": 5}, LeftOut)
+    Traceback (most recent call last):
+    ...
+    champion.errors.UsageError: rule is a dict; give a LeftOut, as LeftOut(**rule)
+    """
+    if not isinstance(value, kind):
+        raise UsageError(
+            f"{name} is a {type(value).__name__}; give a {kind.__name__}, as {kind.__name__}"
+            f"({'**' + name if isinstance(value, dict) and all(isinstance(key, str) for key in value) else '...'})"
+        )
+    return value
+
+
+def require_day(name: str, value: Any) -> None:
+    """Refuse what is neither None nor a date without a time.
+
+    Raises:
+        UsageError: it is something else.
+
+    >>> require_day("end", "2024-01-31")
+    Traceback (most recent call last):
+    ...
+    champion.errors.UsageError: end is a str, '2024-01-31'; give a date, as date.fromisoformat("2024-01-31")
+    """
+    if value is not None and (not isinstance(value, date) or isinstance(value, datetime)):
+        raise UsageError(
+            f'{name} is a {type(value).__name__}, {value!r}; give a date, as date.fromisoformat("2024-01-31")'
+        )
+
+
+def require_sessions(name: str, value: Any) -> None:
+    """Refuse what is no number of sessions from 0 on.
+
+    Raises:
+        UsageError: it is something else.
+
+    >>> require_sessions("after", 5)
+    """
+    if not is_whole(value) or value < 0:
+        raise UsageError(f"{name} is {value!r}; give a whole number of sessions, at least 0")
 
 
 def require_unique(what: str, frame: pl.DataFrame) -> None:

@@ -19,12 +19,13 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
     `net_return` and `gross_return` are growth a year; gross has charges and impact added back to each session's profit.
     `charges_bps`, `impact_bps` and each component as `<component>_bps` are basis points of the mean equity a year,
     `turnover` is the traded value over twice the mean equity a year, `cash_share` the mean share of cash,
-    `unfilled_share` the mean value of the orders still open at the close as a share of the equity, and `cash_drag_bps`
-    what the cash would have earned in the holdings of its session: what holding it cost, below 0 if the holdings fell.
-    It is not paid, and no part of gross less net return. `sharpe` is the mean over the deviation of the daily returns,
-    a year. No risk-free rate is taken off, because no rates are in the lake, and cash earns nothing: in a year of high
-    rates `sharpe` flatters an account that earns less than treasury bills. With a benchmark, `active_return` is
-    net_return less its net_return, and `tracking_error` the deviation a year.
+    `unfilled_share` the mean value of the orders still open at the close as a share of the equity, `write_offs_bps`
+    what holdings that ended lost of their last value, which gross_return has lost too, and `cash_drag_bps` what the
+    cash would have earned in the holdings of its session: what holding it cost, below 0 if the holdings fell. It is not
+    paid, and no part of gross less net return. `sharpe` is the mean over the deviation of the daily returns, a year. No
+    risk-free rate is taken off, because no rates are in the lake, and cash earns nothing: in a year of high rates
+    `sharpe` flatters an account that earns less than treasury bills. With a benchmark, `active_return` is net_return
+    less its net_return, and `tracking_error` the deviation a year.
 
     Sessions before the first trade are left out. All figures are NaN if there is no trade.
 
@@ -50,7 +51,7 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
         "cash_share",
         "unfilled_share",
     ]
-    names += ["cash_drag_bps", "charges_bps", "impact_bps", *(f"{name}_bps" for name in COMPONENTS)]
+    names += ["cash_drag_bps", "write_offs_bps", "charges_bps", "impact_bps", *(f"{name}_bps" for name in COMPONENTS)]
     names += ["active_return", "tracking_error"] if benchmark else []
     if (start := _start(account)) is None:
         return dict.fromkeys(names, float("nan"))
@@ -70,7 +71,7 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
         "unfilled_share": float((traded["unfilled"] / equity)[1:].mean()),  # type: ignore[arg-type]
     }
     result["cash_drag_bps"] = _cash_drag(traded) / mean / years * _BASIS_POINTS
-    for name in ("charges", "impact", *COMPONENTS):
+    for name in ("write_offs", "charges", "impact", *COMPONENTS):
         result[f"{name}_bps"] = float(traded[name].sum()) / mean / years * _BASIS_POINTS
     if benchmark:
         other = _returns(benchmark.account[start:])
@@ -122,13 +123,13 @@ def growth(found: Simulation, benchmark: Simulation) -> pl.DataFrame:
 def costs(summarised: Mapping[str, float]) -> pl.DataFrame:
     """Return component and basis_points: what a summary has as `<component>_bps` of costs that are paid.
 
-    Their sum `charges` is left out.
+    Their sum `charges` is left out, and so are write_offs, which are losses of holdings.
 
     >>> costs({"net_return": 0.1, "charges_bps": 60.0, "stt_bps": 60.0, "impact_bps": 5.0}).rows()
     [('stt', 60.0), ('impact', 5.0)]
     """
     parts = {name.removesuffix("_bps"): value for name, value in summarised.items() if name.endswith("_bps")}
-    for name in ("charges", "cash_drag"):
+    for name in ("charges", "cash_drag", "write_offs"):
         parts.pop(name, None)
     return pl.DataFrame({"component": list(parts), "basis_points": list(parts.values())})
 

@@ -6,8 +6,9 @@ Weights are decided after the close of a session and are traded from the next on
    paid in cash. Where the effect of an action is not known, neither is the number of shares: a holding keeps its last
    value, is counted in shares of that value at the first price after the action, and is sold from that session on by
    the rules below, at its price, volume, band and charges. The action itself earns and loses nothing.
-2. Holdings without a bar for `delisted_after` sessions are written off at their last close less `haircut`, or less
-   `haircut_normal` if their last bar was one of normal trading. The share is not ordered again before it has a bar.
+2. A holding that ended pays what the market's `ending` says, on the session after its last one. Where that is not known
+   and it has no bar for `delisted_after` sessions, it is written off at its last close less `haircut`. The share is
+   not ordered again before it has a bar.
 3. Sales, then purchases. Nothing trades without a bar, buys at a locked upper band or sells at a locked lower one, and
    no order exceeds `participation` of the session's volume. Series SM and ST are not bought, because their lots are in
    no dataset. In series BE, BZ and ST, shares are sold only after their delivery. The rest is tried again until the
@@ -61,10 +62,8 @@ class MarketRules:
         whole_shares: whether quantities are whole numbers and prices are in paise.
         sme: whether shares in the series of small companies are bought, as if they traded one by one.
         delisted_after: sessions without a bar after which a holding is written off.
-        haircut: share of the last close that is lost then, if the last bar was in another series than EQ, had no volume
-            or was locked at a lower band: so failed companies end. An unknown series counts as such.
-        haircut_normal: share of the last close that is lost if the last bar was one of normal trading: mostly a merger,
-            a scheme or a voluntary delisting, whose shares or money are worth about the last close.
+        haircut: share of the last close that is lost then. The bars do not say whether a share ended in a merger, which
+            pays about the last close, or in an insolvency, which pays nothing: simulate with 0 and 1 for the bounds.
     """
 
     capital: float = 1e7
@@ -79,7 +78,6 @@ class MarketRules:
     sme: bool = False
     delisted_after: int = 60
     haircut: float = 0.5
-    haircut_normal: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse values that no account can have."""
@@ -89,13 +87,15 @@ class MarketRules:
             "participation": is_number(self.participation) and 0 < self.participation <= 1,
             "impact": is_number(self.impact) and self.impact >= 0,
             "haircut": is_number(self.haircut) and 0 <= self.haircut <= 1,
-            "haircut_normal": is_number(self.haircut_normal) and 0 <= self.haircut_normal <= 1,
             "delisted_after": is_whole(self.delisted_after) and self.delisted_after > 0,
         }
+        switches = ("bands", "settlement", "charged", "borrows", "whole_shares", "sme")
+        allowed |= {name: isinstance(getattr(self, name), bool) for name in switches}
         if wrong := [f"{name} {getattr(self, name)!r}" for name, holds in allowed.items() if not holds]:
             raise UsageError(
                 f"no account can have {', '.join(wrong)}: capital is above 0, delisted_after a whole number above 0, "
-                "participation above 0 and at most 1, impact at least 0, each haircut from 0 to 1, and each is finite"
+                "participation above 0 and at most 1, impact at least 0, haircut from 0 to 1, and each is finite; "
+                f"{', '.join(switches)} are True or False"
             )
 
     def without_frictions(self) -> MarketRules:
@@ -165,7 +165,6 @@ class _Account:
         self.volatility = np.zeros(count)
         self.unknown = np.zeros(count, bool)  # since an undecided action there was no price: in which shares is unknown
         self.forced = np.zeros(count, bool)  # sold because of an undecided action, until the next decision
-        self.normal = np.zeros(count, bool)  # at the last bar
         self.close = np.zeros(count)  # the last known one, in the scale of the present shares
         self.unsettled, self.undelivered = deque[tuple[int, float]](), deque[tuple[int, Floats]]()
         self.settles = settlement_rows(market.sessions)
@@ -196,7 +195,6 @@ class _Account:
         has_bar = ~np.isnan(self.market.close[row]) & ~self.unknown
         self.close = np.where(has_bar, self._paise(self.market.close[row]), self.close)
         self.missing = np.where(has_bar, 0.0, self.missing + 1)
-        self.normal = np.where(has_bar, self.market.normal[row], self.normal)
         value = self.held * self.close
         holdings = float(value.sum())
         self.equity = self.cash + holdings
@@ -273,17 +271,23 @@ class _Account:
         return fractions
 
     def _write_off(self, row: int) -> tuple[Floats, Floats]:
-        """Write off holdings that have long had no bar; return for each its value before, and the loss."""
+        """Pay holdings that ended, by their terms or less the haircut; return for each its value before, and the loss.
+
+        In which shares a holding is after an undecided action is not known, so its terms are not either.
+        """
+        ending = self.market.ending[row] * _PAISE
+        known = ~np.isnan(ending) & ~self.unknown
+        self.missing = np.where(known, np.maximum(self.missing, self.rules.delisted_after), self.missing)
         gone = self.missing >= self.rules.delisted_after
         self.wanted = np.where(gone, 0.0, self.wanted)
         gone &= self.held > 0
         value = np.where(gone, self.held * self.close, 0.0)
         if not gone.any():
             return value, value
-        wanted, why = np.where(gone, self.held, 0.0), np.full(len(gone), REASONS.index("written_off"))
+        wanted = np.where(gone, self.held, 0.0)
+        why = np.where(known, REASONS.index("ended"), REASONS.index("written_off"))
         self.history.log(row, "sell", wanted, np.zeros_like(wanted), (self.close, self.close), why)
-        lost = np.where(self.normal, self.rules.haircut_normal, self.rules.haircut)
-        proceeds = value * (1 - lost)
+        proceeds = np.where(known & gone, self.held * np.nan_to_num(ending), value * (1 - self.rules.haircut))
         proceeds = np.rint(proceeds) if self.rules.whole_shares else proceeds
         self.held, self.cash = np.where(gone, 0.0, self.held), self.cash + float(proceeds.sum())
         return value, value - proceeds

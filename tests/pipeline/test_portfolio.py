@@ -6,10 +6,11 @@ import io
 import json
 import re
 import shutil
-from dataclasses import replace
-from datetime import date, timedelta
+from dataclasses import asdict, replace
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -21,7 +22,7 @@ from champion.errors import NotebookError, UsageError
 from champion.lake import Lake
 from champion.market.envelope import session_close
 from champion.modeling.metrics import SESSIONS_PER_YEAR
-from champion.pipeline.models import portfolio, trials
+from champion.pipeline.models import portfolio, recipes, trials
 from champion.pipeline.models.evaluate import out_of_sample
 from champion.pipeline.models.index_comparison import compare
 from champion.pipeline.models.paper_account import paper_account
@@ -119,6 +120,23 @@ def test_a_gap_that_nothing_explains_earns_and_loses_nothing(modelled: Settings,
     assert moves.abs().max() < 0.1, "the gap was booked"  # type: ignore[operator]
 
 
+def test_settings_of_another_kind_are_refused(modelled: Settings, scores: pl.DataFrame) -> None:
+    lake, first = Lake(modelled.lake), scores["trade_date"].min()
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"rule": {"top": 5}}, "rule is a dict; give a Rule"),
+        ({"rules": {"capital": 5}}, "rules is a dict; give a MarketRules"),
+        ({"end": "2024-01-31"}, "end is a str, '2024-01-31'; give a date"),
+        ({"end": datetime(2024, 1, 31, 9)}, "end is a datetime"),  # noqa: DTZ001 - as read from a file
+        ({"end": first - timedelta(1)}, "before the first score of"),  # type: ignore[operator]
+    ]
+    for settings, message in wrong:
+        with pytest.raises(UsageError, match=message):
+            portfolio.simulate(scores, **settings, lake=lake)
+    for after in (-1, "5", 1.5, None):
+        with pytest.raises(UsageError, match=r"after is .*; give a whole number of sessions"):
+            portfolio.market(lake, scores, after=after)  # type: ignore[arg-type]
+
+
 def test_more_capital_pays_more_impact(modelled: Settings, scores: pl.DataFrame) -> None:
     lake = Lake(modelled.lake)
     rules = [MarketRules(capital=capital) for capital in (1e6, 1e9)]
@@ -139,11 +157,15 @@ def test_the_command_prints_the_account_and_records_another_rule_as_a_trial(
     shutil.copytree(modelled.home, own.home)
     monkeypatch.setenv("CHAMPION_HOME", str(own.home))
     before = trials.count(own)
-    assert CliRunner().invoke(app, ["portfolio", "champion"]).exit_code == 0
+    ran = CliRunner().invoke(app, ["portfolio", "champion", "--json"])
+    assert ran.exit_code == 0
     assert trials.count(own) == before, "the rule of the training"
+    trained, _ = recipes.tagged(registry.find(modelled, "champion").tags)
+    assert json.loads(ran.output)["rule"] == asdict(trained)
     ran = CliRunner().invoke(app, ["portfolio", "champion", "--top", "5", "--json"])
     assert ran.exit_code == 0, ran.output
     shown = json.loads(ran.output)
+    assert shown["rule"] == asdict(replace(trained, top=5))
     champion = registry.find(modelled, "champion")
     assert shown["scores"] == f"version {champion.number}"
     by_run = CliRunner().invoke(app, ["portfolio", champion.run_id, "--top", "5", "--json"])

@@ -160,25 +160,37 @@ def test_a_close_at_the_limit_of_a_usual_band_is_locked_where_no_band_is_known(p
         assert not free.locked_down[1, 0]
 
 
-@pytest.mark.parametrize(
-    ("last", "lost"),
-    [
-        ({}, 0.25), ({"series": "BE"}, 0.5), ({"series": "BZ"}, 0.5), ({"series": None}, 0.5), ({"volume": 0}, 0.5),
-        ({"low": 100.0, "prev_close": 125.0}, 0.5),
-    ],
-)  # fmt: skip
-def test_what_a_share_that_ended_loses_depends_on_its_last_bar(last: dict[str, object], lost: float) -> None:
+@pytest.mark.parametrize("last", [{}, {"series": "BE"}, {"series": None}, {"volume": 0}])
+def test_a_share_that_ended_for_an_unknown_reason_loses_the_haircut(last: dict[str, object]) -> None:
+    """Its last bar does not tell a merger from an insolvency."""
     bars = bars_of([100.0] * 3).with_columns(series=pl.lit("EQ"))
     is_last = pl.col("trade_date") == bars["trade_date"][-1]
     bars = bars.with_columns(pl.when(is_last).then(pl.lit(v)).otherwise(k).alias(k) for k, v in last.items())
     days = sessions(9, bars["trade_date"][0])
     weights = pl.DataFrame({"trade_date": [days[0], days[-3]], "instrument_id": ["A", "A"], "weight": [0.5, 0.5]})
-    rules = replace(RULES, charged=False, impact=0.0, haircut_normal=0.25)
-    found = simulate(market_arrays(bars, sessions=days), weights, rules)
-    assert found.account["write_offs"].sum() == 500_000.0 * lost
+    found = simulate(market_arrays(bars, sessions=days), weights, replace(RULES, charged=False, impact=0.0))
+    assert found.account["write_offs"].sum() == 250_000.0
+    assert summary(found)["write_offs_bps"] > 0
+    assert "write_offs" not in costs(summary(found))["component"]
     assert found.cuts.select("trade_date", "side", "reason", "wanted").rows() == [
         (days[6], "sell", "written_off", 5000.0)
     ], "a share that was written off is ordered again, or its write-off is in no cut"
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 74.8, 100.0, 102.0])
+def test_a_share_that_ended_by_known_terms_pays_them_in_the_next_session(value: float) -> None:
+    bars = bars_of([100.0] * 3)
+    days = sessions(9, bars["trade_date"][0])
+    weights = pl.DataFrame({"trade_date": [days[0], days[-3]], "instrument_id": ["A", "A"], "weight": [0.5, 0.5]})
+    endings = pl.DataFrame({"instrument_id": ["A", "Z"], "last": [days[2]] * 2, "kind": "merger", "value": value})
+    market = market_arrays(bars, sessions=days, endings=endings)
+    found = simulate(market, weights, replace(RULES, charged=False, impact=0.0))
+    assert found.account["equity"].to_list() == [1e6] * 3 + [500_000 + 5_000 * value] * 6
+    assert found.account["write_offs"].to_list()[3] == pytest.approx(5_000 * (100 - value))
+    assert found.cuts.select("trade_date", "reason", "wanted").rows() == [(days[3], "ended", 5_000.0)]
+    early = endings.with_columns(last=pl.lit(days[1]))
+    traded = simulate(market_arrays(bars, sessions=days, endings=early), weights, replace(RULES, charged=False))
+    assert "ended" not in traded.cuts["reason"], "the share has bars after this end"
 
 
 def test_sessions_without_any_bar_of_the_instruments_count() -> None:

@@ -159,14 +159,31 @@ def record_rule(
     other capital, charges or impact, count as other trials. `active` has trade_date and active.
     """
     entries, digest = opened(settings), fingerprint(scores)
-    judged = {one.id for one in entries if one.kind == "result" and one.scores == digest}
-    trained = [one for one in entries if one.kind == "look" and one.id in judged]  # the first one made the scores
+    trained = _looks_at(entries, digest)
     base: dict[str, Any] = dict(trained[0].recipe) if trained else {"scores": digest}
     span = (trained[0].start, trained[0].end) if trained else window(scores)
     data = trained[0].data if trained else {}
     look = replace(entry.look(recipes.constructed(base, rule, rules), *span, data), source=source, run=report.run_id())
     result = _result(Look(settings, look.id, source, look.run, look.recipe), entries, scores, active)
     return _sentence(grouping.trials(ledger.add(settings, [look, result])), result)
+
+
+def trained_construction(settings: Settings, scores: pl.DataFrame) -> Construction:
+    """Return the construction that a training simulated its scores with; the default one if no training has them.
+
+    >>> from champion import workspace
+    >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 16)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
+    >>> trained_construction(workspace.settings(), scores)[0].top
+    50
+    """
+    trained = _looks_at(opened(settings), fingerprint(scores))
+    return recipes.construction_of(trained[0].recipe if trained else {})
+
+
+def _looks_at(entries: list[Entry], digest: str) -> list[Entry]:
+    """Return the looks at the scores with this digest; the first one made them."""
+    judged = {one.id for one in entries if one.kind == "result" and one.scores == digest}
+    return [one for one in entries if one.kind == "look" and one.id in judged]
 
 
 def of_versions(settings: Settings, *versions: registry.Version) -> tuple[list[Trial], list[Trial]]:

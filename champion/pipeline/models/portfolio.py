@@ -25,11 +25,23 @@ from champion.portfolio.arrays import FillPrice, MarketArrays, market_arrays
 from champion.portfolio.construction import Construction, Rule, construct
 from champion.portfolio.contract_note import unchecked
 from champion.portfolio.decisions import NO_SHORT
-from champion.portfolio.inputs import LeftOut, checked_scores, followed, require_frame
+from champion.portfolio.endings import known_endings, valued
+from champion.portfolio.inputs import (
+    KEY,
+    LeftOut,
+    checked_scores,
+    followed,
+    require_day,
+    require_frame,
+    require_kind,
+    require_sessions,
+)
 from champion.portfolio.simulator import MarketRules, Simulation
+from champion.portfolio.unread_actions import unread_actions
 
-_KEY = ("trade_date", "instrument_id")
+_KEY = KEY
 _COLUMNS = (*_KEY, "series", "open", "high", "low", "close", "prev_close", "volume", "turnover")
+_SHOWN = 3
 _BEFORE = 40  # sessions before the first score, for the volatility of shares that skip some of them
 
 
@@ -39,8 +51,10 @@ class Portfolio:
 
     The benchmark is decided on the same days and filled at the same prices. It does not depend on the capital: it holds
     fractions of shares, and neither volume nor cash cuts its orders; locked bars refuse them. `summary` has the figures
-    of `portfolio.report.summary`, `left_out` counts the scores that the account does not follow, `construction` has the
-    decisions and what the rule's limits leave in cash, and `market` is what was traded in.
+    of `portfolio.report.summary`, and counts the holdings that ended for an unknown reason (`unknown_ends`) and the
+    actions of unknown amount of holdings (`unread_actions`). `left_out` counts the scores that the account does not
+    follow, `construction` has the decisions and what the rule's limits leave in cash, and `market` is what was traded
+    in.
 
     >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
     >>> found = simulate(scores, Rule(top=1))
@@ -65,8 +79,9 @@ class Portfolio:
     def notes(self) -> tuple[str, ...]:
         """Sentences to read with the figures.
 
-        They name scores that were left out, what caps leave in cash, holdings that were sold because of an undecided
-        action, charges at the rates of an earlier day, and why there is no trade.
+        They name scores that were left out, what caps leave in cash, holdings that ended, actions of holdings whose
+        amount is not known, holdings that were sold because of an undecided action, charges at the rates of an earlier
+        day, and why there is no trade.
         """
         trades, cuts = self.account.trades, self.account.cuts
         refused = ", ".join(
@@ -80,6 +95,8 @@ class Portfolio:
         notes = (
             self.left_out.text,
             self.construction.text,
+            _ends_text(self.account),
+            _unread_text(_unread(self.account, self.market)),
             forced if undecided else "",
             "" if paid.is_empty() else unchecked(paid[-1]),
             nothing if trades.is_empty() else "",
@@ -140,7 +157,8 @@ def simulate(
     """
     if short is not None:
         raise UsageError(f"no short leg is simulated. {NO_SHORT}: leave `short` out")
-    rule, rules = rule or Rule(), rules or MarketRules()
+    rule = require_kind("rule", Rule() if rule is None else rule, Rule)
+    rules = require_kind("rules", MarketRules() if rules is None else rules, MarketRules)
     if arrays is not None and (fill or end):
         raise UsageError("arrays have their own fill and end: give these to `market`, and arrays alone to `simulate`")
     require_frame("scores", scores, [*_KEY, "score"])
@@ -160,7 +178,11 @@ def simulate(
     # Whole shares, volume and cash would make the benchmark of a small account another one than that of a large one.
     free = replace(rules.without_frictions(), bands=rules.bands, sme=rules.sme)
     benchmark = simulator.simulate(arrays, weights, free)
-    return Portfolio(account, benchmark, report.summary(account, benchmark), constructed, left_out, arrays)
+    counts = {
+        "unknown_ends": float(account.cuts.filter(reason="written_off").height),
+        "unread_actions": float(_unread(account, arrays).height),
+    }
+    return Portfolio(account, benchmark, report.summary(account, benchmark) | counts, constructed, left_out, arrays)
 
 
 def phases(
@@ -182,7 +204,7 @@ def phases(
     >>> phases(scores, Rule(top=1, every=21), most=3)["phase"].to_list()
     [0, 7, 14]
     """
-    rule = rule or Rule()
+    rule = require_kind("rule", Rule() if rule is None else rule, Rule)
     count = min(most, rule.every)
     starts = sorted((rule.phase + place * rule.every // count) % rule.every for place in range(count))
     rows, names = list[dict[str, float]](), ("net_return", "gross_return", "active_return")
@@ -201,26 +223,40 @@ def market(
     `end` is the last session known, by default that of the lake. Average prices are those of the full report, and price
     bands those of the lists of bands, where the lake has them. Corporate actions are the ones known today: each was
     announced before its ex-date. A gap above the quality gate's limit that no action explains, and that no person
-    accepted, counts as an action of unknown effect. Sessions are all those of the lake's bars, also if none of the
-    instruments has a bar.
+    accepted, counts as an action of unknown effect, and so does an action of unknown amount that moved the price beyond
+    what is explained (`unread_actions`). Shares that ended pay what `portfolio.endings` has. Sessions are all those of
+    the lake's bars, also if none of the instruments has a bar.
 
     Raises:
-        UsageError: the lake has no bars of these instruments and sessions.
+        UsageError: the lake has no bars of these instruments and sessions, `after` is no number of sessions, or `end`
+            no date.
 
     >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"]})
     >>> market(workspace.lake(), scores, after=5).instruments
     ('NSE:ACME',)
     """
+    require_frame("scores", scores, _KEY)
+    require_sessions("after", after)
+    require_day("end", end)
     start: date = scores["trade_date"].min()  # type: ignore[assignment]
     last: date = scores["trade_date"].max()  # type: ignore[assignment]
+    if end is not None and end < start:
+        raise UsageError(f"end is {end}, before the first score of {start}: give a later end, or earlier scores")
     until = [last, *[day for day in lake.sessions(BARS, start, end) if day > last][:after]][-1]
     until = until if end is None else min(until, end)
     instruments = scores["instrument_id"].unique()
     since = min([start, *lake.sessions(BARS, end=start)[-_BEFORE - 1 :]])
     bars = equity_bars(lake, since, until, kinds=None).select(_COLUMNS)  # the universe has chosen the kinds
-    bars = bars.filter(pl.col("instrument_id").is_in(instruments.implode()))
-    average = lake.scan(DELIVERY, since, until).select(*_KEY, "average_price")
-    held = bars.join(average, on=_KEY, how="left").collect().join(band_prices(lake, start, until), on=_KEY, how="left")
+    ends = known_endings().filter(pl.col("instrument_id").is_in(instruments.implode()), pl.col("last") >= since)
+    read = pl.concat([instruments, ends["successor"].drop_nulls()]).unique()
+    bars = bars.filter(pl.col("instrument_id").is_in(read.implode()))
+    average = lake.scan(DELIVERY, since, until).select(*_KEY, "average_price").collect()
+    held = bars.collect()
+    for known_of_some in (average, band_prices(lake, start, until)):
+        if known_of_some.height:  # a join with an empty frame costs as much as one with all bars
+            held = held.join(known_of_some, on=_KEY, how="left")
+    ended = valued(ends, held)
+    held = held.filter(pl.col("instrument_id").is_in(instruments.implode()))
     if held.filter(pl.col("trade_date") >= start).is_empty():
         raise UsageError(
             f"the lake has no bars of {quantity(len(instruments), 'scored instrument')} from {start} on, first "
@@ -229,8 +265,46 @@ def market(
     factors = known_factors(lake)
     known = factors.filter(pl.col("price_factor").is_not_null())
     sessions = lake.sessions(BARS, since, until)  # also those in which no scored instrument was traded
-    undecided = pl.concat([label_gaps(factors), _unexplained_gaps(lake, held, factors)])
-    return market_arrays(held, known, undecided, fill=fill, start=start, sessions=sessions)
+    unread = unread_actions(factors, held)
+    moved = unread.filter("moved").select("instrument_id", "session")
+    undecided = pl.concat([label_gaps(factors), _unexplained_gaps(lake, held, factors), moved])
+    return market_arrays(
+        held, known, undecided, endings=ended, unread=unread, fill=fill, start=start, sessions=sessions
+    )
+
+
+def _unread(account: Simulation, arrays: MarketArrays) -> pl.DataFrame:
+    """Return the actions of unknown amount of shares that the account held at the close before them."""
+    if account.positions.is_empty() or arrays.unread.is_empty():
+        return arrays.unread.clear()
+    days = pl.DataFrame({"session": arrays.sessions[1:], "trade_date": arrays.sessions[:-1]})
+    held = account.positions.filter(pl.col("quantity") > 0).select(*_KEY)
+    return arrays.unread.join(days, on="session").join(held, on=_KEY, how="semi").drop("trade_date")
+
+
+def _unread_text(unread: pl.DataFrame) -> str:
+    first = "; ".join(
+        f"{name} on {session}: {purpose}"
+        for name, session, purpose in unread.select("instrument_id", "session", "purpose").head(_SHOWN).iter_rows()
+    )
+    told = f"{quantity(unread.height, 'corporate action')} of holdings whose amount is not known paid nothing: {first}"
+    return told if unread.height else ""
+
+
+def _ends_text(account: Simulation) -> str:
+    """Return one sentence on the holdings that ended and what they lost; empty without any."""
+    ends = account.cuts.filter(pl.col("reason").is_in(["ended", "written_off"]))
+    words = {
+        "written_off": "for an unknown reason, at their last close less the haircut",
+        "ended": "by known terms (`portfolio/endings.csv`)",
+    }
+    parts = [
+        f"{of.height:,} {text}: {', '.join(of['instrument_id'].head(_SHOWN))}"
+        for reason, text in words.items()
+        if (of := ends.filter(reason=reason)).height
+    ]
+    lost = account.account["write_offs"].sum()
+    return f"{quantity(ends.height, 'holding')} ended and lost {lost:,.0f} rupees; {'; '.join(parts)}" if parts else ""
 
 
 def _unexplained_gaps(lake: Lake, bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
