@@ -1,10 +1,11 @@
 """Kill `champion search` at random instants and run it again; compare with a search that was not disturbed.
 
 `.venv/bin/python benchmarks/robustness/kill_search.py --work FOLDER [--kills N] [--seed N] [--json PATH]` makes a small
-simulated workspace in FOLDER, with features, and searches three recipes in a copy without a kill. In other copies the
-command is killed (SIGKILL) after a random time and run again until it ends. Trials, series, choices and figures must
-then equal the undisturbed ones, and no recipe may count twice. Finished rounds are kept in FOLDER, so a run that was
-stopped goes on from there. A round takes about two CPU minutes.
+simulated workspace in FOLDER, with features, and searches six recipes by three trainings, two at a time, in a copy
+without a kill. In another copy the command is killed (SIGKILL) up to four times, each time after a random time and run
+again at once, while its kernels still end; then it may complete. Trials, series, choices and figures must equal the
+undisturbed ones, and no recipe may count twice. Each kill is printed, with what it left. Kills and finished rounds are
+kept in FOLDER, so a run that was stopped goes on from there. A search takes about one CPU minute.
 """
 
 import json
@@ -28,9 +29,10 @@ from champion.pipeline.ingest.rename_instruments import rename_instruments
 from champion.pipeline.models import trials
 from champion.settings import Settings
 from champion.simulate import publish
+from champion.tracking import run_spool
 from champion.tracking.trials import ledger
 
-FIRST, LAST, FEATURES = date(2023, 11, 1), date(2024, 8, 30), date(2024, 2, 1)
+FIRST, LAST, FEATURES = date(2023, 11, 1), date(2024, 6, 28), date(2024, 2, 1)
 SPACE = """
 name = "small"
 folds = 3
@@ -40,10 +42,11 @@ universe = "all"
 name = "logistic"
 [[model]]
 name = "ridge"
-parameters = {alpha = [100.0, -1.0]}
+parameters = {alpha = [1.0, 100.0]}
 [[rule]]
-top = [5, 50]
+top = [5, 10]
 """
+MOST = 4  # kills in a round
 SAME = ("recipes", "failed", "best", "luck", "net_active_return_of_choice", "sharpe_of_choice", "sharpe_needed")
 
 
@@ -62,24 +65,51 @@ def main() -> None:
     expected = json.loads(undisturbed.read_text())
     kept = given.work / "rounds.json"
     rounds: list[dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else []
-    while sum(one["kills"] for one in rounds) < given.kills:
-        home = copied(base, given.work / "round")
+    while (done := sum(len(one["kills"]) for one in rounds)) < given.kills:
         instants = random.Random(f"{given.seed} {len(rounds)}")  # noqa: S311 - instants
-        kills, shown = 0, None
-        while shown is None:
-            wait = instants.uniform(0, expected["seconds"] * 1.2)
-            shown = searched(home, given.work, wait)
-            kills += shown is None
+        waits = [instants.uniform(0, expected["seconds"]) for _ in range(min(MOST, given.kills - done))]
+        home, kills, shown = killed(base, given.work, waits)
         found = content(home, shown)
         unequal = [name for name in found if found[name] != expected[name]]
         rounds.append({"kills": kills, "unequal": unequal})
         kept.write_text(json.dumps(rounds))
-        print(f"round {len(rounds)}: {rounds[-1]}", flush=True)
-    kills, wrong = sum(one["kills"] for one in rounds), [one for one in rounds if one["unequal"]]
-    report = {"rounds": len(rounds), "kills": kills, "rounds unequal to the undisturbed search": len(wrong)}
+        (given.work / "round.json").unlink()
+        verdict = f"unequal in {', '.join(unequal)}" if unequal else "equal to the undisturbed search"
+        print(f"round {len(rounds)}: {len(kills)} kills, then complete: {verdict}", flush=True)
+    wrong = [one for one in rounds if one["unequal"]]
+    report = {
+        "rounds": len(rounds),
+        "kills": sum(len(one["kills"]) for one in rounds),
+        "runs of notebooks that a kill left open": sum(kill["open runs"] for one in rounds for kill in one["kills"]),
+        "rounds unequal to the undisturbed search": len(wrong),
+    }
     for name, value in report.items():
         print(f"{name:<44}{value:>8,}")
     meter.write_json(given.json, report)
+
+
+def killed(base: Settings, work: Path, waits: list[float]) -> tuple[Settings, list[dict[str, Any]], dict[str, Any]]:
+    """Return a workspace whose search was killed after each of some times in seconds, the kills, and what it shows.
+
+    The search is run again after each kill, and after the last one until it ends. A round that was stopped goes on.
+    """
+    kept = work / "round.json"
+    kills: list[dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else []
+    home = base.model_copy(update={"home": work / "round"}) if kept.exists() else copied(base, work / "round")
+    kept.write_text(json.dumps(kills))
+    for wait in waits[len(kills) :]:
+        if (shown := searched(home, work, wait)) is not None:
+            return home, kills, shown
+        left = [one for one in run_spool.entries(home) if run_spool.ended(one) is None]
+        lines = len(ledger.read(home)) if (home.home / "trials.jsonl").exists() else 0
+        kills.append({"after": round(wait, 2), "open runs": len(left), "lines": lines})
+        kept.write_text(json.dumps(kills))
+        names = ", ".join(one.name for one in left) or "none"
+        print(f"  killed after {wait:.1f} s: {lines} lines in the trial ledger, open runs: {names}", flush=True)
+    shown = searched(home, work)
+    if shown is None:
+        raise AssertionError("a search without a limit of time ends by itself")
+    return home, kills, shown
 
 
 def made(work: Path) -> Settings:
