@@ -239,14 +239,15 @@ def test_a_killed_search_is_resumed_by_two_at_once_to_the_same_result(
         assert first.stdout is not None
         for _ in range(lines):
             assert first.stdout.readline()
+        first.send_signal(signal.SIGSTOP)  # it holds the search until the second waits
         with started() as second:
             assert second.stdout is not None
-            assert second.stdout.readline().endswith("is running: waiting for it to end\n")
-            assert list((settings.home / "searches").glob("*.begun")), (
-                "the sessions of a search that was begun are kept"
-            )
+            waits = second.stdout.readline()
+            begun = list((settings.home / "searches").glob("*.begun"))
             first.send_signal(signal.SIGKILL)
             first.wait(PATIENCE)
+            assert waits.endswith("is running: waiting for it to end\n")
+            assert begun, "the sessions of a search that was begun are kept"
             shown = searched(settings, SPACE)  # at the same time as the second
             second.stdout.read()
         assert second.returncode == 0
