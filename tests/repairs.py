@@ -18,8 +18,6 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 from champion.runner import cache_lookup, html_report, record  # noqa: F401 - nbconvert is imported once, for all processes
 from champion.settings import Settings
 from champion.tracking import run_spool, runs
@@ -33,10 +31,20 @@ def begun(settings: Settings, name: str) -> run_spool.SpooledRun:
     entry = run_spool.begin(settings, "notebooks", name, tags=tags)
     for folder in (record.result_folder(entry), record.executed_path(entry).parent):
         folder.mkdir(parents=True)
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1"), nbformat.v4.new_code_cell("2")])
-    for cell, status in zip(book.cells, ("completed", "running"), strict=True):
-        cell.metadata["papermill"] = {"status": status, "duration": None, "start_time": None, "end_time": None}
-    nbformat.write(book, record.executed_path(entry))
+    done = {"duration": None, "start_time": None, "end_time": None}
+    cells = [
+        {
+            "cell_type": "code",
+            "id": status,
+            "source": "1",
+            "outputs": [],
+            "execution_count": None,
+            "metadata": {"papermill": {**done, "status": status}},
+        }
+        for status in ("completed", "running")
+    ]
+    book = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
+    record.executed_path(entry).write_text(json.dumps(book), encoding="utf-8")
     return entry
 
 
