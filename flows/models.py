@@ -30,7 +30,7 @@ from champion.pipeline.search import outcomes, plan as plans, space as spaces
 from champion.pipeline.search.outcomes import Tried
 from champion.pipeline.search.plan import Plan, Training
 from champion.portfolio.construction import Rule
-from champion.runner import Outcome, repair
+from champion.runner import Outcome
 from champion.settings import Settings
 from champion.settings.quality_limits import Limits
 from champion.tracking import connectivity, experiments, promotion, registry, standing
@@ -245,7 +245,6 @@ def search_recipes(space: str, *, parallel: int | None = None) -> dict[str, Any]
         plans.running(settings, planned, log),
         record_flow(experiments.SEARCH, f"search {chosen.name}", parameters) as recording,
     ):
-        repair(settings)  # runs of a search that was killed, before trainings side by side find the same ones
         found = outcomes.write(settings, planned, try_all(planned, parent=recording.run_id, parallel=parallel))
         data = notebook_data.NotebookData({"search": outcomes.digest(found)})
         report = steps.notebook("search", {"search": planned.id}, data, parent=recording.run_id)

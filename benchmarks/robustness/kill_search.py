@@ -1,10 +1,12 @@
 """Kill `champion search` at random instants and run it again; compare with a search that was not disturbed.
 
 `.venv/bin/python benchmarks/robustness/kill_search.py --work FOLDER [--kills N] [--seed N] [--json PATH]` makes a small
-simulated workspace in FOLDER, with features, and searches three recipes in a copy without a kill. In other copies the
-command is killed (SIGKILL) after a random time and run again until it ends. Trials, series, choices and figures must
-then equal the undisturbed ones, and no recipe may count twice. Finished rounds are kept in FOLDER, so a run that was
-stopped goes on from there. A round takes about two CPU minutes.
+simulated workspace in FOLDER, with features, and searches six recipes by three trainings, two at a time, in a copy
+without a kill. In another copy the command is killed (SIGKILL) up to four times, each time after a random time and run
+again at once, while its kernels still end; then two processes complete it at the same time. What both show, trials,
+series, choices and figures must equal the undisturbed ones, no recipe may count twice, and no run may stay open.
+Each kill is printed, with what it left. Kills and finished rounds are kept in FOLDER, so a run that was stopped goes on
+from there. A search takes about one CPU minute.
 """
 
 import json
@@ -14,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -28,9 +31,10 @@ from champion.pipeline.ingest.rename_instruments import rename_instruments
 from champion.pipeline.models import trials
 from champion.settings import Settings
 from champion.simulate import publish
+from champion.tracking import run_spool, runs
 from champion.tracking.trials import ledger
 
-FIRST, LAST, FEATURES = date(2023, 11, 1), date(2024, 8, 30), date(2024, 2, 1)
+FIRST, LAST, FEATURES = date(2023, 11, 1), date(2024, 6, 28), date(2024, 2, 1)
 SPACE = """
 name = "small"
 folds = 3
@@ -40,10 +44,11 @@ universe = "all"
 name = "logistic"
 [[model]]
 name = "ridge"
-parameters = {alpha = [100.0, -1.0]}
+parameters = {alpha = [1.0, 100.0]}
 [[rule]]
-top = [5, 50]
+top = [5, 10]
 """
+MOST = 4  # kills in a round
 SAME = ("recipes", "failed", "best", "luck", "net_active_return_of_choice", "sharpe_of_choice", "sharpe_needed")
 
 
@@ -62,24 +67,48 @@ def main() -> None:
     expected = json.loads(undisturbed.read_text())
     kept = given.work / "rounds.json"
     rounds: list[dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else []
-    while sum(one["kills"] for one in rounds) < given.kills:
-        home = copied(base, given.work / "round")
+    while (done := sum(len(one["kills"]) for one in rounds)) < given.kills:
         instants = random.Random(f"{given.seed} {len(rounds)}")  # noqa: S311 - instants
-        kills, shown = 0, None
-        while shown is None:
-            wait = instants.uniform(0, expected["seconds"] * 1.2)
-            shown = searched(home, given.work, wait)
-            kills += shown is None
-        found = content(home, shown)
-        unequal = [name for name in found if found[name] != expected[name]]
+        waits = [instants.uniform(0, expected["seconds"]) for _ in range(min(MOST, given.kills - done))]
+        home, kills = killed(base, given.work, waits)
+        both = [content(home, shown) for shown in searched_twice(home, given.work)]
+        unequal = sorted({name for found in both for name in found if found[name] != expected[name]})
         rounds.append({"kills": kills, "unequal": unequal})
         kept.write_text(json.dumps(rounds))
-        print(f"round {len(rounds)}: {rounds[-1]}", flush=True)
-    kills, wrong = sum(one["kills"] for one in rounds), [one for one in rounds if one["unequal"]]
-    report = {"rounds": len(rounds), "kills": kills, "rounds unequal to the undisturbed search": len(wrong)}
+        (given.work / "round.json").unlink()
+        verdict = f"unequal in {', '.join(unequal)}" if unequal else "equal to the undisturbed search"
+        print(f"round {len(rounds)}: {len(kills)} kills, then complete by two at once: {verdict}", flush=True)
+    wrong = [one for one in rounds if one["unequal"]]
+    report = {
+        "rounds": len(rounds),
+        "kills": sum(len(one["kills"]) for one in rounds),
+        "runs that a kill left open": sum(kill["open runs"] for one in rounds for kill in one["kills"]),
+        "rounds unequal to the undisturbed search": len(wrong),
+    }
     for name, value in report.items():
         print(f"{name:<44}{value:>8,}")
     meter.write_json(given.json, report)
+
+
+def killed(base: Settings, work: Path, waits: list[float]) -> tuple[Settings, list[dict[str, Any]]]:
+    """Return a workspace whose search was killed after each of some times in seconds, and the kills.
+
+    The search is run again after each kill, unless it ended before it was killed. A round that was stopped goes on.
+    """
+    kept = work / "round.json"
+    kills: list[dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else []
+    home = base.model_copy(update={"home": work / "round"}) if kept.exists() else copied(base, work / "round")
+    kept.write_text(json.dumps(kills))
+    for wait in waits[len(kills) :]:
+        if searched(home, work, wait) is not None:
+            break
+        left = [one for one in run_spool.entries(home) if run_spool.ended(one) is None]
+        lines = len(ledger.read(home)) if (home.home / "trials.jsonl").exists() else 0
+        kills.append({"after": round(wait, 2), "open runs": len(left), "lines": lines})
+        kept.write_text(json.dumps(kills))
+        names = ", ".join(one.name for one in left) or "none"
+        print(f"  killed after {wait:.1f} s: {lines} lines in the trial ledger, open runs: {names}", flush=True)
+    return home, kills
 
 
 def made(work: Path) -> Settings:
@@ -109,13 +138,24 @@ def copied(base: Settings, home: Path) -> Settings:
 
 
 def searched(settings: Settings, work: Path, wait: float | None = None) -> dict[str, Any] | None:
-    """Return what the command printed; None if it was killed after `wait` seconds, with the kernels it started."""
+    """Return what the command printed; None if it was killed after `wait` seconds, without the kernels it started."""
     try:
-        done = run(settings, "search", str(work / "space.toml"), "--parallel", "2", "--json", wait=wait)
+        done = run(settings, *search(work), wait=wait)
     except subprocess.TimeoutExpired:  # which kills it
         return None
     found: dict[str, Any] = json.loads(done)
     return found
+
+
+def searched_twice(settings: Settings, work: Path) -> list[dict[str, Any]]:
+    """Return what two commands print that search at the same time."""
+    with ThreadPoolExecutor(2) as pool:
+        return [json.loads(done) for done in pool.map(lambda _: run(settings, *search(work)), range(2))]
+
+
+def search(work: Path) -> list[str]:
+    """Return the arguments of the search."""
+    return ["search", str(work / "space.toml"), "--parallel", "2", "--json"]
 
 
 def run(settings: Settings, *arguments: str, wait: float | None = None) -> str:
@@ -135,6 +175,7 @@ def content(settings: Settings, shown: dict[str, Any] | None) -> dict[str, Any]:
         "figures": {name: (shown or {}).get(name) for name in SAME},
         "table": table,
         "open": sorted(path.name for path in (settings.home / "searches").glob("*.begun")),
+        "left": [one.name for one in [*run_spool.entries(settings), *runs.find_runs(settings, status="RUNNING")]],
     }
 
 

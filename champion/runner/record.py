@@ -6,11 +6,13 @@ import json
 import os
 import platform
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import Timeout
 
 from champion import report
 from champion.base import atomic_files
@@ -104,17 +106,19 @@ def repair(settings: Settings) -> list[str]:
     """Finish the runs of killed supervisors and deliver waiting runs; return the runs whose end MLflow now has.
 
     A run whose supervisor was killed is closed as killed, with its saved notebook, at the time of its last write, and
-    its remaining processes are killed. Runs that ended while MLflow did not answer are delivered.
+    its remaining processes are killed. Runs that ended while MLflow did not answer are delivered. Several processes may
+    repair a workspace at once: each run is closed by one of them.
     """
-    waiting = [entry for entry in run_spool.entries(settings) if run_spool.ended(entry) or run_spool.abandoned(entry)]
-    with atomic_files.Lock(settings.home / "repair.lock", timeout=300) if waiting else nullcontext():
-        for entry in waiting:  # several notebooks may start at the same time
-            if run_spool.abandoned(entry):
-                _close_abandoned(settings, entry)
-            elif (end := run_spool.ended(entry)) and not end.note.get("complete", True):
-                _complete(settings, entry, end)
-    delivered = run_spool.deliver(settings) if waiting else []
-    return delivered + _close_orphans(settings)
+    for entry in run_spool.entries(settings):
+        if run_spool.abandoned(entry) or _incomplete(entry):
+            # Other processes may repair or deliver it now: who gets the lock later reads what the first one left. One
+            # that holds it for so long is delivering the run.
+            with suppress(Timeout), run_spool.locked(settings, entry) as now:
+                if now is not None and run_spool.abandoned(now):
+                    _close_abandoned(settings, now)
+                elif now is not None and (end := _incomplete(now)):
+                    _complete(settings, now, end)
+    return run_spool.deliver(settings) + _close_orphans(settings)
 
 
 def skipped(settings: Settings, run: runs.Run, reason: str) -> Execution:
@@ -222,6 +226,8 @@ def _end(entry: SpooledRun, verdict: Verdict, written: _Written, *, complete: bo
 
 
 def _close_abandoned(settings: Settings, entry: SpooledRun) -> None:
+    if cache_lookup.NOTEBOOK in entry.tags:
+        process_control.kill_marked(entry.id)  # before its files are read: a kernel may outlive its supervisor a moment
     last = max(path.stat().st_mtime for path in [entry.folder, *entry.artifacts.rglob("*")])
     ended = datetime.fromtimestamp(last, UTC)
     run = runs.get(settings, entry.run_id) if entry.run_id and run_spool.answers(settings) else None
@@ -230,13 +236,18 @@ def _close_abandoned(settings: Settings, entry: SpooledRun) -> None:
     if cache_lookup.NOTEBOOK not in entry.tags:
         run_spool.end(settings, entry, End(outcome.value, at=ended.isoformat()), deliver_now=False)
         return
-    process_control.kill_marked(entry.id)
     seconds = max(0.0, (ended - datetime.fromisoformat(entry.started)).total_seconds())
     error = CellError(_running_cell(executed_path(entry)), "SupervisorKilled", "the supervisor was killed")
     verdict = Verdict(outcome, seconds, error)
     _redact(settings, entry)
     written = _finished(entry, verdict, None)
     run_spool.end(settings, entry, _end(entry, verdict, written, complete=True, ended=ended), deliver_now=False)
+
+
+def _incomplete(entry: SpooledRun) -> End | None:
+    """Return the end of a run whose files could not be written, None for any other run."""
+    end = run_spool.ended(entry)
+    return end if end is not None and not end.note.get("complete", True) else None
 
 
 def _complete(settings: Settings, entry: SpooledRun, end: End) -> None:
@@ -253,10 +264,12 @@ def _close_orphans(settings: Settings) -> list[str]:
     if not run_spool.answers(settings):
         return []
     mine = [run for run in runs.orphans(settings) if run.tags.get(runs.HOME) in {None, str(settings.home)}]
-    lost = [run for run in mine if not (settings.runs / run.tags.get(runs.ENTRY, "none")).exists()]
-    for run in lost:
-        runs.close_run(settings, run.run_id, Outcome.KILLED.value)
-    return [run.run_id for run in lost]
+    lost = [run.run_id for run in mine if not (settings.runs / run.tags.get(runs.ENTRY, "none")).exists()]
+    # Another process may have delivered one since the search: it closes a run before the entry goes.
+    still = [run_id for run_id in lost if (now := runs.known(settings, run_id)) and now.status == "RUNNING"]
+    for run_id in still:
+        runs.close_run(settings, run_id, Outcome.KILLED.value)
+    return still
 
 
 def _running_cell(path: Path) -> int | None:

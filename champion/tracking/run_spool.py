@@ -1,7 +1,8 @@
 """Spool runs beside the lake until MLflow has them, so that nothing is lost while the store is unavailable.
 
 1. `begin` writes an entry, `<home>/runs/<id>/begun.json`, and opens the run in MLflow if that answers.
-2. `end` writes the outcome and delivers the entry: files, metrics and outcome go to MLflow, the entry is removed.
+2. `end` writes the outcome and delivers the entry: files, metrics and outcome go to MLflow, the entry is removed in one
+   step. Who changes an entry of another process holds its lock.
 3. `deliver` does so later for entries that MLflow did not accept; every step of it can be repeated.
 
 Disk space for the end of a run is reserved at its beginning, so that it can be recorded on a full disk.
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _NAME_LENGTH = 500  # longest name of an experiment in MLflow, in characters
 _BEGUN, _ENDED = "begun.json", "ended.json"
+_DELIVERED = ".delivered"  # suffix of the folder of an entry that MLflow has, while it is removed
 _RESERVED = 128 * 1024  # bytes
 Result = TypeVar("Result")
 
@@ -143,6 +145,8 @@ def answers(settings: Settings) -> bool:
 
 def deliver(settings: Settings) -> list[str]:
     """Deliver the runs that ended while MLflow did not answer, and return their ids."""
+    for left in settings.runs.glob(f"*{_DELIVERED}"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
     waiting = [entry for entry in entries(settings) if ended(entry)]
     if not waiting or not answers(settings):
         return []  # checked once for all
@@ -151,7 +155,8 @@ def deliver(settings: Settings) -> list[str]:
 
 def entries(settings: Settings) -> list[SpooledRun]:
     """Return the entries of the spool, oldest first: running, ended, and abandoned runs."""
-    found = [_read(folder) for folder in sorted(settings.runs.glob("*-*")) if folder.is_dir()]
+    folders = [path for path in sorted(settings.runs.glob("*-*")) if path.suffix != _DELIVERED and path.is_dir()]
+    found = [_read(folder) for folder in folders]
     return [entry for entry in found if entry is not None]
 
 
@@ -164,8 +169,9 @@ def ended(entry: SpooledRun) -> End | None:
 
 
 def abandoned(entry: SpooledRun) -> bool:
-    """Return whether a run's process ended without recording the end of the run."""
-    return ended(entry) is None and runs.supervisor_is_gone(entry.tags)
+    """Return whether a run's process ended without recording the end of the run; False once the entry is removed."""
+    # In this order: an entry that another process removes in between had an end that is gone with it.
+    return ended(entry) is None and (entry.folder / _BEGUN).exists() and runs.supervisor_is_gone(entry.tags)
 
 
 @contextmanager
@@ -219,7 +225,9 @@ def _close(settings: Settings, entry: SpooledRun) -> str | None:
         runs.log_datasets(settings, now.run_id, ending.outputs, "output")
         series = {name: {int(step): value for step, value in steps.items()} for name, steps in ending.series.items()}
         runs.close_run(settings, now.run_id, ending.outcome, ending.metrics, ending.tags, series=series, ended=moment)
-        shutil.rmtree(now.folder)
+        # In one step: no process finds an entry whose files are partly gone, also not after a kill.
+        gone = now.folder.rename(now.folder.with_name(f"{now.id}{_DELIVERED}"))
+        shutil.rmtree(gone, ignore_errors=True)  # another process may remove it too
         return now.run_id
 
 

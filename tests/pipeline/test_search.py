@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -226,21 +227,30 @@ def test_a_repeated_search_adds_no_trial(undisturbed: tuple[Settings, dict[str, 
 
 
 @pytest.mark.parametrize("lines", [4])
-def test_a_killed_search_is_resumed_to_the_same_result(
+def test_a_killed_search_is_resumed_by_two_at_once_to_the_same_result(
     modelled: Settings, undisturbed: tuple[Settings, dict[str, Any]], tmp_path: Path, lines: int
 ) -> None:
     settings = _copied(modelled, tmp_path)
     (tmp_path / "space.toml").write_text(SPACE)
     command = [sys.executable, searches.__file__, str(tmp_path / "space.toml")]
     environment = {**os.environ, **settings.environment()}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
+    started = partial(subprocess.Popen, command, env=environment, stdout=subprocess.PIPE, text=True)
+    with started() as first:
+        assert first.stdout is not None
         for _ in range(lines):
-            assert process.stdout.readline()
-        process.send_signal(signal.SIGKILL)
-        process.wait(PATIENCE)
-    assert list((settings.home / "searches").glob("*.begun")), "the sessions of a search that was begun are kept"
-    shown = searched(settings, SPACE)
+            assert first.stdout.readline()
+        first.send_signal(signal.SIGSTOP)  # it holds the search until the second waits
+        with started() as second:
+            assert second.stdout is not None
+            waits = second.stdout.readline()
+            begun = list((settings.home / "searches").glob("*.begun"))
+            first.send_signal(signal.SIGKILL)
+            first.wait(PATIENCE)
+            assert waits.endswith("is running: waiting for it to end\n")
+            assert begun, "the sessions of a search that was begun are kept"
+            shown = searched(settings, SPACE)  # at the same time as the second
+            second.stdout.read()
+        assert second.returncode == 0
     assert _facts(settings) == _facts(undisturbed[0])
     assert {**shown, "best": None} == {**undisturbed[1], "best": None}
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import repairs
 from written import notebook, statuses, wait_for
 
 from champion.runner import Execution, NotebookRequest, Outcome, Terminated, repair, run_notebook
@@ -165,6 +166,19 @@ def test_repair_keeps_the_outcome_set_by_a_scheduler(workspace: Settings) -> Non
     runs.close_run(workspace, entry.run_id, "cancelled")
     assert repair(workspace) == [entry.run_id]
     assert runs.get(workspace, entry.run_id).outcome == "cancelled"
+
+
+def test_processes_that_repair_at_once_record_each_run_once(workspace: Settings, tmp_path: Path) -> None:
+    settings = like(workspace, tmp_path / "home")
+    command = [sys.executable, repairs.__file__, str(settings.home), "6", "12"]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    told = json.loads(subprocess.run(command, env=variables, stdout=subprocess.PIPE, check=True).stdout)
+    assert told["errors"] == []
+    assert told["going"] == "RUNNING"
+    found = runs.find_runs(settings, ["notebooks"])
+    assert {run.tags[runs.ENTRY]: run.outcome for run in found} == told["due"]
+    assert len(found) == len(told["due"]) == 16
+    assert list(settings.runs.iterdir()) == []
 
 
 @contextmanager
