@@ -32,7 +32,7 @@ def begun(settings: Settings, name: str) -> run_spool.SpooledRun:
     for folder in (record.result_folder(entry), record.executed_path(entry).parent):
         folder.mkdir(parents=True)
     done = {"duration": None, "start_time": None, "end_time": None}
-    cells = [
+    cells: list[dict[str, Any]] = [
         {
             "cell_type": "code",
             "id": status,

@@ -175,7 +175,10 @@ def content(settings: Settings, shown: dict[str, Any] | None) -> dict[str, Any]:
         "figures": {name: (shown or {}).get(name) for name in SAME},
         "table": table,
         "open": sorted(path.name for path in (settings.home / "searches").glob("*.begun")),
-        "left": [one.name for one in [*run_spool.entries(settings), *runs.find_runs(settings, status="RUNNING")]],
+        "left": [
+            *(one.name for one in run_spool.entries(settings)),
+            *(one.name for one in runs.find_runs(settings, status="RUNNING")),
+        ],
     }
 
 

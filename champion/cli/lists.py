@@ -106,10 +106,10 @@ def refresh(*, as_json: AsJson = False) -> None:
     if failed := [name for name, one in results.items() if isinstance(one, str)]:
         raise ArchiveError(f"{' and '.join(failed)} could not be loaded; the reason is above")
     histories = results["index histories"]
-    if not isinstance(histories, str) and (refused := len(histories.refused)):
+    if not isinstance(histories, str) and (set_aside := len(histories.refused)):
         raise ArchiveError(
-            f"index histories are loaded in part: {quantity(refused, 'file')} refused, all others count. The reason is "
-            "above: correct or remove the file, then run `champion lists refresh` again"
+            f"index histories are loaded in part: {quantity(set_aside, 'file')} refused, all others count. The reason "
+            "is above: correct or remove the file, then run `champion lists refresh` again"
         )
 
 

@@ -134,13 +134,13 @@ def refresh_histories(settings: Settings) -> RefreshResult:
             rows += lake.rows(INDEX_HISTORY, day, day)
     refused_lists.record(settings, refused)
     bad = {each.partition(": ")[0] for each in refused}
-    files = quantity(len({*names} - bad), "file")
+    good = quantity(len({*names} - bad), "file")
     rest = f"; {quantity(len(bad), 'file')} refused" if bad else ""
     if rows:
-        return RefreshResult("written", rows, f"{quantity(rows, 'row')} of {files}{rest}", (*refused,))
+        return RefreshResult("written", rows, f"{quantity(rows, 'row')} of {good}{rest}", (*refused,))
     if not names and not refused:
         return absent(where, HISTORIES)
-    return RefreshResult("already", lake.rows(INDEX_HISTORY), f"{files} in the lake{rest}", (*refused,))
+    return RefreshResult("already", lake.rows(INDEX_HISTORY), f"{good} in the lake{rest}", (*refused,))
 
 
 def covered(lake: Lake) -> dict[str, tuple[str, int, date | None, date | None]]:
