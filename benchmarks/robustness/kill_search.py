@@ -3,7 +3,7 @@
 `.venv/bin/python benchmarks/robustness/kill_search.py --work FOLDER [--kills N] [--seed N] [--json PATH]` makes a small
 simulated workspace in FOLDER, with features, and searches six recipes by three trainings, two at a time, in a copy
 without a kill. In another copy the command is killed (SIGKILL) up to four times, each time after a random time and run
-again at once, while its kernels still end; then two processes complete it at the same time. What both show, trials,
+again immediately, while its kernels still end; then two processes complete it at the same time. What both show, trials,
 series, choices and figures must equal the undisturbed ones, no recipe may count twice, and no run may stay open.
 Each kill is printed, with what it left. Kills and finished rounds are kept in FOLDER, so a run that was stopped goes on
 from there. A search takes about one CPU minute.
@@ -77,7 +77,10 @@ def main() -> None:
         kept.write_text(json.dumps(rounds))
         (given.work / "round.json").unlink()
         verdict = f"unequal in {', '.join(unequal)}" if unequal else "equal to the undisturbed search"
-        print(f"round {len(rounds)}: {len(kills)} kills, then complete by two at once: {verdict}", flush=True)
+        print(
+            f"round {len(rounds)}: {len(kills)} kills, then completed by two commands: {verdict}",
+            flush=True,
+        )
     wrong = [one for one in rounds if one["unequal"]]
     report = {
         "rounds": len(rounds),

@@ -1,7 +1,7 @@
 """Corporate actions whose amount is not known, and those of them that moved the price.
 
 The list of corporate actions gives some dividends without an amount, rights without a price, and bonuses of debentures
-or preference shares. They have no factor, so an account books nothing for them. One rule tells when this is wrong: the
+or preference shares. They have no factor, so an account books nothing for them. One rule says when this is wrong: the
 open of the ex-date, after the other actions of that date and less the market's median gap, is away from the last
 close by more than 1% and by more than three times the share's median gap. Such an action counts as undecided.
 """

@@ -107,7 +107,7 @@ def repair(settings: Settings) -> list[str]:
 
     A run whose supervisor was killed is closed as killed, with its saved notebook, at the time of its last write, and
     its remaining processes are killed. Runs that ended while MLflow did not answer are delivered. Several processes may
-    repair a workspace at once: each run is closed by one of them.
+    repair a workspace simultaneously: each run is closed by one of them.
     """
     for entry in run_spool.entries(settings):
         if run_spool.abandoned(entry) or _incomplete(entry):

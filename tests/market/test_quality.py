@@ -231,7 +231,7 @@ def test_a_failed_gate_stops_every_path(modelled: Settings, tmp_path: Path) -> N
 
 
 ROOT = Path(__file__).resolve().parents[2]
-_CALL = re.compile(r"\b(?:build_features|training_frame)\((?:[^()]|\([^()]*\))*\)")
+_CALL = re.compile(r"\b(?:build_features|(?:kept_)?training_frame)\((?:[^()]|\([^()]*\))*\)")
 _FOLDERS = ("champion/cli", "flows", "notebooks", "notebooks/explore")
 PATHS = [path for folder in _FOLDERS for path in (ROOT / folder).iterdir() if path.suffix in {".py", ".ipynb"}]
 

@@ -8,7 +8,7 @@ def datasets(incomplete: str) -> list[str]:
     """Return the datasets whose name starts with `incomplete`.
 
     >>> datasets("predictions_")
-    ['predictions_equity_scores']
+    ['predictions_equity_scores', 'predictions_equity_targets']
     """
     return [name for name in contracts.names() if name.startswith(incomplete)]
 
