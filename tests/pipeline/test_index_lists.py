@@ -171,6 +171,10 @@ def test_register_and_press_releases_date_the_change(settings: Settings) -> None
     index_lists.refresh(settings)
     rows = Lake(settings.lake).scan(INDEX_MEMBERS).collect()
     assert rows.filter(symbol="B12")["member_from"].to_list() == [date(2023, 9, 28)]
+    # What is announced for a later date says nothing of the other changes until then.
+    put(Path(settings.archive), "content/indices/index_changes.csv", changes.replace("2024-01-10", "2199-01-10"))
+    index_lists.refresh(settings)
+    assert membership.coverage(Lake(settings.lake))["NIFTY BANK"][1] == clock.today()
 
 
 def test_archive_without_lists_changes_nothing(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ A file that is malformed is set aside and named in the note; the others are load
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import partial
 from hashlib import sha256
@@ -197,7 +197,10 @@ def derive(lake: Lake) -> None:
     inputs = {"lists": lake.digest(CONSTITUENTS), "changes": lake.digest(INDEX_CHANGES), "traded": bars.digest(lists)}
     if all(lake.is_current(name, last, inputs | {"rules": version}) for name, version in _DERIVED.items()):
         return
-    found, read_at = memberships(lists, changes, traded=bars), clock.now()
+    found, read_at, today = memberships(lists, changes, traded=bars), clock.now(), clock.today()
+    # A change is announced weeks before its date. Until then another one may follow, so no later date is covered.
+    covered = {index: (start, max(start, min(end, today))) for index, (start, end) in found.covered.items()}
+    found = replace(found, covered=covered)
     frames = {
         INDEX_MEMBERS: normalize_members(found, last, read_at),
         SECTORS: normalize_sectors(industry_periods(lists, found.set_aside, traded=bars), last, read_at),
