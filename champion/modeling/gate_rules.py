@@ -153,7 +153,9 @@ def table(found: Sequence[RuleResult]) -> pl.DataFrame:
     ('data', None, 0.0, False, 'Not run.')
     """
     rows = [(rule.name, rule.figure, rule.threshold, rule.passed, rule.sentence) for rule in found]
-    return pl.DataFrame(rows, schema=TABLE, orient="row").with_columns(pl.col("figure", "threshold").fill_nan(None))
+    return pl.DataFrame(rows, schema=TABLE, orient="row").with_columns(
+        pl.when(pl.col(name).is_finite()).then(name).alias(name) for name in ("figure", "threshold")
+    )
 
 
 def beside(evidence: Evidence, level: float) -> dict[str, float]:

@@ -22,7 +22,7 @@ Flags: TypeAlias = NDArray[np.bool_]
 FillPrice: TypeAlias = Literal["average", "open", "close"]
 _REQUIRED = ("trade_date", "instrument_id", "open", "high", "low", "close", "prev_close", "volume", "turnover")
 _OPTIONAL = {"average_price": pl.Float64, "upper_band": pl.Float64, "lower_band": pl.Float64, "series": pl.String}
-SME_SERIES = ("SM", "ST")
+SME_SERIES = price_limits.SME_SERIES
 """The series of small companies, which trade in lots."""
 _TRADE_FOR_TRADE = ("BE", "BZ", "ST")
 _UNREAD = {"instrument_id": pl.String, "session": pl.Date, "kind": pl.String, "purpose": pl.String}

@@ -1,4 +1,4 @@
-"""Identify the code that builds a frame: the sources of a module and of all of Champion's modules that it imports."""
+"""Identify the code that builds a frame: a module, what it imports of Champion, and the tables beside these modules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _IMPORT = re.compile(rf"^[ \t]*(?:{_FROM}|{_WHOLE})", re.MULTILINE)
 
 @cache
 def code_digest(module: str) -> str | None:
-    """Return the SHA-256 of a module, of what it imports of Champion, and of the versions of the libraries.
+    """Return the SHA-256 of a module, of what it imports of Champion, of their tables, and of the libraries' versions.
 
     None if a file changed after this process started: the process may have loaded it before.
 
@@ -29,7 +29,9 @@ def code_digest(module: str) -> str | None:
     """
     digest = sha256(" ".join(f"{name} {version(name)}" for name in _LIBRARIES).encode())
     began = psutil.Process().create_time()
-    for path in sorted(sources(module).values()):
+    files = {*sources(module).values()}
+    tables = {table for folder in {path.parent for path in files} for table in folder.glob("*.csv")}
+    for path in sorted(files | tables):
         if path.stat().st_ctime > began:
             return None
         digest.update(f"\n{path.relative_to(_ROOT).as_posix()} {sha256(path.read_bytes()).hexdigest()}".encode())

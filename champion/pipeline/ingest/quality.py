@@ -214,9 +214,10 @@ def _index_lists(lake: Lake, sessions: Sequence[date]) -> pl.DataFrame | None:
             found.setdefault((session, index), []).append(f"{what}: {reason}")
     members, lists = lake.scan(INDEX_MEMBERS, read, read).collect(), lake.scan(CONSTITUENTS).collect()
     wrong = wrong_sizes(members, stored(members).covered, sizes(lists, stored_aside(unused)))
+    days = lake.sessions(BARS)  # of the whole lake: a finding has one session, whatever range is checked
     for index, first, last, count, smallest, largest in wrong.rows():
-        session = next((day for day in sessions if day >= first), None)
-        if session is not None and last >= sessions[0]:
+        session = next((day for day in days if first <= day <= last), None)
+        if session is not None and session in set(sessions):
             text = f"{count} companies instead of {Size(smallest, largest)} from {first} to {last}"
             found.setdefault((session, index), []).append(text)
     findings = [

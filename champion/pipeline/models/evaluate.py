@@ -137,10 +137,11 @@ def _evidence(
     lake, horizon = Lake(settings.lake), candidate.integer(HORIZON)
     (trial, *others), known = looks.of_versions(settings, candidate, *([] if rival is None else [rival]))
     returns = trials.matrix(settings, known)
+    returns = returns if looks.has_own_series(trial, candidate) else returns.drop(trial.id, strict=False)
     count = sum(one.count for one in known)
     if others and others[0].id not in returns.columns:
         returns = _with_series(settings, returns, others[0].id, rival)
-    # The bootstrap judges all trials of a ledger together, so decisions about the same trials spend the level once.
+    # All trials of a ledger are judged together, so decisions about the same trials spend the level once.
     seen = trials.fingerprint(known)
     earlier = [entry.evidence for entry in decisions if entry.evidence.get(LEDGER) != seen]
     _, scored = scores(settings, str(candidate.number))

@@ -176,8 +176,9 @@ def trained_construction(settings: Settings, scores: pl.DataFrame) -> Constructi
     >>> trained_construction(workspace.settings(), scores)[0].top
     50
     """
-    trained = _looks_at(opened(settings), fingerprint(scores))
-    return recipes.construction_of(trained[0].recipe if trained else {})
+    looks = _looks_at(opened(settings), fingerprint(scores))
+    trained = next((one.recipe for one in looks if "scores" not in one.recipe), {})  # a look at other scores has them
+    return recipes.construction_of(trained)
 
 
 def _looks_at(entries: list[Entry], digest: str) -> list[Entry]:
@@ -291,6 +292,17 @@ def _look(entries: list[Entry], version: registry.Version) -> Entry | None:
     registered = [one for one in looks if by_hand and one.recipe.get(_BY_HAND) == by_hand]
     imported = [one for one in looks if version.run_id and one.run == version.run_id and one.start is None]
     return next(iter([*registered, *imported]), None)
+
+
+def has_own_series(trial: Trial, version: registry.Version) -> bool:
+    """Whether a version's trial has a series of the version's own scores.
+
+    A version without the digest of its scores, as registered by hand or by an earlier release, has that of its trial.
+    """
+    if (tag := version.tags.get(former_runs.LOOK)) is None or (scores := version.tags.get(SCORES)) is None:
+        return True
+    result = trial.results.get(tag)
+    return result is not None and bool(result.series) and result.scores == scores
 
 
 def _registered(version: registry.Version) -> Entry:

@@ -73,6 +73,8 @@ def of_scoring(settings: Settings, champion: registry.Version, session: date) ->
     universe, lake = champion.tags.get(evaluate.UNIVERSE, "all"), Lake(settings.lake)
     digests = register.digests(lake, session, champion.feature_version, universe)
     lists = {PRICE_BANDS: lake.digest(PRICE_BANDS, session, session)}
+    for name in (PREDICTIONS, TARGETS):  # what was decided before
+        lists[f"earlier {name}"] = lake.digest(name, end=session - timedelta(1))
     lists[BAN_LIST] = lake.digest(BAN_LIST, session, session + _A_WEEK)
     model = f"{registry.MODEL}/{champion.number}"
     return NotebookData({"model": model, **lists, **digests}, (PREDICTIONS, TARGETS), (session, session))

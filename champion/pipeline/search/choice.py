@@ -123,12 +123,12 @@ def follow(settings: Settings, search: Search, choices: pl.DataFrame) -> Followe
             parts.append((number, inside))
     scores = pl.concat([part for _, part in parts])
     rules = [Rule(**by_number[number].rule) for number, _ in parts]
-    whole = portfolio.simulate(scores, rules[0], end=search.end, lake=lake)
+    market = portfolio.market(lake, scores, after=max(rule.every for rule in rules), end=search.end)
+    whole = portfolio.simulate(scores, rules[0], arrays=market, lake=lake)
     if len(set(rules)) == 1:
         return Followed(scores, whole.active, whole.growth, whole.summary)
     # Rules differ: each part is decided by its own rule, and one account carries out all decisions. The benchmark, all
-    # scored instruments equally, does not depend on the rule.
-    market = portfolio.market(lake, scores, after=max(rule.every for rule in rules), end=search.end)
+    # scored instruments equally, is decided on the days of the first rule.
     decided = [
         target_weights(_with_inputs(part, rule, market, lake), rule)
         for (_, part), rule in zip(parts, rules, strict=True)

@@ -130,7 +130,10 @@ def sentences(search: Search, result: Mapping[str, Any]) -> list[str]:
             f"benchmark, with a Sharpe ratio of {sharpe:.2f}."
         )
     luck = f"{str(result['luck'])[:1].upper()}{str(result['luck'])[1:]}."
-    asked = f"Nothing was promoted; `champion models promote {result['version']}` asks the gate about the first."
+    asked = (
+        f"Nothing was promoted; `champion models promote {result['version']}` asks the gate about its model "
+        "under the rule that its training simulated. For another number of instruments train it with that `--top`."
+    )
     pages = f"Page of the search: {result['report']}; of a recipe: `champion notebook show RUN`."
     note = str(result.get("note", ""))
     return [each for each in (*failures, luck, earned, asked, note, pages) if each]
