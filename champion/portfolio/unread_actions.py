@@ -26,9 +26,9 @@ def unread_actions(factors: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
         factors: as `normalized_adjustment_factors`.
         bars: trade_date, instrument_id, open, close and prev_close, as traded.
 
-    >>> from datetime import date
     >>> from champion import contracts
-    >>> unread_actions(contracts.load("normalized_adjustment_factors").frame([]), pl.DataFrame()).height
+    >>> factors = pl.DataFrame(schema=contracts.load("normalized_adjustment_factors").polars_schema)
+    >>> unread_actions(factors, pl.DataFrame()).height
     0
     """
     unknown = pl.col("verdict").is_in(OPEN) | pl.col("reason").str.contains(_OTHER_INSTRUMENT, literal=True)
