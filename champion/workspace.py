@@ -22,6 +22,7 @@ from champion.contracts.datasets import (
 from champion.errors import LakeError, UsageError
 from champion.lake import Lake
 from champion.market.equity_bars import EQUITY_SERIES
+from champion.market.identity.isin import OF_TYPE
 from champion.market.identity.symbol_runs import listings
 from champion.market.reference.indices.index_lists import as_known, evidence, last_seen
 from champion.market.reference.indices.membership import memberships, stored
@@ -37,8 +38,6 @@ __all__ = [
     "required_date", "scan", "sectors", "sectors_covered", "settings", "sql",
 ]  # fmt: skip
 __dir__ = __all__.copy
-
-_ISSUER = 9  # characters of an ISIN: country, kind, issuer and kind of security
 
 
 @cache
@@ -190,7 +189,7 @@ def _traded(until: date, lists: pl.DataFrame, changes: pl.DataFrame) -> Traded:
     sessions = lake().sessions(BARS, end=until)
     if not sessions:
         return Traded.nothing()
-    issuer = pl.col("isin").str.head(_ISSUER)
+    issuer = pl.col("isin").str.head(OF_TYPE)
     wanted = {
         name: pl.concat([lists[name], changes[name]]).drop_nulls().unique().to_list()
         for name in ("symbol", "instrument_id")
