@@ -22,6 +22,7 @@ from champion.contracts.datasets import (
 from champion.errors import LakeError, UsageError
 from champion.lake import Lake
 from champion.market.equity_bars import EQUITY_SERIES
+from champion.market.identity.isin import OF_TYPE
 from champion.market.identity.symbol_runs import listings
 from champion.market.reference.indices.index_lists import as_known, evidence, last_seen
 from champion.market.reference.indices.membership import memberships, stored
@@ -37,8 +38,6 @@ __all__ = [
     "required_date", "scan", "sectors", "sectors_covered", "settings", "sql",
 ]  # fmt: skip
 __dir__ = __all__.copy
-
-_ISSUER = 9  # characters of an ISIN: country, kind, issuer and kind of security
 
 
 @cache
@@ -91,16 +90,16 @@ def members(index: str, day: date | str, known: date | str | None = None) -> pl.
     >>> members("NIFTY 50", "2024-01-15").select("symbol", "member_from", "from_basis").row(0)
     ('ACME', datetime.date(2024, 1, 15), 'list')
     """
-    asked, until = required_date(day), as_date(known)
-    rows = latest_list(lake(), INDEX_MEMBERS)
-    derived = rows["list_date"][0]
-    found = stored(rows, lake().scan(CONTRADICTIONS, derived, derived).collect())
-    lists = lake().scan(CONSTITUENTS).filter(pl.col("index_name") == canonical_index(index)).collect()
-    if until is not None:
-        lists, changes = _evidence(until)
-        bars = _traded(until, lists, changes)
-        found = memberships(lists, changes, known=until, traded=bars, covered_now=found.covered)
-    rows = found.on(name := canonical_index(index), asked)
+    asked, until, name = required_date(day), as_date(known), canonical_index(index)
+    derived = latest_list(lake(), INDEX_MEMBERS)
+    if until is None:
+        read = derived["list_date"][0]
+        found = stored(derived, lake().scan(CONTRADICTIONS, read, read).collect())
+        lists = lake().scan(CONSTITUENTS).filter(index_name=name).collect()
+    else:
+        lists, changes, bars = _evidence(until)
+        found = memberships(lists, changes, known=until, traded=bars, covered_now=stored(derived).covered)
+    rows = found.on(name, asked)
     size, count = sizes(lists, found.set_aside).get(name), rows.select(company()).n_unique()
     if surplus := size and size.surplus(count):
         text = f"{name} on {asked} has {count} companies instead of {size}: members are wrong or missing,"
@@ -126,8 +125,7 @@ def sectors(day: date | str, known: date | str | None = None, *, fill_backward: 
     if until is None:
         periods = latest_list(lake(), SECTORS).with_columns(member=pl.col("instrument_id"))
     else:
-        lists, changes = _evidence(until)
-        bars = _traded(until, lists, changes)
+        lists, changes, bars = _evidence(until)
         aside = memberships(lists, changes, known=until, traded=bars).set_aside
         periods = industry_periods(lists, aside, known=until, traded=bars)
     require_sectors_covered(sectors_covered(lake(), periods, until), asked, asked)
@@ -177,9 +175,11 @@ def latest_list(workspace_lake: Lake, name: str) -> pl.DataFrame:
     return workspace_lake.scan(name, read, read).collect()
 
 
-def _evidence(known: date) -> tuple[pl.DataFrame, pl.DataFrame]:
-    lists = as_known(lake().scan(CONSTITUENTS).collect(), lake().scan(REVISIONS).collect(), known)
-    return evidence(lists, lake().scan(INDEX_CHANGES).collect())
+def _evidence(known: date) -> tuple[pl.DataFrame, pl.DataFrame, Traded]:
+    """Return the lists and changes known on a date, and the bars until then."""
+    counted = as_known(lake().scan(CONSTITUENTS).collect(), lake().scan(REVISIONS).collect(), known)
+    lists, changes = evidence(counted, lake().scan(INDEX_CHANGES).collect())
+    return lists, changes, _traded(known, lists, changes)
 
 
 def _traded(until: date, lists: pl.DataFrame, changes: pl.DataFrame) -> Traded:
@@ -190,7 +190,7 @@ def _traded(until: date, lists: pl.DataFrame, changes: pl.DataFrame) -> Traded:
     sessions = lake().sessions(BARS, end=until)
     if not sessions:
         return Traded.nothing()
-    issuer = pl.col("isin").str.head(_ISSUER)
+    issuer = pl.col("isin").str.head(OF_TYPE)
     wanted = {
         name: pl.concat([lists[name], changes[name]]).drop_nulls().unique().to_list()
         for name in ("symbol", "instrument_id")

@@ -32,8 +32,8 @@ def list_covered(*, as_json: AsJson = False) -> None:
     from champion.pipeline.reference import membership, refused_lists  # noqa: PLC0415
 
     settings = console.settings()
-    lake = Lake(settings.lake)
-    covered, left_open = membership.coverage(lake), membership.open_evidence(lake)
+    left_open = membership.open_evidence(Lake(settings.lake))
+    covered = left_open.covered
     refused = [[path, *why] for path, why in refused_lists.files(settings).items()]
     if as_json:
         shown = {index: [str(first), str(last)] for index, (first, last) in covered.items()}

@@ -22,8 +22,6 @@ Flags: TypeAlias = NDArray[np.bool_]
 FillPrice: TypeAlias = Literal["average", "open", "close"]
 _REQUIRED = ("trade_date", "instrument_id", "open", "high", "low", "close", "prev_close", "volume", "turnover")
 _OPTIONAL = {"average_price": pl.Float64, "upper_band": pl.Float64, "lower_band": pl.Float64, "series": pl.String}
-SME_SERIES = price_limits.SME_SERIES
-"""The series of small companies, which trade in lots."""
 _TRADE_FOR_TRADE = ("BE", "BZ", "ST")
 _UNREAD = {"instrument_id": pl.String, "session": pl.Date, "kind": pl.String, "purpose": pl.String}
 _SAME_PRICE = 1e-6  # rupees
@@ -175,7 +173,7 @@ def market_arrays(
         locked_down=pl.when(pl.col("lower_band").is_null())
         .then(down & (only | at_low))
         .otherwise(pl.col("close") <= pl.col("lower_band") + _SAME_PRICE),
-        sme=pl.col("series").is_in(SME_SERIES),
+        sme=pl.col("series").is_in(price_limits.SME_SERIES),
         delivery_only=pl.col("series").is_in(_TRADE_FOR_TRADE),
         move=(pl.col("close") / pl.col("before")).log(),
     ).with_columns(
@@ -209,8 +207,8 @@ def _closed_at_limit(
     """
     closed = bars.with_row_index("_row").filter(moved & (pl.col("close") == pl.col(extreme)))
     series = pl.col("series").fill_null("EQ")
-    fine = (pl.col("trade_date") >= price_limits.FINE_TICK_FROM) & ~series.is_in(price_limits.SME_SERIES)
-    ticks = (pl.lit(price_limits.COARSE), pl.when(fine).then(price_limits.FINE).otherwise(price_limits.COARSE))
+    finest = price_limits.tick(pl.col("trade_date"), series, pl.lit(0))  # the tick of a low price
+    ticks = (pl.lit(price_limits.COARSE), finest)
     at = [
         price_limits.paise(pl.col("close")) == limit(before, pl.lit(band), tick)
         for tick in ticks

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.market.actions.adjustment_factors import DECISION, OPEN, SMALLEST_GAP
+from champion.market.actions.action_text import NOT_IN_EQUITY
+from champion.market.actions.adjustment_factors import DECISION, MIN_SHARES, OPEN, SMALLEST_GAP, USUAL_GAPS
 
 _KEY = ["instrument_id", "ex_date"]
-_USUAL_GAPS, _FEWEST = 3.0, 20  # times the median gap; shares for a median that represents the market
-_OTHER_INSTRUMENT = "not in equity"  # the reason of a bonus or right of another instrument
 
 
 def unread_actions(factors: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
@@ -31,7 +30,7 @@ def unread_actions(factors: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
     >>> unread_actions(factors, pl.DataFrame()).height
     0
     """
-    unknown = pl.col("verdict").is_in(OPEN) | pl.col("reason").str.contains(_OTHER_INSTRUMENT, literal=True)
+    unknown = pl.col("verdict").is_in(OPEN) | pl.col("reason").str.contains(NOT_IN_EQUITY, literal=True)
     found = factors.filter(pl.col("price_factor").is_null() & unknown & (pl.col("kind") != DECISION))
     if found.is_empty() or bars.is_empty():
         return pl.DataFrame(schema=_SCHEMA)
@@ -53,9 +52,9 @@ def unread_actions(factors: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
     market = sessions.group_by(session="trade_date").agg(_market=gap.median(), _shares=pl.len())
     past = own.select("instrument_id", "trade_date", _gap=gap.abs()).join(placed.select(*_KEY), on="instrument_id")
     usual = past.filter(pl.col("trade_date") < pl.col("ex_date")).group_by(_KEY).agg(_usual=pl.col("_gap").median())
-    of_market = pl.when(pl.col("_shares") >= _FEWEST).then("_market").otherwise(0.0).fill_null(0.0)
+    of_market = pl.when(pl.col("_shares") >= MIN_SHARES).then("_market").otherwise(0.0).fill_null(0.0)
     moved = pl.col("_open") * pl.col("_explained").fill_null(1.0) / pl.col("_held") - 1 - of_market
-    limit = pl.max_horizontal(SMALLEST_GAP, _USUAL_GAPS * pl.col("_usual").fill_null(0.0))
+    limit = pl.max_horizontal(SMALLEST_GAP, USUAL_GAPS * pl.col("_usual").fill_null(0.0))
     joined = placed.join(market, on="session", how="left").join(usual.unique(_KEY), on=_KEY, how="left")
     return joined.with_columns(moved=moved.abs() > limit).select(list(_SCHEMA)).sort("session", "instrument_id", "kind")
 

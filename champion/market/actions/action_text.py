@@ -34,7 +34,9 @@ _NO_FACES, _NO_RATIO = "the face values are not in the text", "the ratio is not 
 _NO_AMOUNT, _NO_PREMIUM = "the text gives no amount", "the text gives no amount of premium"
 WITHOUT_QUANTITY = (_NO_FACES, _NO_RATIO, _NO_AMOUNT)
 """The reasons for actions whose text has no quantity."""
-NOT_IN_SHARES = "the {} is not in equity shares"
+NOT_IN_EQUITY = "not in equity"
+"""In the reasons of actions whose entitlement is another instrument."""
+NOT_IN_SHARES = f"the {{}} is {NOT_IN_EQUITY} shares"
 _WORD = 4  # letters of an unknown word that may name an action
 _BONUS_WHOLE = 100.0  # per cent: a bonus of 100% is one new share for each held
 

@@ -21,7 +21,7 @@ import polars as pl
 from champion import contracts
 from champion.base.clock import INDIA
 from champion.contracts.datasets import FACTORS
-from champion.market.actions.action_text import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ
+from champion.market.actions.action_text import MOVES_NO_PRICE, NOT_IN_EQUITY, NOT_UNDERSTOOD, READ
 from champion.market.envelope import session_close_expr, stamp_list
 
 VERSION = "3"  # raise it when the meaning of the output changes: committed factors are then rebuilt
@@ -37,7 +37,9 @@ _BY_RATIO = ("demerger", "scheme", "capital_reduction")
 NON_DIVIDENDS = (*BY_TEXT, "rights", *_BY_RATIO)
 KINDS = (*NON_DIVIDENDS, DIVIDEND)
 SMALLEST_GAP = 0.01  # of the last close: a gap below it needs no explanation
-_USUAL_GAPS, _USUAL_SESSIONS = 3.0, 60  # times the median gap of the sessions before
+USUAL_GAPS = 3.0  # times the median gap of the sessions before: a gap up to it is usual for the share
+MIN_SHARES = 20  # for the median gap of a session to represent the market
+_USUAL_SESSIONS = 60
 _PERCENT = 100.0
 _ID = "instrument_id"
 _EX = [_ID, "ex_date"]
@@ -160,7 +162,7 @@ def _with_gaps(judged: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | 
     gap = pl.col("open") / pl.col("close").shift(1).over(_ID) - 1 - of_market
     past = waiting.join(opened.select(_ID, "trade_date", _gap=gap), on=_ID)
     before = past.filter(pl.col("trade_date") < pl.col("ex_date")).sort("trade_date")
-    usual_gap = pl.col("_gap").tail(_USUAL_SESSIONS).abs().median() * _USUAL_GAPS
+    usual_gap = pl.col("_gap").tail(_USUAL_SESSIONS).abs().median() * USUAL_GAPS
     usual = before.group_by(_EX).agg(_usual=usual_gap)
     left = pl.col("gap") - of_market
     limit = pl.max_horizontal(pl.lit(SMALLEST_GAP), pl.col("_usual").fill_null(0.0))
@@ -195,7 +197,7 @@ def _reason() -> pl.Expr:
         .then(text)
         .when(pl.col("verdict") == NOT_UNDERSTOOD)
         .then(pl.format("not understood: {}", pl.coalesce(text, pl.lit("no known word"))))
-        .when(kind.is_in(BY_TEXT) | (pl.col("verdict") == MOVES_NO_PRICE) & text.str.contains("not in equity"))
+        .when(kind.is_in(BY_TEXT) | (pl.col("verdict") == MOVES_NO_PRICE) & text.str.contains(NOT_IN_EQUITY))
         .then(pl.coalesce(text, pl.lit("the text gives no ratio")))
         .when(pl.col("prev_close").is_null())
         .then(pl.lit("no bar before the ex-date"))

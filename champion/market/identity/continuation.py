@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.market.identity.isin import is_valid
+from champion.market.identity.isin import OF_TYPE, is_valid
 from champion.market.identity.succession import EQUAL
 from champion.market.identity.symbol_runs import LONG_GAP
 
@@ -34,7 +34,7 @@ def candidates(runs: pl.DataFrame) -> pl.DataFrame:
     `runs` need instrument_id, isin, first and last.
     """
     spans = runs.group_by(_ID).agg(pl.col("first").min(), pl.col("last").max())
-    issuer = pl.col("isin").str.slice(0, 9)
+    issuer = pl.col("isin").str.head(OF_TYPE)
     shares = runs.filter(issuer.str.starts_with("INE") & issuer.str.ends_with(_SHARE)).select(_ID, "isin").unique()
     known = pl.Series([is_valid(isin) for isin in shares["isin"]], dtype=pl.Boolean)
     each = shares.filter(known).select(_ID, issuer=issuer).unique()

@@ -2,6 +2,10 @@
 
 import re
 
+OF_ISSUER = 7
+"""First characters of an Indian ISIN that name its issuer: INE002A of INE002A01018."""
+OF_TYPE = 9
+"""First characters that name the issuer and the type of security, 01 for a fully paid share."""
 _SHAPE = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
 _COUNTRIES = frozenset(
     "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ "

@@ -41,10 +41,9 @@ def latest(lists: Mapping[str, pl.LazyFrame], wanted: Iterable[str], as_of: date
         label, name, day, is_cut = SOURCES[dataset]
         known = rows if as_of is None else rows.filter(pl.col(day) <= as_of)
         named = known.filter(pl.col(_ID).is_in(ids) & (pl.col(name) != ""))
+        last = named.group_by(_ID, company=name).agg(day=pl.col(day).max())
         found.append(
-            named.select(
-                _ID, company=name, company_source=pl.lit(label), day=day, is_whole=pl.lit(value=not is_cut)
-            ).unique()
+            last.select(_ID, "company", company_source=pl.lit(label), day="day", is_whole=pl.lit(value=not is_cut))
         )
     ordered = pl.concat(found).sort("is_whole", "day", "company", "company_source")
     return ordered.unique(_ID, keep="last", maintain_order=True).select(list(_NAMES)).sort(_ID).collect()

@@ -14,6 +14,7 @@ FINE_TICK_FROM = date(2024, 6, 10)
 FINE_BELOW = 250_00  # paise
 COARSE, FINE = 5, 1  # paise
 SME_SERIES = ("SM", "ST", "SZ")
+"""The series of small companies, which trade in lots."""
 _PERCENT = 100
 
 

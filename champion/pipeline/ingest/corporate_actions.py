@@ -29,7 +29,7 @@ from champion.market import quality_gates
 from champion.market.actions import action_questions
 from champion.market.actions.action_questions import ListCoverage, label_gaps
 from champion.market.actions.adjustment import effective_factors
-from champion.market.actions.adjustment_factors import DECISION, VERSION as FACTORS_VERSION, factors
+from champion.market.actions.adjustment_factors import DECISION, MIN_SHARES, VERSION as FACTORS_VERSION, factors
 from champion.market.actions.corporate_actions import VERSION, ListOrigin, as_known, decision_rows, list_row, normalize
 from champion.market.equity_bars import EQUITY_SERIES
 from champion.market.identity.symbol_history import SymbolHistory
@@ -52,7 +52,6 @@ PATTERN = "corporates/CF-CA-equities-*.csv"
 _KEY = ["instrument_id", "ex_date", "kind"]
 _COLUMNS = ("instrument_id", "trade_date", "open", "close")
 _FACTORS = ["ex_date", "instrument_id", "price_factor", "volume_factor"]
-_MIN_SHARES = 20  # for the median gap of a session to represent the market
 _SHOWN = 8
 
 
@@ -208,7 +207,7 @@ def _market_gaps(lake: Lake, actions: pl.DataFrame) -> pl.DataFrame:
     gap = pl.col("open") / pl.col("prev_close") - 1
     bars = equity_bars(lake, kinds=None).filter(pl.col("trade_date").is_in(ex_sessions.implode()))
     gaps = bars.group_by("trade_date").agg(market_gap=gap.median(), shares=gap.count())
-    return gaps.filter(pl.col("shares") >= _MIN_SHARES).select("trade_date", "market_gap").collect()
+    return gaps.filter(pl.col("shares") >= MIN_SHARES).select("trade_date", "market_gap").collect()
 
 
 def known_factors(lake: Lake, as_of: datetime | None = None) -> pl.DataFrame:

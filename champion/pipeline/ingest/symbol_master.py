@@ -55,7 +55,7 @@ def company_sectors(lake: Lake, day: date | None = None) -> pl.DataFrame:
     lists do not give is null.
     """
     read = workspace.last_derived(lake, SECTORS)
-    periods = (lake.scan(SECTORS, read, read) if read else lake.scan(SECTORS).clear()).collect()
+    periods = lake.scan(SECTORS, read, read).collect()  # without a date, no partition has rows
     found = periods.filter(pl.col("sector_until").is_null()) if day is None else sectors_on(periods, day)
     latest = found.sort("sector_from", "isin").unique(_ID, keep="last", maintain_order=True)
     known = pl.when(pl.col("sector") != UNKNOWN).then("sector").alias("sector")

@@ -13,15 +13,14 @@ _SHOWN = 3
 
 def check(settings: Settings) -> Check:
     """Report lists set aside or refused, dated changes that are not applied, and wrong numbers of companies."""
-    lake = Lake(settings.lake)
-    covered, left_open = membership.coverage(lake), membership.open_evidence(lake)
+    left_open = membership.open_evidence(Lake(settings.lake))
     refused = list(refused_lists.files(settings))
-    if not covered:
+    if not left_open.covered:
         return Check(_NAME, "ok", "none in the lake: index members and sectors are unknown")
     aside = [f"{index} of {day}: {why}" for index, day, why, _ in left_open.set_aside.rows()]
     typed = left_open.contradictions.filter(basis="press release")
     changes = [f"{name} on {day}: {why}" for day, name, why in typed.select("effective", "member", "reason").rows()]
-    facts, remedies = [quantity(len(covered), "index", "indices")], list[str]()
+    facts, remedies = [quantity(len(left_open.covered), "index", "indices")], list[str]()
     if aside:
         facts.append(f"{quantity(len(aside), 'list')} set aside ({first(_SHOWN, aside)})")
         remedies.append("put a list under its right date, or `champion lists withdraw INDEX DATE --reason TEXT`")

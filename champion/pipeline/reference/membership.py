@@ -15,7 +15,7 @@ from champion.lake import Lake
 from champion.market.reference.indices import membership as indices, sectors as sectors_of
 from champion.market.reference.indices.change_checks import REFUSED_SCHEMA
 from champion.market.reference.indices.index_lists import evidence
-from champion.market.reference.indices.membership import stored, stored_aside, within
+from champion.market.reference.indices.membership import Membership, stored, stored_aside, within
 from champion.market.reference.indices.sectors import of_sectors, require_sectors_covered
 from champion.market.reference.indices.sizes import sizes, wrong_sizes
 from champion.market.reference.indices.steps import LIST
@@ -29,16 +29,21 @@ _HOLES = {"index_name": pl.String(), "after": pl.Date(), "until": pl.Date(), "da
 
 def coverage(lake: Lake) -> Mapping[str, tuple[date, date]]:
     """Return the first and last covered date of each index; empty without lists."""
-    if workspace.last_derived(lake, INDEX_MEMBERS) is None:
-        return {}
-    return stored(workspace.latest_list(lake, INDEX_MEMBERS)).covered
+    return _derived(lake).covered
+
+
+def _derived(lake: Lake) -> Membership:
+    """Return the members that were derived last; empty without lists."""
+    read = workspace.last_derived(lake, INDEX_MEMBERS)
+    return stored(lake.scan(INDEX_MEMBERS, read, read).collect())  # without a date, no partition has rows
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the lists of the lake leave open.
+    """What the lists of the lake cover, and what they leave open.
 
-    `set_aside` has the lists that are not as of their date (index_name, list_date, reason, content_before),
+    `covered` has the first and last covered date of each index (`coverage`),
+    `set_aside` the lists that are not as of their date (index_name, list_date, reason, content_before),
     `contradictions` the dated changes that were not applied, and the lines of lists that contradict another index
     (index_name, effective, member, joins, basis, reason), and `holes` the dates between two lists of an index
     (index_name, after, until, days): a change in between counts from `until` on, up to `days` too late. Only holes of
@@ -47,6 +52,7 @@ class Evidence:
     another number of companies than its lists show, so that members are wrong or missing (`sizes.SIZES_SCHEMA`).
     """
 
+    covered: Mapping[str, tuple[date, date]]
     set_aside: pl.DataFrame
     contradictions: pl.DataFrame
     holes: pl.DataFrame
@@ -55,7 +61,7 @@ class Evidence:
 
 
 def open_evidence(lake: Lake) -> Evidence:
-    """Return what the lists in the lake leave open; empty frames without lists."""
+    """Return what the lists in the lake cover and leave open; empty without lists."""
     lists, changes = evidence(lake.scan(CONSTITUENTS).collect(), lake.scan(INDEX_CHANGES).collect())
     gone = withdrawals.latest(lake).filter(decision=withdrawals.WITHDRAW)
     read = [day for day in lake.sessions(CONTRADICTIONS) if day == lists.select(pl.col("list_date").max()).item()]
@@ -67,14 +73,9 @@ def open_evidence(lake: Lake) -> Evidence:
         "index_name", "basis", "reason", effective="dated", member="subject", joins=pl.col("kind") == "in"
     )
     holes = _holes(lists, changes, aside)
-    return Evidence(aside, not_applied.select(list(REFUSED_SCHEMA)), holes, gone, _sizes(lake, lists, aside))
-
-
-def _sizes(lake: Lake, lists: pl.DataFrame, aside: pl.DataFrame) -> pl.DataFrame:
-    derived = workspace.last_derived(lake, INDEX_MEMBERS)
-    members = lake.scan(INDEX_MEMBERS, derived, derived).collect()
-    rows = members if derived else members.clear()
-    return wrong_sizes(rows, stored(rows).covered, sizes(lists, aside))
+    derived = _derived(lake)
+    wrong = wrong_sizes(derived.members, derived.covered, sizes(lists, aside))
+    return Evidence(derived.covered, aside, not_applied.select(list(REFUSED_SCHEMA)), holes, gone, wrong)
 
 
 def _holes(lists: pl.DataFrame, changes: pl.DataFrame, aside: pl.DataFrame) -> pl.DataFrame:

@@ -15,6 +15,7 @@ from champion.contracts.datasets import BAN_LIST, BARS, PREDICTIONS, PRICE_BANDS
 from champion.errors import LakeError
 from champion.lake import Lake
 from champion.market.envelope import stamp
+from champion.market.reference.price_limits import SME_SERIES
 from champion.modeling.universe import Universe, stored
 from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.ingest.bars import equity_bars
@@ -23,7 +24,6 @@ from champion.pipeline.models.evaluate import UNIVERSE
 from champion.pipeline.models.paper_account import as_known
 from champion.pipeline.reference import universe_lists
 from champion.pipeline.targets import orders, published
-from champion.portfolio.arrays import SME_SERIES
 from champion.portfolio.construction import Construction, Rule, construct
 from champion.settings import Settings
 from champion.tracking import registry

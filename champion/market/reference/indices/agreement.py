@@ -27,7 +27,7 @@ from datetime import date, timedelta
 from operator import attrgetter
 
 from champion.market.reference.indices.index_steps import OneIndex, lower_bound, shown_since
-from champion.market.reference.indices.relations import Relation, relations
+from champion.market.reference.indices.relations import PAIR, Relation, exclusions, relations
 from champion.market.reference.indices.stale_lists import DatedList
 from champion.market.reference.indices.steps import BETWEEN_LISTS, Step
 
@@ -37,7 +37,6 @@ LONG = timedelta(540)
 _CARRIED, _AGREED, _LISTED, _CONFIRMED, _EXACT = range(1, 6)
 _STRENGTHS = ("", "its last list", "lists", "its list of the date", "its lists before and after", "its dated changes")
 _DAY = timedelta(1)
-_PAIR = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +195,7 @@ class _Sweep:
         self.changed[index] = day, by, not state, ", ".join(others)
 
     def _tie(self, rule: Relation, day: date, strength: int) -> None:
-        if strength < _LISTED and len(rule.states) > _PAIR:
+        if strength < _LISTED and len(rule.states) > PAIR:
             return  # no evidence of this date: what is not known contradicts nothing
         for index, state in rule.states:
             others = [other for other, _ in rule.states if other != index]
@@ -226,34 +225,27 @@ class _Bounds:
     """What other indices say about the start of the interval in which a change of an index happened."""
 
     tracks: Mapping[str, _Track]
-    rules: Mapping[str, Sequence[Relation]]
     shown: Mapping[str, Sequence[tuple[date, date, DatedList]]]
     """The lists of each index with a date that their content is not older than, first."""
 
     @classmethod
-    def of(cls, tracks: Mapping[str, _Track], rules: Iterable[Relation]) -> _Bounds:
-        by_index: dict[str, list[Relation]] = {index: [] for index in tracks}
-        for rule in rules:
-            for index, _ in rule.states if len(rule.states) == _PAIR else ():
-                by_index[index].append(rule)
+    def of(cls, tracks: Mapping[str, _Track]) -> _Bounds:
         shown = {
             index: [(since, each.day, each) for each in track.one.lists if (since := shown_since(track.one, each))]
             for index, track in tracks.items()
         }
-        return cls(tracks, by_index, shown)
+        return cls(tracks, shown)
 
     def narrowed(self, index: str, step: Step) -> Step:
         """Return a step with the latest start of its interval that an index shows; an exact step stays as it is."""
         if step.basis != BETWEEN_LISTS:
             return step
         bound = step.after or date.min
-        for rule in self.rules[index]:
-            states = dict(rule.states)
-            if states.pop(index) != step.joins:
+        for since, own, other, state in exclusions(index):
+            if own != step.joins or other not in self.tracks:
                 continue
-            ((other, state),) = states.items()
-            known = self._known(other, step.member, state, max(bound, rule.since), step.day)
-            bound = max([bound, *(day for day in known if rule.since <= day < step.day)])
+            known = self._known(other, step.member, state, max(bound, since), step.day)
+            bound = max([bound, *(day for day in known if since <= day < step.day)])
         return step if bound in {step.after, date.min} else step._replace(after=bound)
 
     def _known(self, index: str, member: str, state: bool, after: date, day: date) -> Iterator[date]:
@@ -290,7 +282,7 @@ def agree(
         conflicts += sweep.conflicts.values()
         for index, steps in sweep.steps.items():
             found[index][member] = steps
-    bounds = _Bounds.of(tracks, rules)
+    bounds = _Bounds.of(tracks)
     return {
         index: sorted(
             (bounds.narrowed(index, step) for steps in by_member.values() for step in steps),
@@ -309,10 +301,10 @@ def _reachable(own: Collection[str], rules: Iterable[Relation]) -> set[str]:
     """Return the indices in which a security may be if it is in some by their own evidence."""
     found = set(own)
     for rule in rules:  # those of two indices follow from each other already
-        if len(rule.states) == _PAIR and _may_break(rule, own):
+        if len(rule.states) == PAIR and _may_break(rule, own):
             found |= {index for index, state in rule.states if not state}
     for rule in rules:
-        if len(rule.states) > _PAIR and _may_break(rule, found):
+        if len(rule.states) > PAIR and _may_break(rule, found):
             found |= {index for index, _ in rule.states}
     return found
 

@@ -20,7 +20,7 @@ import polars as pl
 
 from champion.base.counting import quantity
 from champion.market.reference.indices.agreement import REVIEW
-from champion.market.reference.indices.relations import relations
+from champion.market.reference.indices.relations import exclusions
 from champion.market.reference.indices.stale_lists import DatedList, Stale
 from champion.market.reference.indices.traded import Traded
 
@@ -100,25 +100,16 @@ def misdated_by_indices(lists: Mapping[str, Sequence[DatedList]]) -> dict[tuple[
         found[index, day] = Stale(text, None)
         kept[index] = [one for one in kept[index] if one.day != day]
         for name, at in wrong:
-            if index in _related(name):
+            if any(one.other == index for one in exclusions(name)):
                 (one,) = (each for each in kept[name] if each.day == at)
                 wrong[name, at] = _excluded(name, one, kept)
-
-
-def _related(index: str) -> set[str]:
-    return {other for rule in relations() for other, _ in rule.states if index in dict(rule.states)}
 
 
 def _excluded(index: str, one: DatedList, lists: Mapping[str, Sequence[DatedList]]) -> tuple[set[str], str]:
     """Return the members that a list has, or lacks, against two lists of another index, and the index with most."""
     found, by = set[str](), dict[str, int]()
-    for rule in relations():
-        states = dict(rule.states)
-        if len(states) > 2 or index not in states or rule.since > one.day:  # noqa: PLR2004 - two indices
-            continue
-        state = states.pop(index)
-        ((other, forbidden),) = states.items()
-        around = _around(lists.get(other, ()), one.day)
+    for since, state, other, forbidden in exclusions(index):
+        around = _around(lists.get(other, ()), one.day) if since <= one.day else ()
         if not around:
             continue
         sets = [each.members for each in around]

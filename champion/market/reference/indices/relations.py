@@ -14,6 +14,8 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
+PAIR = 2
+"""The number of indices in a relation of an index to one other."""
 _WITHIN, _DISJOINT = "within", "disjoint"
 
 
@@ -22,6 +24,15 @@ class Relation(NamedTuple):
 
     since: date
     states: tuple[tuple[str, bool], ...]
+
+
+class Exclusion(NamedTuple):
+    """What the definitions forbid of an index and one other: since a date, its `state` with that of the other one."""
+
+    since: date
+    state: bool
+    other: str
+    other_state: bool
 
 
 @cache
@@ -47,6 +58,23 @@ def relations() -> tuple[Relation, ...]:
         if kind not in {_WITHIN, _DISJOINT}:
             found.add(Relation(since, ((index, True), *((part, False) for part in others))))
     return tuple(sorted(found))
+
+
+@cache
+def exclusions(index: str) -> tuple[Exclusion, ...]:
+    """Return what the definitions forbid of an index and one other index; those of several others are left out.
+
+    >>> [one[1:] for one in exclusions("NIFTY 50") if one.other in {"NIFTY 100", "NIFTY NEXT 50"}]
+    [(True, 'NIFTY 100', False), (True, 'NIFTY NEXT 50', True)]
+    """
+    pairs = [(rule.since, dict(rule.states)) for rule in relations() if len(rule.states) == PAIR]
+    return tuple(
+        Exclusion(since, states[index], other, other_state)
+        for since, states in pairs
+        if index in states
+        for other, other_state in states.items()
+        if other != index
+    )
 
 
 def parts_of(index: str) -> list[str]:

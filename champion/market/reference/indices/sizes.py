@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import polars as pl
 
+from champion.market.identity.isin import OF_ISSUER
+
 SIZES_SCHEMA = {
     "index_name": pl.String(),
     "first": pl.Date(),
@@ -23,7 +25,6 @@ SIZES_SCHEMA = {
     "smallest": pl.Int64(),
     "largest": pl.Int64(),
 }
-_ISSUER = 7
 _DAY = timedelta(1)
 
 
@@ -47,7 +48,7 @@ class Size(NamedTuple):
 
 def company() -> pl.Expr:
     """Return what two lines of one company have in common: the issuer in their ISINs, else the instrument or name."""
-    return pl.coalesce(pl.col("isin").str.head(_ISSUER), "instrument_id", "company")
+    return pl.coalesce(pl.col("isin").str.head(OF_ISSUER), "instrument_id", "company")
 
 
 def sizes(lists: pl.DataFrame, set_aside: pl.DataFrame) -> dict[str, Size]:

@@ -18,12 +18,11 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import date, timedelta
 
 from champion.market.reference.indices.index_steps import OneIndex
-from champion.market.reference.indices.relations import parts_of, relations
+from champion.market.reference.indices.relations import exclusions, parts_of
 from champion.market.reference.indices.stale_lists import Event
 from champion.market.reference.indices.steps import PRESS_RELEASE
 
 _WHOLE = "NIFTY 100"
-_PAIR = 2
 
 
 def refuse_typed(evidence: Mapping[str, OneIndex]) -> None:
@@ -60,13 +59,8 @@ def _contradictions(
 def _excluded(index: str, evidence: Mapping[str, OneIndex]) -> Iterator[tuple[Event, str]]:
     """Yield the members that a change of another index of NIFTY 100 excludes, each as what the index says by itself."""
     one, core = evidence[index], {_WHOLE, *parts_of(_WHOLE)}
-    for rule in relations() if index in core else ():
-        states = dict(rule.states)
-        if len(states) != _PAIR or not states.keys() <= core or index not in states:
-            continue
-        mine = states.pop(index)
-        ((other, state),) = states.items()
-        for change in evidence[other].events if other in evidence else ():
+    for _, mine, other, state in exclusions(index) if index in core else ():
+        for change in evidence[other].events if other in core and other in evidence else ():
             day = change.day if change.joins == state else change.day - timedelta(1)
             if one.first <= day < one.lists[0].day and _has(one, change.member, day) == mine:
                 said = f"a change of {other} on {change.day} has it {'in' if change.joins else 'out'}"
