@@ -1,4 +1,4 @@
-"""What the gate says of scores: planted skill passes each rule, and a rule refuses each kind of worthless score."""
+"""The gate's rules on scores: planted skill passes each rule, and a rule refuses each kind of worthless score."""
 
 from __future__ import annotations
 

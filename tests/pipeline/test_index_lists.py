@@ -272,7 +272,7 @@ def test_universe_says_what_its_lists_leave_unknown(settings: Settings) -> None:
     assert unknown_share(named) == "sector unknown for 50.0% of 2 rows and 25.0% of turnover"
 
 
-def test_wrong_number_of_companies_is_said_wherever_members_are_used(
+def test_wrong_number_of_companies_is_reported_wherever_members_are_used(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     half = "index,effective,out,in,press_release,remark\nNIFTY BANK,2023-09-29,B0,B5,ind_prs17082023,\n"
@@ -281,10 +281,10 @@ def test_wrong_number_of_companies_is_said_wherever_members_are_used(
     lake, days = Lake(settings.lake), [date(2023, 6, 1), date(2023, 12, 29)]
     (wrong,) = membership.open_evidence(lake).sizes.rows()
     assert wrong == ("NIFTY BANK", date(2023, 9, 29), date(2024, 1, 9), 11, 12, 12)
-    said = "NIFTY BANK: 11 companies instead of 12 on 103 dates between 2023-09-29 and 2024-01-09"
+    reported = "NIFTY BANK: 11 companies instead of 12 on 103 dates between 2023-09-29 and 2024-01-09"
     check = index_evidence.check(settings)
     assert check.state == "warning"
-    assert said in check.found
+    assert reported in check.found
     rows = pl.DataFrame({"instrument_id": ["NSE:B5"] * 2, "trade_date": days})
     noted = "NIFTY BANK has 11 companies instead of 12 on 92 dates between 2023-09-29 and 2023-12-29"
     assert any(note.startswith(noted) for note in universe_lists.notes(lake, Universe(index="NIFTY BANK"), rows))

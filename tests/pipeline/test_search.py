@@ -227,7 +227,7 @@ def test_a_repeated_search_adds_no_trial(undisturbed: tuple[Settings, dict[str, 
 
 
 @pytest.mark.parametrize("lines", [4])
-def test_a_killed_search_is_resumed_by_two_at_once_to_the_same_result(
+def test_a_killed_search_is_resumed_by_two_concurrent_ones_to_the_same_result(
     modelled: Settings, undisturbed: tuple[Settings, dict[str, Any]], tmp_path: Path, lines: int
 ) -> None:
     settings = _copied(modelled, tmp_path)
