@@ -226,9 +226,8 @@ def test_a_repeated_search_adds_no_trial(undisturbed: tuple[Settings, dict[str, 
     assert {**again, "best": None} == {**shown, "best": None}
 
 
-@pytest.mark.parametrize("lines", [4])
 def test_a_killed_search_is_resumed_by_two_concurrent_ones_to_the_same_result(
-    modelled: Settings, undisturbed: tuple[Settings, dict[str, Any]], tmp_path: Path, lines: int
+    modelled: Settings, undisturbed: tuple[Settings, dict[str, Any]], tmp_path: Path
 ) -> None:
     settings = _copied(modelled, tmp_path)
     (tmp_path / "space.toml").write_text(SPACE)
@@ -237,7 +236,7 @@ def test_a_killed_search_is_resumed_by_two_concurrent_ones_to_the_same_result(
     started = partial(subprocess.Popen, command, env=environment, stdout=subprocess.PIPE, text=True)
     with started() as first:
         assert first.stdout is not None
-        for _ in range(lines):
+        for _ in range(4):
             assert first.stdout.readline()
         first.send_signal(signal.SIGSTOP)  # it holds the search until the second waits
         with started() as second:
