@@ -14,6 +14,7 @@ from typing import TypeVar
 import hypothesis
 import pytest
 from chromium import browser, page  # noqa: F401 - fixtures
+from copies import copied
 from filelock import FileLock
 from models import trained
 from warehouse_rows import FRAMES, JANUARY
@@ -111,12 +112,6 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once[T]:
     return built
 
 
-def _copied(made: Settings, folder: Path) -> Settings:
-    """Return a copy of a workspace: also who only reads opens databases and takes locks in it."""
-    home = shutil.copytree(made.home, folder / "home")
-    return made.model_copy(update={"home": home})
-
-
 @pytest.fixture(scope="session")
 def archive(once: Once[SimulatedArchive]) -> SimulatedArchive:
     """A simulated archive that crosses from legacy to UDiFF, and from one UDiFF header to the other."""
@@ -135,13 +130,13 @@ def ingested(archive: SimulatedArchive, once: Once[Settings], tmp_path_factory: 
         rename_instruments(settings).require_complete()
         return settings
 
-    return _copied(once("ingested", build), tmp_path_factory.mktemp("ingested"))
+    return copied(once("ingested", build), tmp_path_factory.mktemp("ingested"))
 
 
 @pytest.fixture(scope="session")
 def known(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The ingested workspace with its corporate actions; tests only read it."""
-    made = _copied(ingested, tmp_path_factory.mktemp("known"))
+    made = copied(ingested, tmp_path_factory.mktemp("known"))
     assert corporate_actions.refresh(made).outcome == "written"
     return made
 
@@ -155,7 +150,7 @@ def modelled(known: Settings, once: Once[Settings], tmp_path_factory: pytest.Tem
     """
 
     def build(folder: Path) -> Settings:
-        made = _copied(known, folder)
+        made = copied(known, folder)
         lake = Lake(made.lake)
         build_features(lake, FIRST_FEATURES, END)
         for model in ("logistic", "sklearn.naive_bayes.GaussianNB"):
@@ -165,7 +160,7 @@ def modelled(known: Settings, once: Once[Settings], tmp_path_factory: pytest.Tem
             assert score_session(made, session).written
         return made
 
-    made = _copied(once("modelled", build), tmp_path_factory.mktemp("modelled"))
+    made = copied(once("modelled", build), tmp_path_factory.mktemp("modelled"))
     before = _content(made)
     yield made
     assert _content(made) == before, "a test changed the shared workspace; it must copy it first"

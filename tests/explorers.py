@@ -19,7 +19,7 @@ NEED_RUNS = ["explore/ledger_tour", "explore/model_desk", "explore/sql_tour"]  #
 
 
 def explore(notebooks: Sequence[str], settings: Settings, folder: Path) -> None:
-    """Run notebooks on a workspace, each in a kernel of its own, from copies in `folder`; every cell must succeed."""
+    """Run notebooks on a workspace, each in a separate kernel, from copies in `folder`; every cell must succeed."""
     (folder / "pytest.ini").write_text("[pytest]\n")  # not the project's options: they are for its own tests
     names = [Path(shutil.copy(FOLDER / f"{notebook}.ipynb", folder)).name for notebook in notebooks]
     options = ["-c", "pytest.ini", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env"]

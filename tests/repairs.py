@@ -1,8 +1,8 @@
 """Processes that repair one workspace at the same time.
 
 `python tests/repairs.py HOME PROCESSES DEAD` kills a process that has begun DEAD runs, half of which it has ended and
-not delivered. Then as many processes repair the workspace at once, while a run goes on and others begin and end. It
-prints, as JSON, the errors, the outcomes that were due by spool id, and the outcome of the run that went on.
+not delivered. Then PROCESSES processes repair the workspace at the same time, while a run goes on and others begin and
+end. It prints, as JSON, the errors, the outcomes that were due by spool id, and the outcome of the run that went on.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def die(settings: Settings, dead: int, queue: Queue[Any]) -> None:
 
 
 def repair(settings: Settings, barrier: Barrier, queue: Queue[Any]) -> None:
-    """Repair the workspace together with others, and tell the error."""
+    """Repair the workspace together with others, and report the error."""
     barrier.wait()
     try:
         record.repair(settings)
@@ -86,26 +86,28 @@ def run(settings: Settings, barrier: Barrier, queue: Queue[Any]) -> None:
 
 
 def main(home: str, processes: int, dead: int) -> None:
-    """Run the processes, and print what they tell."""
+    """Run the processes, and print what they report."""
     settings = Settings(home=Path(home))
     queue: Queue[Any] = FORK.Queue()
     first = FORK.Process(target=die, args=(settings, dead, queue))
     first.start()
     due = queue.get()
     first.join()
-    barrier, told = FORK.Barrier(processes + 1), [FORK.Queue() for _ in range(processes + 1)]
+    barrier, queues = FORK.Barrier(processes + 1), [FORK.Queue() for _ in range(processes + 1)]
     targets = [repair] * processes + [run]
-    children = [FORK.Process(target=one, args=(settings, barrier, its)) for one, its in zip(targets, told, strict=True)]
+    children = [
+        FORK.Process(target=one, args=(settings, barrier, its)) for one, its in zip(targets, queues, strict=True)
+    ]
     going = begun(settings, "going")
     for child in children:
         child.start()
-    *errors, others = [its.get() for its in told]
+    *errors, others = [each.get() for each in queues]
     for child in children:
         child.join()
-    on_the_way = run_spool.ended(going) is None and runs.get(settings, str(going.run_id)).status
+    status = run_spool.ended(going) is None and runs.get(settings, str(going.run_id)).status
     run_spool.end(settings, going, run_spool.End("succeeded"))
     due |= others | {going.id: "succeeded"}
-    print(json.dumps({"errors": [one for one in errors if one], "due": due, "going": on_the_way}))  # noqa: T201
+    print(json.dumps({"errors": [one for one in errors if one], "due": due, "going": status}))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from champion.lake import Lake
 from champion.modeling import metrics, targets, training
 from champion.modeling.estimators import Recipe
@@ -113,5 +111,4 @@ def judged(settings: Settings, search: outcomes.Search, step: Callable[[str], No
 
 
 if __name__ == "__main__":
-    pl.Config.set_tbl_rows(0)
     searched(Settings(), Path(sys.argv[1]).read_text(), lambda text: print(text, flush=True))  # noqa: T201

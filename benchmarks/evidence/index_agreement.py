@@ -5,7 +5,6 @@ for each definition that is broken, the spans and the days times members, of eac
 reads the bars of a workspace. See README.md.
 """
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,8 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks import meter
-from benchmarks.evidence.membership import FIFTY, FIRST, LAST, read_evidence, read_history
+from benchmarks.evidence.membership import FIFTY, FIRST, LAST, folders, read_evidence, read_history
 from champion.lake import Lake
 from champion.market.reference.indices.membership import Membership, memberships
 from champion.market.reference.indices.relations import Relation, relations
@@ -28,12 +26,7 @@ _PAIR = 2
 
 def main() -> int:
     """Print all figures; exit code 1 if a definition of two indices is broken without a named contradiction."""
-    asked = meter.arguments(
-        __doc__, home=Path("home"), products=meter.MIRROR.parent / "nse_products", archive=meter.MIRROR
-    )
-    if not all(folder.is_dir() for folder in (asked.home, asked.products, asked.archive)):
-        sys.stderr.write(f"no workspace at {asked.home}, no lists at {asked.products}, or no {asked.archive}\n")
-        return 2
+    asked = folders(__doc__, home=Path("home"))
     lists, changes, _ = read_evidence(asked.products, read_history(asked.archive))
     bars, holds = traded(Lake(asked.home / "lake")), True
     exact = memberships(lists, changes, traded=bars)

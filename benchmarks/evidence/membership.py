@@ -7,6 +7,7 @@ the folders of real lists and of the exchange's archive. See README.md.
 import io
 import sys
 import zipfile
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -51,10 +52,7 @@ FIRST, LAST = date(2014, 3, 28), date(2025, 9, 30)
 
 def main() -> int:
     """Print all figures; exit code 1 if a claim fails."""
-    asked = meter.arguments(__doc__, products=meter.MIRROR.parent / "nse_products", archive=meter.MIRROR)
-    if not (asked.products.is_dir() and asked.archive.is_dir()):
-        sys.stderr.write(f"no real lists at {asked.products}, or no archive at {asked.archive}\n")
-        return 2
+    asked = folders(__doc__)
     history = read_history(asked.archive)
     lists, changes, refused = read_evidence(asked.products, history)
     found = memberships(lists, changes)
@@ -71,6 +69,16 @@ def main() -> int:
     failed = [claim for claim, holds in claims.items() if not holds]
     print(f"\n{'all claims hold' if not failed else f'FAILED: {failed}'}")
     return 1 if failed else 0
+
+
+def folders(doc: str | None, **more: Path) -> Namespace:
+    """Return the given folders of real lists, of the archive, and `more`; exit with code 2 if one does not exist."""
+    asked = meter.arguments(doc, None, products=meter.MIRROR.parent / "nse_products", archive=meter.MIRROR, **more)
+    missing = [f"--{name} {folder}" for name, folder in vars(asked).items() if not folder.is_dir()]
+    if missing:
+        sys.stderr.write(f"no such folder: {', '.join(missing)}\n")
+        raise SystemExit(2)
+    return asked
 
 
 def read_history(archive: Path) -> SymbolHistory:

@@ -36,7 +36,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks import meter
-from benchmarks.evidence.membership import read_evidence, read_history
+from benchmarks.evidence.membership import folders, read_evidence, read_history
 from champion.contracts.datasets import BARS
 from champion.lake import Lake
 from champion.market.reference.indices.membership import memberships, require_covered, within
@@ -207,10 +207,7 @@ def by_year(found: pl.DataFrame) -> pl.DataFrame:
 
 def main() -> int:
     """Print returns by year, what each step adds, and the daily difference between index and replica."""
-    asked = meter.arguments(__doc__, products=meter.MIRROR.with_name("nse_products"), archive=meter.MIRROR)
-    if not (asked.products.is_dir() and asked.archive.is_dir()):
-        sys.stderr.write(f"no real lists at {asked.products}, or no archive at {asked.archive}\n")
-        return 2
+    asked = folders(__doc__)
     found = steps(Lake(Settings().lake), asked.products, asked.archive)
     years = by_year(found)
     names = years.columns[1:]

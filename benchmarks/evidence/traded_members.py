@@ -4,7 +4,6 @@
 figures; it reads the bars and lists of a workspace. See README.md.
 """
 
-import sys
 from argparse import Namespace
 from collections import Counter
 from datetime import date, timedelta
@@ -12,8 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks import meter
-from benchmarks.evidence.membership import BROAD, FIFTY, read_evidence, read_history
+from benchmarks.evidence.membership import BROAD, FIFTY, folders, read_evidence, read_history
 from champion.contracts.datasets import BARS, CONSTITUENTS, INDEX_CHANGES
 from champion.lake import Lake
 from champion.market.equity_bars import EQUITY_SERIES
@@ -30,12 +28,7 @@ SHIFTS = (400, 800, 1600)  # days by which a list's date is wrong
 
 def main() -> int:
     """Print all figures; exit code 1 if a claim fails."""
-    asked = meter.arguments(
-        __doc__, home=Path("home"), products=meter.MIRROR.parent / "nse_products", archive=meter.MIRROR
-    )
-    if not all(folder.is_dir() for folder in (asked.home, asked.products, asked.archive)):
-        sys.stderr.write(f"no workspace at {asked.home}, no lists at {asked.products}, or no {asked.archive}\n")
-        return 2
+    asked = folders(__doc__, home=Path("home"))
     claims = {"members trade": _trading(Lake(asked.home / "lake")), "wrong dates": _misdated(asked)}
     failed = [claim for claim, holds in claims.items() if not holds]
     print(f"\n{'all claims hold' if not failed else f'FAILED: {failed}'}")

@@ -17,17 +17,14 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from benchmarks import meter
+from benchmarks import backfill, meter
 from champion.lake import Lake
 from champion.pipeline.feature_store.build import build_features
-from champion.pipeline.ingest import corporate_actions, symbol_changes
-from champion.pipeline.ingest.fetch import fetch, staged
-from champion.pipeline.ingest.ingest import ingest
-from champion.pipeline.ingest.rename_instruments import rename_instruments
 from champion.pipeline.models import trials
 from champion.settings import Settings
 from champion.simulate import publish
@@ -61,8 +58,7 @@ def main() -> None:
     undisturbed = given.work / "undisturbed.json"
     if not undisturbed.exists():
         home, began = copied(base, given.work / "undisturbed"), time.monotonic()
-        shown = searched(home, given.work)
-        known = {**content(home, shown), "seconds": time.monotonic() - began}
+        known = {**content(home, searched(home, given.work)), "seconds": time.monotonic() - began}
         undisturbed.write_text(json.dumps(known))
     expected = json.loads(undisturbed.read_text())
     kept = given.work / "rounds.json"
@@ -103,7 +99,8 @@ def killed(base: Settings, work: Path, waits: list[float]) -> tuple[Settings, li
     home = base.model_copy(update={"home": work / "round"}) if kept.exists() else copied(base, work / "round")
     kept.write_text(json.dumps(kills))
     for wait in waits[len(kills) :]:
-        if searched(home, work, wait) is not None:
+        with suppress(subprocess.TimeoutExpired):  # which killed it
+            searched(home, work, wait)
             break
         left = [one for one in run_spool.entries(home) if run_spool.ended(one) is None]
         lines = len(ledger.read(home)) if (home.home / "trials.jsonl").exists() else 0
@@ -120,12 +117,9 @@ def made(work: Path) -> Settings:
     if (work / "made").exists():
         return settings
     publish(work / "archive", instruments=20, start=FIRST, end=LAST, signal=1.0)
-    fetch(settings, FIRST, LAST)
-    symbol_changes.refresh(settings)
-    ingest(Lake(settings.lake), staged(settings, FIRST, LAST)).require_complete()
-    rename_instruments(settings).require_complete()
-    corporate_actions.refresh(settings)
-    build_features(Lake(settings.lake), FEATURES, LAST)
+    later = {"features": lambda: build_features(Lake(settings.lake), FEATURES, LAST)}
+    for step in (backfill.steps(settings, FIRST, LAST) | later).values():
+        step()
     (work / "made").touch()
     return settings
 
@@ -140,12 +134,9 @@ def copied(base: Settings, home: Path) -> Settings:
     return settings
 
 
-def searched(settings: Settings, work: Path, wait: float | None = None) -> dict[str, Any] | None:
-    """Return what the command printed; None if it was killed after `wait` seconds, without the kernels it started."""
-    try:
-        done = run(settings, *search(work), wait=wait)
-    except subprocess.TimeoutExpired:  # which kills it
-        return None
+def searched(settings: Settings, work: Path, wait: float | None = None) -> dict[str, Any]:
+    """Return what the command prints; it is killed after `wait` seconds, without the kernels it started."""
+    done = run(settings, "search", str(work / "space.toml"), "--parallel", "2", "--json", wait=wait)
     found: dict[str, Any] = json.loads(done)
     return found
 
@@ -153,29 +144,24 @@ def searched(settings: Settings, work: Path, wait: float | None = None) -> dict[
 def searched_twice(settings: Settings, work: Path) -> list[dict[str, Any]]:
     """Return what two commands print that search at the same time."""
     with ThreadPoolExecutor(2) as pool:
-        return [json.loads(done) for done in pool.map(lambda _: run(settings, *search(work)), range(2))]
-
-
-def search(work: Path) -> list[str]:
-    """Return the arguments of the search."""
-    return ["search", str(work / "space.toml"), "--parallel", "2", "--json"]
+        return list(pool.map(lambda _: searched(settings, work), range(2)))
 
 
 def run(settings: Settings, *arguments: str, wait: float | None = None) -> str:
-    """Return what a command prints; it is killed after `wait` seconds."""
+    """Return what a command prints. It is killed after `wait` seconds, which raises TimeoutExpired."""
     command = [sys.executable, "-m", "champion", *arguments]
     environment = {**os.environ, **settings.environment()}
     return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=wait).stdout
 
 
-def content(settings: Settings, shown: dict[str, Any] | None) -> dict[str, Any]:
+def content(settings: Settings, shown: dict[str, Any]) -> dict[str, Any]:
     """Return what must be equal: the facts of the trial ledger in any order, the count, the files, the figures."""
-    table = [{k: v for k, v in row.items() if k not in {"version", "run", "error"}} for row in (shown or {})["table"]]
+    table = [{k: v for k, v in row.items() if k not in {"version", "run", "error"}} for row in shown["table"]]
     return {
         "ledger": sorted(json.dumps(one.facts, sort_keys=True) for one in ledger.read(settings)),
         "count": trials.count(settings).total,
         "series": sorted(path.name for path in (settings.home / "trials").glob("*.parquet")),
-        "figures": {name: (shown or {}).get(name) for name in SAME},
+        "figures": {name: shown.get(name) for name in SAME},
         "table": table,
         "open": sorted(path.name for path in (settings.home / "searches").glob("*.begun")),
         "left": [

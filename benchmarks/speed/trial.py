@@ -2,7 +2,7 @@
 
 `CHAMPION_HOME=HOME .venv/bin/python benchmarks/speed/trial.py [--model NAME] [--universe NAME] [--start DATE]
 [--end DATE] [--json PATH]` needs bars and features in the workspace. It removes the kept frames of the workspace, then
-measures two trials, each in a process of its own as in the notebook's kernel. No model is registered and no trial is
+measures two trials, each in a separate process, like the notebook's kernel. No model is registered and no trial is
 recorded. The digest of the scores shows whether both trials, or two versions of Champion, give the same scores.
 """
 

@@ -331,7 +331,7 @@ def _not_compared(evidence: Evidence, returns: pl.DataFrame, *, is_standing: boo
 
 
 def _with_champion(evidence: Evidence) -> pl.DataFrame:
-    """Return the returns with the champion's series, completed by its live returns, in a column of its own."""
+    """Return the returns with the champion's series, completed by its live returns, in a separate column."""
     own = pl.col(str(evidence.champion)) if evidence.champion in evidence.returns.columns else pl.lit(None, pl.Float64)
     live = evidence.returns.select("trade_date", pl.lit(None, pl.Float64).alias("active")).clear()
     live = (live if evidence.live is None else evidence.live).select("trade_date", pl.col("active").alias(_LIVE))

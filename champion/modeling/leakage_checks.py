@@ -108,7 +108,8 @@ def shuffled_label_check(
 ) -> ShuffledLabels:
     """Train on labels shuffled within each session and test on the last fold.
 
-    An AUC other than one half means that the score depends on its own label through something else than the inputs.
+    An AUC other than one half means that the score depends on the label of its row through something other than the
+    inputs.
     """
     needed = [name for name in (*_NEEDED, TARGET) if name in frame.columns]
     rows, features = training.prepared(frame.select(*needed, *inputs), inputs)
@@ -188,7 +189,7 @@ def score_checks(scores: pl.DataFrame, horizon: int) -> pl.DataFrame:
     """Return canary, passed and found of what out-of-sample scores show about themselves.
 
     A score is refused if it is unknown, named twice in a session, or constant in most sessions; and if it ranks the
-    next session's return, or its own label, better than is plausible (see `implausible_inputs`).
+    next session's return, or the label of its row, better than is plausible (see `implausible_inputs`).
 
     Args:
         scores: trade_date, instrument_id, score, forward_return and next_return, the return from the close of

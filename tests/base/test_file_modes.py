@@ -128,6 +128,8 @@ def test_all_commands_leave_the_same_modes_under_every_umask(tmp_path: Path) -> 
     options = ["--instruments", "20", "--signal", "2", "--top", "5", "--start", "2024-06-03"]
     # Seven months are few for the gate, whose decision is not tested here.
     forced = ["models", "promote", "1", "--force", "--reason", "the files of scoring are wanted"]
+    ran = []
+    # The last one stops the server, also after a failure.
     for command in (["demo", *options], forced, ["score", "2024-12-31"], ["stop"]):
         done = subprocess.run(
             [*CHAMPION, *command],
@@ -139,9 +141,9 @@ def test_all_commands_leave_the_same_modes_under_every_umask(tmp_path: Path) -> 
             check=False,
             timeout=PATIENCE,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        variables["CHAMPION_HOME"] = str(home)
-        variables["CHAMPION_ARCHIVE"] = str(home / "archive")
+        ran.append(done)
+        variables |= {"CHAMPION_HOME": str(home), "CHAMPION_ARCHIVE": str(home / "archive")}
+    assert [done.stdout + done.stderr for done in ran if done.returncode] == []
     assert {"lake", "mlflow", "prefect", "services", "warehouse"} <= {path.name for path in home.iterdir()}
     assert too_open(home) == []
     assert too_closed(home) == []

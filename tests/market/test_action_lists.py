@@ -25,7 +25,7 @@ from champion.market.actions.adjustment_factors import DECISION
 from champion.market.actions.corporate_actions import ListOrigin
 from champion.market.envelope import session_close
 from champion.market.identity.symbol_history import SymbolHistory
-from champion.pipeline.ingest import corporate_actions as asked, corporate_actions as corporate
+from champion.pipeline.ingest import corporate_actions as corporate
 from champion.pipeline.operations import doctor
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
@@ -50,7 +50,7 @@ def test_all_lists_of_a_folder_count(folder: Folder) -> None:
     assert corporate.refresh(folder.settings).outcome == "written"
     assert corporate.refresh(folder.settings).outcome == "already"
     assert folder.known() == {("OKSPLIT", date(2024, 9, 2)): 5.0, ("CO05", date(2024, 10, 8)): 2.0}
-    assert asked.reach(folder.lake).covered == ((date(2024, 7, 1), date(2024, 12, 31)),)
+    assert corporate.reach(folder.lake).covered == ((date(2024, 7, 1), date(2024, 12, 31)),)
 
 
 def test_a_corrected_list_of_the_same_name_and_day_counts(folder: Folder) -> None:
@@ -66,7 +66,7 @@ def test_a_list_without_actions_covers_its_dates(folder: Folder) -> None:
     folder.add(date(2024, 7, 1), date(2024, 9, 30), ("A", "Bonus 1:1", date(2024, 9, 2)))
     folder.add(date(2024, 9, 1), date(2024, 12, 31))
     assert corporate.refresh(folder.settings).outcome == "written"
-    assert asked.reach(folder.lake).covered == ((date(2024, 7, 1), date(2024, 12, 31)),)
+    assert corporate.reach(folder.lake).covered == ((date(2024, 7, 1), date(2024, 12, 31)),)
     assert folder.known() == {}, "the list made later says that there was no action"
 
 
@@ -267,8 +267,8 @@ def test_a_list_that_ends_before_the_lake_is_reported(
     assert "from 2024-07-01 to 2024-08-30 are covered by none" in check.found
     assert "CHAMPION_LISTS" in check.remedy
     frame = pl.DataFrame({"across_gap": [True, False]})
-    told = asked.left_out(Lake(settings.lake), frame)
-    assert (told["labels_across_gaps"], check.found.split(";")[0] in str(told["corporate_actions"])) == (1, True)
+    left = corporate.left_out(Lake(settings.lake), frame)
+    assert (left["labels_across_gaps"], check.found.split(";")[0] in str(left["corporate_actions"])) == (1, True)
 
 
 def test_doctor_reports_lists_of_an_earlier_version(folder: Folder) -> None:
@@ -280,7 +280,7 @@ def test_doctor_reports_lists_of_an_earlier_version(folder: Folder) -> None:
     assert (check.state, "earlier version" in check.found) == ("warning", True)
     assert "champion actions refresh" in check.remedy
     assert corporate.refresh(folder.settings).outcome == "written"
-    assert asked.is_current(folder.lake)
+    assert corporate.is_current(folder.lake)
 
 
 def test_the_first_list_serves_dates_before_its_reading(folder: Folder) -> None:

@@ -7,24 +7,21 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
+import demo_workspace
 import nbformat
 import psutil
-import pytest
+from demo_workspace import DEMO, FIRST, LAST, Command, Look
 from explorers import NEED_RUNS, explore
 from hooks import listening
-from hostile import hostile_home
 from modes import too_open
 from prefect_api import Api, keep_notifier, request
-from typer.testing import CliRunner
 from waiting import PATIENCE
 
 from champion.base.atomic_files import sha256
-from champion.cli.app import app
 from champion.lake import Lake
 from champion.pipeline.models import trials
 from champion.runner import repair
@@ -34,10 +31,9 @@ from champion.settings import Settings
 from champion.simulate.calendar import sessions
 from champion.tracking import promotion, registry, runs
 
-Command: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
-Look: TypeAlias = Callable[..., str]
-FIRST, LAST = date(2023, 10, 3), date(2024, 12, 31)
-_DEMO = ("demo", "--instruments", "60", "--signal", "2", "--start", str(FIRST), "--json")
+# Fixtures: pytest takes them for this module.
+base, champion, demo = demo_workspace.base, demo_workspace.champion, demo_workspace.demo
+look, settings = demo_workspace.look, demo_workspace.settings
 _TABLES = ("raw_equity_ohlc", "normalized_equity_ohlc", "features_equity_indicators", "predictions_equity_scores")
 _NOTEBOOKS = ("ingest", "quality", "features", "training", "promotion", "scoring")
 _SCHEDULED = """
@@ -57,86 +53,6 @@ with console.flow_context(console.settings(), hidden=True):
     }
 print(json.dumps(result, default=str))
 """
-
-
-PLANTED = {  # secrets that no file may contain
-    "CHAMPION_NOTIFY_URL": "http://127.0.0.1:9/hooks/Plant3d-notice",
-    "CHAMPION_PROMOTION_WEBHOOK": "http://127.0.0.1:9/hooks/Plant3d-promotion",
-    "AWS_ACCESS_KEY_ID": "Plant3d-key-id",
-    "AWS_SECRET_ACCESS_KEY": 'Plant3d/"secret"+key\\',
-    "CHAMPION_USER_PASSWORD": "Plant3d-password",
-    "LAKE_OF_A_FRIEND": "postgresql://friend:Plant3d-friend@127.0.0.1:9/lake",
-}
-
-
-PROXIES = dict.fromkeys(  # no server at this port: requests to this machine must bypass the proxy
-    ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9"
-)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo")
-
-
-@pytest.fixture(scope="module")
-def champion(base: Path) -> Iterator[Command]:
-    """Return a function that runs `champion` in the demo's workspace; its servers are stopped afterwards."""
-    outputs = base / "outputs.txt"
-    person = hostile_home(base / "person") | PROXIES | {"HOME": "/proc/nobody"}  # not writable, even for root
-    (base / "scratch").mkdir()
-    person["TMPDIR"] = str(base / "scratch")
-    del person["PYTHONINSPECT"]  # it would keep Python running after a command
-
-    def run(
-        *arguments: str, home: Path = base / "demo", code: int = 0, **settings: str
-    ) -> subprocess.CompletedProcess[str]:
-        variables = {**os.environ, "CHAMPION_HOME": str(home), "CHAMPION_ARCHIVE": str(base / "demo" / "archive")}
-        variables |= {f"CHAMPION_{name.upper()}": value for name, value in settings.items()}
-        command = [sys.executable, "-m", "champion", *arguments]
-        done = subprocess.run(
-            command,
-            env=variables | PLANTED | person,
-            umask=0,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
-        with outputs.open("a", encoding="utf-8") as log:
-            log.write(done.stdout + done.stderr)
-        assert done.returncode == code, f"{arguments}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        return done
-
-    yield run
-    run("stop")
-
-
-@pytest.fixture(scope="module")
-def look(settings: Settings) -> Look:
-    """Return a function that runs a reading command in this process, where its imports are loaded already."""
-
-    def run(*arguments: str) -> str:
-        variables = {"CHAMPION_HOME": str(settings.home), "CHAMPION_ARCHIVE": settings.archive}
-        done = CliRunner(env=variables).invoke(app, arguments, catch_exceptions=False)
-        assert done.exit_code == 0, done.output
-        return done.stdout
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def demo(champion: Command, base: Path) -> dict[str, Any]:
-    """The JSON result of the demo, which runs once for this module."""
-    base.mkdir(exist_ok=True)
-    result = champion(*_DEMO, home=base)
-    return dict(json.loads(result.stdout))
-
-
-@pytest.fixture(scope="module")
-def settings(demo: dict[str, Any], base: Path) -> Settings:
-    assert demo["sessions"] > 0
-    return Settings(home=base / "demo", archive=str(base / "demo" / "archive"))
 
 
 def test_every_session_of_the_archive_arrives(demo: dict[str, Any], settings: Settings) -> None:
@@ -226,7 +142,7 @@ def test_scores_cover_the_universe_of_the_session(settings: Settings) -> None:
 def test_a_second_run_skips_everything_and_changes_nothing(champion: Command, base: Path, settings: Settings) -> None:
     lake = Lake(settings.lake)
     before = [lake.digest(name) for name in _TABLES]
-    result = json.loads(champion(*_DEMO, home=base).stdout)
+    result = json.loads(champion(*DEMO, home=base).stdout)
     assert result["steps"] == "backfill skipped, features skipped, training skipped, scoring skipped"
     assert "(0 files written)" in result["archive"]
     assert [lake.digest(name) for name in _TABLES] == before

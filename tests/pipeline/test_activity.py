@@ -101,7 +101,7 @@ def test_command_shows_a_table_and_json(modelled: Settings) -> None:
     result = json.loads(CliRunner().invoke(app, ["audit", "--json"], env=modelled.environment()).output)
     assert set(result["not_asked"]) == {"prefect", "warehouse"}
     assert pl.DataFrame(result["events"])["user"].unique().to_list() == [getpass.getuser()]
-    wide = {**os.environ, **modelled.environment(), "COLUMNS": "200"}  # a process of its own: the console measures once
+    wide = {**os.environ, **modelled.environment(), "COLUMNS": "200"}  # a separate process: the console measures once
     command = [sys.executable, "-m", "champion", "audit", "--rows", "1000"]
     shown = subprocess.run(command, env=wide, capture_output=True, text=True, check=True).stdout
     assert "not asked: prefect" in shown

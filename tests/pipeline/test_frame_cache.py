@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from threading import Barrier
@@ -14,7 +15,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from lake_reads import ReadLake
+from typing_extensions import override
 
 from champion.contracts.datasets import BARS, FEATURES
 from champion.errors import LakeError
@@ -72,6 +73,23 @@ def get(cache: FrameCache, frame: pl.DataFrame = FRAME, **made_from: str) -> tup
         return frame
 
     return cache.get(lambda: made_from, build), bool(built)
+
+
+@dataclass(frozen=True)
+class ReadLake(Lake):
+    """The same lake; `read` has the datasets whose rows were scanned or counted."""
+
+    read: set[str] = field(default_factory=set, compare=False)
+
+    @override
+    def scan(self, name: str, *arguments: Any, **options: Any) -> pl.LazyFrame:
+        self.read.add(name)
+        return Lake.scan(self, name, *arguments, **options)
+
+    @override
+    def rows(self, name: str, *arguments: Any, **options: Any) -> int:
+        self.read.add(name)
+        return Lake.rows(self, name, *arguments, **options)
 
 
 def failed() -> pl.DataFrame:

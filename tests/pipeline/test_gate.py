@@ -1,13 +1,13 @@
-"""What the gate says of scores: planted skill passes each rule, and a rule refuses each kind of worthless score."""
+"""The gate's rules on scores: planted skill passes each rule, and a rule refuses each kind of worthless score."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from copies import copied
 from sklearn.linear_model import LogisticRegression
 
 from champion.lake import Lake
@@ -104,7 +104,7 @@ def test_version_with_planted_skill_replaces_a_champion_and_the_ledger_keeps_eac
 ) -> None:
     """The champion of the workspace, which was forced, holds all shares. Few sessions need higher levels."""
     levels = dict.fromkeys(("gate_luck", "gate_neutral", "gate_champion"), 0.2)
-    settings = modelled.model_copy(update={"home": shutil.copytree(modelled.home, tmp_path / "home"), **levels})
+    settings = copied(modelled, tmp_path).model_copy(update=levels)
     version, refused = (register(settings, rows) for rows in (planted(market), market.with_columns(score=1.0)))
     assert not evaluate.evaluate_and_promote(settings, refused)["promoted"]
     decided = evaluate.evaluate_and_promote(settings, version)
@@ -133,7 +133,7 @@ def test_champion_without_a_series_is_simulated_and_blocks_for_a_time_without_sc
     modelled: Settings, market: pl.DataFrame, tmp_path: Path
 ) -> None:
     """As that of an earlier release, whose trial has no series; the promotion is later than all bars of the lake."""
-    settings = modelled.model_copy(update={"home": shutil.copytree(modelled.home, tmp_path / "home")})
+    settings = copied(modelled, tmp_path)
     champion = registry.find(settings, 1)
     (trial,), _ = looks.of_versions(settings, champion)
     number = register(settings, planted(market))

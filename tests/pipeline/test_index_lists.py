@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from hashlib import sha256
@@ -61,12 +62,15 @@ def copy_of(day: str) -> str:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """A workspace with two copies of a list and a table of changes in its archive."""
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """A workspace with two copies of a list and a table of changes in its archive, which notebooks open."""
     root = tmp_path / "archive"
     put(root, copy_of("2023-01-10"), listing(NAMES[:12]))
     put(root, copy_of("2024-01-10"), listing([*NAMES[1:12], NAMES[12]]))
-    return Settings(home=tmp_path / "home", archive=str(root))
+    monkeypatch.setenv("CHAMPION_HOME", str(tmp_path / "home"))
+    workspace.settings.cache_clear()
+    yield Settings(home=tmp_path / "home", archive=str(root))
+    workspace.settings.cache_clear()
 
 
 def test_copies_become_members_and_sectors_of_their_dates(settings: Settings) -> None:
@@ -185,31 +189,24 @@ def test_archive_without_lists_changes_nothing(tmp_path: Path) -> None:
     assert Lake(settings.lake).sessions(INDEX_MEMBERS) == []
 
 
-def test_members_and_sectors_are_answered_as_of_a_date(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_members_and_sectors_are_answered_as_of_a_date(settings: Settings) -> None:
     index_lists.refresh(settings)
-    monkeypatch.setenv("CHAMPION_HOME", str(settings.home))
-    workspace.settings.cache_clear()
-    try:
-        assert workspace.members("Nifty Bank", "2023-06-30")["symbol"].to_list() == sorted(NAMES[:12])
-        assert "B12" in workspace.members("NIFTY BANK", "2024-01-10")["symbol"].to_list()
-        with pytest.raises(UsageError, match="cover 2023-01-10 to 2024-01-10"):
-            workspace.members("NIFTY BANK", "2024-01-11")
-        # The last list counts on the day itself, as for a person on that day, but not later.
-        then = workspace.members("NIFTY BANK", "2023-06-30", known="2023-06-30")
-        assert then["symbol"].to_list() == sorted(NAMES[:12])
-        with pytest.raises(UsageError, match="cover 2023-01-10 to 2023-06-30"):
-            workspace.members("NIFTY BANK", "2023-07-01", known="2023-06-30")
-        assert workspace.sectors("2023-06-30").height == 12
-        assert workspace.sectors("2023-06-30", fill_backward=True).filter(basis="later list")["symbol"].to_list() == [
-            "B12"
-        ]
-        assert workspace.sectors("2023-01-10", known="2023-06-30").filter(symbol="B12").is_empty()
-        for day, known in (("2023-01-09", None), ("2024-01-11", None), ("2023-07-01", "2023-06-30")):
-            covered = "2023-01-10 to " + ("2023-06-30" if known else "2024-01-10")
-            with pytest.raises(UsageError, match=f"sectors on {day} are not known: index lists cover {covered}"):
-                workspace.sectors(day, known)
-    finally:
-        workspace.settings.cache_clear()
+    assert workspace.members("Nifty Bank", "2023-06-30")["symbol"].to_list() == sorted(NAMES[:12])
+    assert "B12" in workspace.members("NIFTY BANK", "2024-01-10")["symbol"].to_list()
+    with pytest.raises(UsageError, match="cover 2023-01-10 to 2024-01-10"):
+        workspace.members("NIFTY BANK", "2024-01-11")
+    # The last list counts on the day itself, as for a person on that day, but not later.
+    then = workspace.members("NIFTY BANK", "2023-06-30", known="2023-06-30")
+    assert then["symbol"].to_list() == sorted(NAMES[:12])
+    with pytest.raises(UsageError, match="cover 2023-01-10 to 2023-06-30"):
+        workspace.members("NIFTY BANK", "2023-07-01", known="2023-06-30")
+    assert workspace.sectors("2023-06-30").height == 12
+    assert workspace.sectors("2023-06-30", fill_backward=True).filter(basis="later list")["symbol"].to_list() == ["B12"]
+    assert workspace.sectors("2023-01-10", known="2023-06-30").filter(symbol="B12").is_empty()
+    for day, known in (("2023-01-09", None), ("2024-01-11", None), ("2023-07-01", "2023-06-30")):
+        covered = "2023-01-10 to " + ("2023-06-30" if known else "2024-01-10")
+        with pytest.raises(UsageError, match=f"sectors on {day} are not known: index lists cover {covered}"):
+            workspace.sectors(day, known)
 
 
 def test_universe_filters_by_index_and_sector(settings: Settings) -> None:
@@ -231,9 +228,7 @@ def test_universe_filters_by_index_and_sector(settings: Settings) -> None:
     assert membership.keep(rows, lake, "", ()).equals(rows)
 
 
-def test_universe_whose_lists_do_not_cover_a_run_is_refused_before_it(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_universe_whose_lists_do_not_cover_a_run_is_refused_before_it(settings: Settings) -> None:
     index_lists.refresh(settings)
     lake, days = Lake(settings.lake), [date(2023, 1, 9), date(2023, 1, 10), date(2024, 1, 10), date(2024, 1, 11)]
     bars, features = contracts.load(BARS), contracts.load(FEATURES)
@@ -249,7 +244,6 @@ def test_universe_whose_lists_do_not_cover_a_run_is_refused_before_it(
         for wrong in (days[:2], days[2:]):
             with pytest.raises(UsageError, match=r"are not known: .* cover 2023-01-10 to 2024-01-10"):
                 universe_lists.require_known(lake, universe, wrong)
-    monkeypatch.setenv("CHAMPION_HOME", str(settings.home))
     with pytest.raises(UsageError, match="the members of NIFTY BANK on 2023-01-09 to 2024-01-11 are not known"):
         CliRunner().invoke(app, ["train", "--universe", bank.text], catch_exceptions=False)
     assert {path.name for path in settings.home.iterdir()} <= {"lake", "staging", "home.json"}  # nothing was started
@@ -272,28 +266,25 @@ def test_universe_says_what_its_lists_leave_unknown(settings: Settings) -> None:
     assert unknown_share(named) == "sector unknown for 50.0% of 2 rows and 25.0% of turnover"
 
 
-def test_wrong_number_of_companies_is_said_wherever_members_are_used(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wrong_number_of_companies_is_reported_wherever_members_are_used(settings: Settings) -> None:
     half = "index,effective,out,in,press_release,remark\nNIFTY BANK,2023-09-29,B0,B5,ind_prs17082023,\n"
     put(Path(settings.archive), "content/indices/index_changes.csv", half)  # B5 is in the index; B12 was meant
     index_lists.refresh(settings)
     lake, days = Lake(settings.lake), [date(2023, 6, 1), date(2023, 12, 29)]
     (wrong,) = membership.open_evidence(lake).sizes.rows()
     assert wrong == ("NIFTY BANK", date(2023, 9, 29), date(2024, 1, 9), 11, 12, 12)
-    said = "NIFTY BANK: 11 companies instead of 12 on 103 dates between 2023-09-29 and 2024-01-09"
+    reported = "NIFTY BANK: 11 companies instead of 12 on 103 dates between 2023-09-29 and 2024-01-09"
     check = index_evidence.check(settings)
     assert check.state == "warning"
-    assert said in check.found
+    assert reported in check.found
     rows = pl.DataFrame({"instrument_id": ["NSE:B5"] * 2, "trade_date": days})
     noted = "NIFTY BANK has 11 companies instead of 12 on 92 dates between 2023-09-29 and 2023-12-29"
     assert any(note.startswith(noted) for note in universe_lists.notes(lake, Universe(index="NIFTY BANK"), rows))
-    monkeypatch.setattr(workspace, "settings", lambda: settings)
     for known in (None, "2024-01-10"):
         with pytest.warns(UserWarning, match="NIFTY BANK on 2023-12-29 has 11 companies instead of 12"):
             assert set(workspace.members("NIFTY BANK", "2023-12-29", known=known)["surplus"]) == {-1}
         assert set(workspace.members("NIFTY BANK", "2023-09-28", known=known)["surplus"]) == {0}
-    shown = CliRunner(env={"CHAMPION_HOME": str(settings.home)}).invoke(app, ["lists", "ls"]).output
+    shown = CliRunner().invoke(app, ["lists", "ls"]).output
     assert "11 companies instead of 12" in " ".join(shown.split())
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from warehouse_rows import envelope, typed
 
-from champion import contracts
 from champion.contracts.datasets import BAN_LIST, BARS, PREDICTIONS, PRICE_BANDS, TARGETS
 from champion.errors import LakeError
 from champion.lake import Lake
@@ -276,10 +276,6 @@ def _ban(lake: Lake, session: date, symbols: list[str]) -> None:
 
 def _write(lake: Lake, name: str, session: date, rows: list[dict[str, object]]) -> None:
     """Write rows of a published list, with an envelope."""
-    noon = datetime.fromisoformat(f"{session}T12:00:00+00:00")
-    envelope = {"event_time": noon, "ingest_time": noon, "source": "test", "schema_version": "1.0.0", "exchange": "NSE"}
-    full = [
-        envelope | row | {"trade_date": session, "entity_id": row["instrument_id"], "event_id": bytes([n]) * 16}
-        for n, row in enumerate(rows)
-    ]
-    lake.write(name, session, pl.DataFrame(full, schema=contracts.load(name).polars_schema), {"file": repr(rows)})
+    known = {"trade_date": session, "exchange": "NSE"}
+    full = [envelope(session, str(row["instrument_id"])) | known | row for row in rows]
+    lake.write(name, session, typed(name, full), {"file": repr(rows)})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import numpy as np
 import polars as pl
 import pytest
 import searches
+from copies import copied
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 from searches import SPACE, searched
 from waiting import PATIENCE
@@ -152,12 +152,8 @@ def test_recipes_without_enough_sessions_are_not_chosen() -> None:
 @pytest.fixture(scope="module")
 def undisturbed(modelled: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, dict[str, Any]]:
     """A workspace after one whole search, and what the search showed."""
-    made = _copied(modelled, tmp_path_factory.mktemp("undisturbed"))
+    made = copied(modelled, tmp_path_factory.mktemp("undisturbed"))
     return made, searched(made, SPACE)
-
-
-def _copied(settings: Settings, folder: Path) -> Settings:
-    return settings.model_copy(update={"home": shutil.copytree(settings.home, folder / "home")})
 
 
 def _facts(settings: Settings) -> set[str]:
@@ -219,25 +215,24 @@ def test_a_plan_is_checked_and_keeps_its_sessions_until_it_is_finished(
 
 def test_a_repeated_search_adds_no_trial(undisturbed: tuple[Settings, dict[str, Any]], tmp_path: Path) -> None:
     settings, shown = undisturbed
-    repeated = _copied(settings, tmp_path)
+    repeated = copied(settings, tmp_path)
     lines = _facts(repeated)
     again = searched(repeated, SPACE.replace('"small"', '"renamed"'))
     assert _facts(repeated) == lines
     assert {**again, "best": None} == {**shown, "best": None}
 
 
-@pytest.mark.parametrize("lines", [4])
-def test_a_killed_search_is_resumed_by_two_at_once_to_the_same_result(
-    modelled: Settings, undisturbed: tuple[Settings, dict[str, Any]], tmp_path: Path, lines: int
+def test_a_killed_search_is_resumed_by_two_concurrent_ones_to_the_same_result(
+    modelled: Settings, undisturbed: tuple[Settings, dict[str, Any]], tmp_path: Path
 ) -> None:
-    settings = _copied(modelled, tmp_path)
+    settings = copied(modelled, tmp_path)
     (tmp_path / "space.toml").write_text(SPACE)
     command = [sys.executable, searches.__file__, str(tmp_path / "space.toml")]
     environment = {**os.environ, **settings.environment()}
     started = partial(subprocess.Popen, command, env=environment, stdout=subprocess.PIPE, text=True)
     with started() as first:
         assert first.stdout is not None
-        for _ in range(lines):
+        for _ in range(4):
             assert first.stdout.readline()
         first.send_signal(signal.SIGSTOP)  # it holds the search until the second waits
         with started() as second:

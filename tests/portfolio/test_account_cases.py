@@ -87,7 +87,7 @@ def test_cash_drag_is_what_the_cash_would_have_earned_in_the_holdings() -> None:
 def test_an_action_of_unknown_effect_earns_nothing_and_its_holding_is_sold_by_the_rules(
     scale: float, waits: int
 ) -> None:
-    """After an action that nobody decided, a share may be a tenth of one, or ten: only the last value is known."""
+    """After an undecided action, a share may be a tenth of one, or ten: only the last value is known."""
     bars = bars_of([100.0, 100.0, 110.0, *[110.0 * scale] * 13], volume=20_000)
     days = bars["trade_date"]
     ex_date, first = days[3], days[3 + waits]

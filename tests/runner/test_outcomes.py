@@ -168,17 +168,17 @@ def test_repair_keeps_the_outcome_set_by_a_scheduler(workspace: Settings) -> Non
     assert runs.get(workspace, entry.run_id).outcome == "cancelled"
 
 
-def test_processes_that_repair_at_once_record_each_run_once(workspace: Settings, tmp_path: Path) -> None:
+def test_concurrent_repairs_record_each_run_once(workspace: Settings, tmp_path: Path) -> None:
     settings = like(workspace, tmp_path / "home")
     before = {run.run_id for run in runs.find_runs(settings, ["notebooks"])}
     command = [sys.executable, repairs.__file__, str(settings.home), "6", "12"]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    told = json.loads(subprocess.run(command, env=variables, stdout=subprocess.PIPE, check=True).stdout)
-    assert told["errors"] == []
-    assert told["going"] == "RUNNING"
+    reported = json.loads(subprocess.run(command, env=variables, stdout=subprocess.PIPE, check=True).stdout)
+    assert reported["errors"] == []
+    assert reported["going"] == "RUNNING"
     found = [run for run in runs.find_runs(settings, ["notebooks"]) if run.run_id not in before]
-    assert {run.tags[runs.ENTRY]: run.outcome for run in found} == told["due"]
-    assert len(found) == len(told["due"]) == 16
+    assert {run.tags[runs.ENTRY]: run.outcome for run in found} == reported["due"]
+    assert len(found) == len(reported["due"]) == 16
     assert list(settings.runs.iterdir()) == []
 
 

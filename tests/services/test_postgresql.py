@@ -329,7 +329,7 @@ def test_stalled_machine_does_not_overwrite_a_finished_promotion(machines: tuple
     assert [entry.version for entry in promotion.history(here)[-4:]] == [first, first, second, second]
 
 
-def test_two_machines_that_record_trials_at_once_keep_one_ledger(machines: tuple[Settings, Settings]) -> None:
+def test_two_machines_recording_trials_concurrently_keep_one_ledger(machines: tuple[Settings, Settings]) -> None:
     begin, first = threading.Barrier(2), date(2024, 1, 1)
     days = pl.Series("trade_date", [first + timedelta(day) for day in range(30)])
 

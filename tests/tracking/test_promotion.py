@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy i
 
 YES = Decision(promote=True, reasons=("it is better",))
 
-# One warm process that forks: each child promotes or rolls back on its own, in a process of its own.
+# One warm process that forks: each child promotes or rolls back in a separate process.
 FORKS = """
 import os, sys, time
 import mlflow, sklearn, filelock

@@ -5,7 +5,7 @@ all earlier out-of-sample sessions is chosen. A daily return is known at the clo
 nothing later, and no inner refit is needed. From this session to the end of the fold the account follows the scores of
 the chosen recipe under its rule. The account is one account: a change of the recipe is paid for.
 
-The series of this account is what the search itself would have earned. It is a trial of its own, whose recipe is the
+The series of this account is what the search itself would have earned. It is a separate trial, whose recipe is the
 list of recipes, because a search is a look at forward returns too.
 """
 
