@@ -131,7 +131,7 @@ def _constructed(lake: Lake, session: date, today: pl.DataFrame, rule: Rule) -> 
     small = lake.scan(BARS, scores["trade_date"].min(), session).filter(pl.col("series").is_in(SME_SERIES))  # type: ignore[arg-type]
     refused = small.select("trade_date", "instrument_id").collect()
     followed = scores.join(refused, on=["trade_date", "instrument_id"], how="anti")
-    if rule.weighting == "inverse_volatility" or rule.sector_cap < 1:
+    if portfolio.inputs_of(rule):
         followed = portfolio.with_inputs(followed, rule, portfolio.market(lake, scores, after=0, end=session), lake)
     return construct(followed, rule)
 
