@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 
 import polars as pl
 
-from champion.base.clock import INDIA
 from champion.contracts.datasets import BAN_LIST, PRICE_BANDS
 from champion.lake import Lake
 from champion.market.reference.price_bands import preferred
+from champion.market.trading_days import LONGEST_CLOSURE, is_trading_day
 from champion.pipeline.ingest.corporate_actions import known_factors
 from champion.pipeline.models import portfolio
 from champion.pipeline.reference.as_known import banned, market_sessions
 
 UNKNOWN = "unknown"
-_OPEN = time(9, 15, tzinfo=INDIA)
-_SATURDAY = 5
-_LONGEST_CLOSURE = timedelta(6)
 
 
 def next_session(lake: Lake, session: date, closed: AbstractSet[date] = frozenset()) -> date:
@@ -28,22 +25,13 @@ def next_session(lake: Lake, session: date, closed: AbstractSet[date] = frozense
     >>> str(next_session(Lake(Path("lake")), date(2024, 12, 24), {date(2024, 12, 25)}))
     '2024-12-26'
     """
-    later = [day for day in market_sessions(lake) if session < day <= session + _LONGEST_CLOSURE]
+    later = [day for day in market_sessions(lake) if session < day <= session + LONGEST_CLOSURE]
     if later:
         return later[0]
     day = session + timedelta(1)
-    while day.weekday() >= _SATURDAY or day in closed:
+    while not is_trading_day(day, closed):
         day += timedelta(1)
     return day
-
-
-def opens(session: date) -> datetime:
-    """Return when a session opens, in UTC.
-
-    >>> opens(date(2024, 1, 16)).isoformat()
-    '2024-01-16T03:45:00+00:00'
-    """
-    return datetime.combine(session, _OPEN).astimezone(UTC)
 
 
 def limits(lake: Lake, session: date, following: date, rows: pl.DataFrame) -> pl.DataFrame:

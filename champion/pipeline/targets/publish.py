@@ -14,7 +14,7 @@ from champion.base import clock
 from champion.contracts.datasets import BAN_LIST, BARS, PREDICTIONS, PRICE_BANDS, TARGETS
 from champion.errors import LakeError
 from champion.lake import Lake
-from champion.market.envelope import stamp
+from champion.market.envelope import session_open, stamp
 from champion.modeling.universe import Universe, stored
 from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.ingest.bars import equity_bars
@@ -64,7 +64,7 @@ def publish(settings: Settings, session: date, version: registry.Version, rule: 
     following = orders.next_session(lake, session, settings.closed)
     held = lake.scan(TARGETS, session, session).collect()
     mine = held.filter(model_version=version.number)
-    if mine.height and mine["ingest_time"].max() < orders.opens(following) <= clock.now():  # type: ignore[operator]
+    if mine.height and mine["ingest_time"].max() < session_open(following) <= clock.now():  # type: ignore[operator]
         note = f"published before {following} opened: they stay as they were"
         return PublishedTargets(published.ordered(mine), written=False, note=note)
     universe, before = stored(version.text(UNIVERSE)), published.latest(lake, session - timedelta(1))
