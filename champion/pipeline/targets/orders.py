@@ -60,7 +60,6 @@ def warned(lake: Lake, session: date, following: date, rows: pl.DataFrame) -> pl
     if ordered.is_empty():
         return rows.with_columns(warnings=pl.lit(None, pl.String))
     flags = _flags(lake, session, ordered.filter(pl.col("series").is_not_null()).select("trade_date", "instrument_id"))
-    moving = known_factors(lake).filter(pl.col("ex_date").is_between(session, following, closed="right"))
     buys = pl.col("action") == "buy"
     found = {
         "no_bar": pl.col("series").is_null(),
@@ -69,13 +68,24 @@ def warned(lake: Lake, session: date, following: date, rows: pl.DataFrame) -> pl
         "fo_ban": pl.col("fo_ban") == "yes",
         "fo_ban_unknown": pl.col("fo_ban") == UNKNOWN,
         "delivery": buys & pl.col("delivery_only"),
-        "ex_date": pl.col("instrument_id").is_in(moving["instrument_id"].unique().implode()),
+        "ex_date": pl.col("instrument_id").is_in(with_ex_date(lake, session, following)),
     }
     words = [pl.when(holds).then(pl.lit(name)) for name, holds in found.items()]
     named = ordered.join(flags, on="instrument_id", how="left").select(
         "instrument_id", warnings=pl.concat_str(words, separator=" ", ignore_nulls=True).replace("", None)
     )
     return rows.join(named, on="instrument_id", how="left", maintain_order="left")
+
+
+def with_ex_date(lake: Lake, session: date, following: date) -> list[str]:
+    """Return the instruments with an ex-date after `session`, up to `following`, of any corporate action in the lake.
+
+    >>> from pathlib import Path
+    >>> with_ex_date(Lake(Path("lake")), date(2024, 1, 15), date(2024, 1, 16))
+    []
+    """
+    moving = known_factors(lake).filter(pl.col("ex_date").is_between(session, following, closed="right"))
+    return sorted(moving["instrument_id"].unique())
 
 
 def _flags(lake: Lake, session: date, keys: pl.DataFrame) -> pl.DataFrame:

@@ -154,15 +154,12 @@ def _excluded(lake: Lake, session: date, universe: Universe, rows: pl.DataFrame)
 def _inputs(lake: Lake, session: date, following: date, universe: Universe, before: pl.DataFrame) -> dict[str, str]:
     """Return the digests of what targets are made from, by name."""
     previous = before["trade_date"].max()
-    ex_dates = corporate_actions.known_factors(lake).filter(
-        pl.col("ex_date").is_between(session, following, closed="right")
-    )
     return {
         "scores": lake.digest(PREDICTIONS, session, session),
         "earlier_scores": lake.digest(PREDICTIONS, end=session - timedelta(1)),
         "bars": lake.digest(BARS, end=session),
         "actions": corporate_actions.digest(lake, session),
-        "ex_dates": sha256(repr(sorted(ex_dates["instrument_id"].unique())).encode()).hexdigest(),
+        "ex_dates": sha256(repr(orders.with_ex_date(lake, session, following)).encode()).hexdigest(),
         "previous": lake.digest(TARGETS, previous, previous) if isinstance(previous, date) else "",
         **universe_lists.digests(lake, universe, session),
         PRICE_BANDS: lake.digest(PRICE_BANDS, session, session),
