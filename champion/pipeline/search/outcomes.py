@@ -147,12 +147,10 @@ def returns(settings: Settings, search: Search) -> pl.DataFrame:
         ModelError: the trial ledger is damaged.
     """
     results = results_of(ledger.read(settings))
-    parts = [pl.DataFrame(schema={**series.SCHEMA, "recipe": pl.String})]
-    for one in search.known:
-        result = results.get((one.look, one.scores))
-        if result and result.series and (held := series.get(settings, result.series)) is not None:
-            parts.append(held.with_columns(recipe=pl.lit(str(one.number))))
-    return pl.concat(parts).pivot("recipe", index="trade_date", values="active").sort("trade_date")
+    found = ((one.number, results.get((one.look, one.scores))) for one in search.known)
+    return series.side_by_side(
+        (str(number), series.get(settings, result.series)) for number, result in found if result and result.series
+    )
 
 
 def results_of(entries: Sequence[Entry]) -> dict[tuple[str, str], Entry]:
