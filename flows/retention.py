@@ -28,7 +28,7 @@ def lake_retention(today: date | None = None, *, dry_run: bool = True) -> dict[s
     with record_flow("lake-retention", f"retention {today}", {"today": today, "dry_run": dry_run}) as recording:
         steps = [_sentence(step) for step in retain_lake(today, dry_run=dry_run)]
         expired = retain_records(today, dry_run=dry_run)
-        records = {f"{kind}s": sum(one.kind == kind for one in expired) for kind in ("run", "report", "frame")}
+        records = record_retention.counts(expired)
         megabytes = round(sum(one.bytes for one in expired) / 1e6, 1)
         return recording.keep_result(
             {"dry_run": dry_run, "steps": steps, "records": {**records, "megabytes": megabytes}}

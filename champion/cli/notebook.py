@@ -162,7 +162,7 @@ def prune(
     settings, today = console.settings(), clock.today()
     with console.progress_bar(hidden=as_json) as progress:
         old = record_retention.plan(settings, today) if dry_run else record_retention.prune(settings, today, progress)
-    counts = {f"{kind}s": sum(one.kind == kind for one in old) for kind in ("run", "report", "frame")}
+    counts = record_retention.counts(old)
     console.show({"dry run": dry_run, **counts, "bytes": sum(one.bytes for one in old)}, as_json=as_json)
 
 

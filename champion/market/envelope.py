@@ -10,7 +10,16 @@ from champion.base.clock import INDIA
 from champion.contracts import Contract
 
 _NAMESPACE = "5a9d6bd8-6a0c-5c0f-9a3e-2f5b8a3f6c11"  # never change it: event ids depend on it
-_CLOSE = time(15, 30, tzinfo=INDIA)
+_OPEN, _CLOSE = time(9, 15, tzinfo=INDIA), time(15, 30, tzinfo=INDIA)
+
+
+def session_open(session: date) -> datetime:
+    """Return the opening of a session in UTC.
+
+    >>> session_open(date(2024, 1, 16)).isoformat()
+    '2024-01-16T03:45:00+00:00'
+    """
+    return datetime.combine(session, _OPEN).astimezone(UTC)
 
 
 def session_close(session: date) -> datetime:

@@ -15,6 +15,7 @@ from warehouse_rows import envelope, typed
 from champion.contracts.datasets import BAN_LIST, BARS, PREDICTIONS, PRICE_BANDS, TARGETS
 from champion.errors import LakeError
 from champion.lake import Lake
+from champion.market.envelope import session_open
 from champion.modeling.universe import Universe, stored
 from champion.pipeline.ingest.corporate_actions import known_factors
 from champion.pipeline.models import frames, portfolio
@@ -216,7 +217,7 @@ def test_a_repeated_call_writes_nothing_and_the_time_of_publication_stays(
     with pytest.raises(LakeError, match="no targets of 2020-01-01 were published, the last are of 2024-08-30"):
         published.latest_targets("2020-01-01", lake=lake)
     following = orders.next_session(lake, session, workspace.closed)
-    opened = orders.opens(following)
+    opened = session_open(following)
     _frozen(monkeypatch, opened - timedelta(minutes=1))
     lake.write(TARGETS, session, before.clear(), {"lost": "all"})
     assert publish.publish(workspace, session, version, RULE).written

@@ -5,12 +5,12 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 
 from champion.base.clock import INDIA
+from champion.market.trading_days import is_trading_day
 from champion.pipeline.ingest.fetch import fetch, require_order
 from champion.settings import Settings
 from champion.sources.download.negative_cache import is_settled
 from champion.sources.publications import BHAVCOPY
 
-_SATURDAY = 5
 _FIRST_WAIT, _LONGEST_WAIT = 60.0, 900.0  # seconds between two requests
 
 
@@ -50,7 +50,7 @@ def expected(session: date, holidays: AbstractSet[date], now: datetime) -> bool:
     >>> [expected(date(2024, 12, day), {date(2024, 12, 25)}, monday) for day in (30, 29, 25, 26)]
     [True, False, False, False]
     """
-    return session.weekday() < _SATURDAY and session not in holidays and not is_settled(session, now)
+    return is_trading_day(session, holidays) and not is_settled(session, now)
 
 
 def next_wait(requests: int, now: datetime, until: datetime, jitter: float) -> float | None:

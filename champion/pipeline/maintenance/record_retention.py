@@ -8,12 +8,12 @@ model version or a promotion.
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias, get_args
 
 from champion.base.progress import Progress, silent
 from champion.pipeline.feature_store.frame_cache import FrameCache
@@ -22,13 +22,14 @@ from champion.tracking import registry, runs
 
 PRUNED = "champion.pruned"
 """The tag of a run whose page and figures were removed: the date."""
+Kind: TypeAlias = Literal["run", "report", "frame"]
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
     """Page and figures of a run, the report of a session, or a kept frame, to be removed; `bytes` is their size."""
 
-    kind: Literal["run", "report", "frame"]
+    kind: Kind
     name: str
     of: date
     files: tuple[str, ...]
@@ -67,6 +68,15 @@ def prune(settings: Settings, today: date, progress: Progress = silent) -> list[
             runs.log(settings, item.name, tags={PRUNED: today.isoformat()})  # last, because a tagged run is skipped
         progress(done, len(expired), f"removed {item.kind} {item.name}")
     return expired
+
+
+def counts(expired: Sequence[Expired]) -> dict[str, int]:
+    """Return the number of runs, reports and frames.
+
+    >>> counts([Expired("frame", "a.parquet", date(2024, 1, 15), ("a.parquet",), 100)])
+    {'runs': 0, 'reports': 0, 'frames': 1}
+    """
+    return {f"{kind}s": sum(one.kind == kind for one in expired) for kind in get_args(Kind)}
 
 
 def _reports(folder: Path, before: date) -> Iterator[Expired]:

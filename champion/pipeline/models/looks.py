@@ -76,7 +76,7 @@ class Look:
                 them the trial counts as independent of all others.
             figures: metrics of a training; `sharpe_per_period`, `rank_ic` and `rank_ic_t` are kept.
         """
-        result = _result(self, ledger.read(self.settings), scores, active, figures)
+        result = _result(self, ledger.read(self.settings), fingerprint(scores), active, figures)
         return _sentence(grouping.trials(ledger.add(self.settings, [result])), result)
 
 
@@ -164,7 +164,7 @@ def record_rule(
     span = (trained[0].start, trained[0].end) if trained else window(scores)
     data = trained[0].data if trained else {}
     look = replace(entry.look(recipes.constructed(base, rule, rules), *span, data), source=source, run=report.run_id())
-    result = _result(Look(settings, look.id, source, look.run, look.recipe), entries, scores, active)
+    result = _result(Look(settings, look.id, source, look.run, look.recipe), entries, digest, active)
     return _sentence(grouping.trials(ledger.add(settings, [look, result])), result)
 
 
@@ -259,12 +259,14 @@ def fingerprint(scores: pl.DataFrame) -> str:
 def _result(
     look: Look,
     before: list[Entry],
-    scores: pl.DataFrame,
+    judged: str,
     active: pl.DataFrame | None = None,
     figures: Mapping[str, float] | None = None,
 ) -> Entry:
-    """Store the series of a look, and return the line of its result, which follows the lines `before`."""
-    judged = fingerprint(scores)
+    """Store the series of a look at the scores `judged`, a digest, and return the line of its result.
+
+    The line follows the lines `before`.
+    """
     known = [one.figures for one in before if (one.kind, one.id, one.scores) == ("result", look.id, judged)]
     kept = {name: value for name, value in (figures or {}).items() if name in _KEPT}
     figured = {**(known[-1] if known else {}), **kept}

@@ -9,6 +9,7 @@ from typing import Any
 from champion import features
 from champion.contracts.datasets import BAN_LIST, BARS, FACTORS, PREDICTIONS, PRICE_BANDS, TARGETS
 from champion.lake import Lake
+from champion.market.trading_days import LONGEST_CLOSURE
 from champion.modeling.universe import find
 from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.ingest import corporate_actions
@@ -16,8 +17,6 @@ from champion.pipeline.models import evaluate, register, trials
 from champion.pipeline.reference import universe_lists
 from champion.settings import Settings
 from champion.tracking import promotion, registry
-
-_A_WEEK = timedelta(6)  # the next session is not further away
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def of_scoring(settings: Settings, champion: registry.Version, session: date) ->
     lists = {PRICE_BANDS: lake.digest(PRICE_BANDS, session, session)}
     for name in (PREDICTIONS, TARGETS):  # what was decided before
         lists[f"earlier {name}"] = lake.digest(name, end=session - timedelta(1))
-    lists[BAN_LIST] = lake.digest(BAN_LIST, session, session + _A_WEEK)
+    lists[BAN_LIST] = lake.digest(BAN_LIST, session, session + LONGEST_CLOSURE)
     model = f"{registry.MODEL}/{champion.number}"
     return NotebookData({"model": model, **lists, **digests}, (PREDICTIONS, TARGETS), (session, session))
 

@@ -10,7 +10,7 @@ past of the account. Before its promotion the champion has no paper account.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
@@ -18,12 +18,12 @@ from champion.base.clock import INDIA
 from champion.base.counting import quantity
 from champion.contracts.datasets import BARS, PREDICTIONS
 from champion.lake import Lake
+from champion.market.envelope import session_open
 from champion.pipeline.models import portfolio
 from champion.pipeline.models.portfolio_report import SimulatedAccount, simulated
 from champion.pipeline.models.recipes import Construction
 from champion.tracking.promotion_ledger import Entry
 
-_OPEN = time(9, 15, tzinfo=INDIA)
 _MOMENT = timedelta(milliseconds=1)
 _TO_THE_END = 1_000_000  # sessions after the last score
 
@@ -121,7 +121,7 @@ def _follow(lake: Lake, scores: pl.DataFrame, end: date, construction: Construct
 def _next_opens(lake: Lake, since: date) -> pl.DataFrame:
     """Return trade_date of each session and `open`, when the session after it opened; far ahead for the last one."""
     days = lake.sessions(BARS, since)
-    opens = [datetime.combine(day, _OPEN).astimezone(UTC) for day in days[1:]]
+    opens = list(map(session_open, days[1:]))
     far = [datetime.max.replace(tzinfo=UTC)] if days else []
     known = pl.DataFrame({"trade_date": days, "open": [*opens, *far]})
     return known.cast({"trade_date": pl.Date, "open": pl.Datetime("ms", "UTC")})

@@ -162,16 +162,13 @@ def simulate(
     if arrays is not None and (fill or end):
         raise UsageError("arrays have their own fill and end: give these to `market`, and arrays alone to `simulate`")
     require_frame("scores", scores, [*_KEY, "score"])
-    known = checked_scores(scores, [name for name in _inputs(rule) if name in scores.columns])
-    if (followable := known.drop_nulls([*_KEY, "score"])).is_empty():
+    known = checked_scores(scores, [name for name in inputs_of(rule) if name in scores.columns])
+    if (scored := known.drop_nulls([*_KEY, "score"])).is_empty():
         raise UsageError("there are no scores to simulate; give trade_date, instrument_id and score")
     lake = lake or workspace.lake()
     if arrays is None:
-        arrays = market(lake, followable, after=rule.every, fill=fill or "average", end=end)
-    inside, left_out = followed(known, arrays.sessions, arrays.instruments, _small(arrays, rules))
-    inside = with_inputs(inside, rule, arrays, lake)
-    if rule.weighting == "inverse_volatility":
-        left_out = replace(left_out, volatility=inside["volatility"].null_count())
+        arrays = market(lake, scored, after=rule.every, fill=fill or "average", end=end)
+    inside, left_out = followable(known, rule, rules, arrays, lake)
     constructed = construct(inside, rule)
     account = simulator.simulate(arrays, constructed.weights, rules)
     weights = _all_equally(inside, constructed.uninvested["trade_date"], rule.invested)
@@ -316,6 +313,26 @@ def _unexplained_gaps(lake: Lake, bars: pl.DataFrame, factors: pl.DataFrame) -> 
     return found.join(moved, on=["instrument_id", "session"], how="anti").select("instrument_id", "session")
 
 
+def followable(
+    scores: pl.DataFrame, rule: Rule, rules: MarketRules, arrays: MarketArrays, lake: Lake
+) -> tuple[pl.DataFrame, LeftOut]:
+    """Return the checked scores that an account can follow, with what the rule needs, and the count of the others.
+
+    Raises:
+        UsageError: no score is left.
+
+    >>> day = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
+    >>> arrays = market(workspace.lake(), day, after=1)
+    >>> followable(day, Rule(top=1), MarketRules(), arrays, workspace.lake())[1].counts
+    {}
+    """
+    inside, left_out = followed(scores, arrays.sessions, arrays.instruments, _small(arrays, rules))
+    inside = with_inputs(inside, rule, arrays, lake)
+    if rule.weighting == "inverse_volatility":
+        left_out = replace(left_out, volatility=inside["volatility"].null_count())
+    return inside, left_out
+
+
 def with_inputs(scores: pl.DataFrame, rule: Rule, arrays: MarketArrays, lake: Lake) -> pl.DataFrame:
     """Return the scores with the volatility and sector that the rule needs; an unknown volatility is null.
 
@@ -324,9 +341,10 @@ def with_inputs(scores: pl.DataFrame, rule: Rule, arrays: MarketArrays, lake: La
     >>> with_inputs(day, Rule(weighting="inverse_volatility"), arrays, workspace.lake())["volatility"].to_list()
     [None]
     """
-    if rule.weighting == "inverse_volatility" and "volatility" not in scores.columns:
+    needed = [name for name in inputs_of(rule) if name not in scores.columns]
+    if "volatility" in needed:
         scores = scores.with_columns(arrays.long(scores, arrays.volatility).replace(0.0, None).alias("volatility"))
-    if rule.sector_cap < 1 and "sector" not in scores.columns:
+    if "sector" in needed:
         scores = membership.with_sectors(scores, lake)
     return scores
 
@@ -349,7 +367,11 @@ def _small(arrays: MarketArrays, rules: MarketRules) -> pl.DataFrame:
     )
 
 
-def _inputs(rule: Rule) -> list[str]:
-    """Return the columns besides the score that a rule needs."""
+def inputs_of(rule: Rule) -> list[str]:
+    """Return the columns besides the score that a rule needs.
+
+    >>> inputs_of(Rule()), inputs_of(Rule(sector_cap=0.3))
+    ([], ['sector'])
+    """
     named = {"volatility": rule.weighting == "inverse_volatility", "sector": rule.sector_cap < 1}
     return [name for name, needed in named.items() if needed]

@@ -127,10 +127,7 @@ def matrix(settings: Settings, known: list[Trial] | None = None) -> pl.DataFrame
         ModelError: the ledger is damaged.
     """
     chosen = recorded(settings) if known is None else known
-    held = ((trial.id, series_of(settings, trial)) for trial in chosen)
-    named = [found.with_columns(trial=pl.lit(name)) for name, found in held if found is not None]
-    long = pl.concat([pl.DataFrame(schema={**series.SCHEMA, "trial": pl.String}), *named])
-    return long.pivot("trial", index="trade_date", values="active").sort("trade_date")
+    return series.side_by_side((trial.id, series_of(settings, trial)) for trial in chosen)
 
 
 def longest_horizon(known: list[Trial]) -> int:

@@ -8,12 +8,12 @@ from itertools import cycle, islice
 
 from champion.contracts.datasets import BARS
 from champion.lake import Lake
+from champion.market.trading_days import is_trading_day
 from champion.pipeline.operations.checks import Check, run_check
 from champion.settings import Settings
 
 QUERY_SECONDS = 0.2
 """The limit for a query of one symbol over a year, at the 95th percentile."""
-_SATURDAY = 5
 _QUERY = """
     select trade_date, close from champion_market.normalized_equity_ohlc
     where symbol = {symbol:String} and trade_date > {since:Date}
@@ -43,7 +43,7 @@ def freshness(last: list[date], holidays: AbstractSet[date], today: date) -> Che
     'the last session is 2024-12-27, expected 2024-12-30'
     """
     wanted = today - timedelta(days=1)
-    while wanted.weekday() >= _SATURDAY or wanted in holidays:
+    while not is_trading_day(wanted, holidays):
         wanted -= timedelta(days=1)
     if not last:
         return Check("freshness", "failed", "the lake has no session", "`champion backfill START END`")

@@ -17,17 +17,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from champion.errors import ModelError
 from champion.lake import Lake
 from champion.modeling.metrics import SESSIONS_PER_YEAR, sharpe_ratio
 from champion.pipeline.models import evaluate, portfolio
-from champion.pipeline.reference import membership
 from champion.pipeline.search.outcomes import Search, Tried
 from champion.portfolio import report, simulator
-from champion.portfolio.arrays import MarketArrays
 from champion.portfolio.construction import Rule, target_weights
 from champion.portfolio.simulator import MarketRules
 from champion.settings import Settings
@@ -129,11 +126,12 @@ def follow(settings: Settings, search: Search, choices: pl.DataFrame) -> Followe
         return Followed(scores, whole.active, whole.growth, whole.summary)
     # Rules differ: each part is decided by its own rule, and one account carries out all decisions. The benchmark, all
     # scored instruments equally, is decided on the days of the first rule.
+    usual = MarketRules()
     decided = [
-        target_weights(_with_inputs(part, rule, market, lake), rule)
+        target_weights(portfolio.followable(part, rule, usual, market, lake)[0], rule)
         for (_, part), rule in zip(parts, rules, strict=True)
     ]
-    account = simulator.simulate(market, pl.concat(decided), MarketRules())
+    account = simulator.simulate(market, pl.concat(decided), usual)
     active, growth = report.active(account, whole.benchmark), report.growth(account, whole.benchmark)
     return Followed(scores, active, growth, report.summary(account, whole.benchmark))
 
@@ -171,12 +169,3 @@ def _sharpes(returns: pl.DataFrame, names: Sequence[str], fewest: int) -> dict[i
 
 def _highest(sharpes: Mapping[int | None, float]) -> int | None:
     return min(sharpes, key=lambda number: (-sharpes[number], number), default=None)
-
-
-def _with_inputs(scores: pl.DataFrame, rule: Rule, market: MarketArrays, lake: Lake) -> pl.DataFrame:
-    """Return the scores that an account can follow, with the volatility and sector that the rule needs."""
-    known = scores.filter(pl.col("instrument_id").is_in(list(market.instruments)))
-    known = known.filter(market.long(known, np.where(market.sme, 1.0, 0.0)) == 0)
-    if rule.weighting == "inverse_volatility":
-        known = known.with_columns(market.long(known, market.volatility).replace(0.0, None).alias("volatility"))
-    return membership.with_sectors(known, lake) if rule.sector_cap < 1 else known

@@ -89,24 +89,21 @@ def of_training(settings: Settings, plan: Plan, training: Training, version: int
     """
     registered = registry.find(settings, version)
     _, scored = evaluate.scores(settings, str(version))
-    found = list[Tried]()
+    found, judged = list[Tried](), looks.fingerprint(scored)
     for number in training.recipes:
-        one = plan.recipes[number - 1]
-        outcome = Tried(number, one.text, one.model, one.shared["horizon"], dict(one.rule), version, run)
+        outcome = replace(_tried(plan, number), version=version, run=run)
         try:
-            look = _judged(settings, registered, scored, Rule(**one.rule), plan.end)
+            look = _judged(settings, registered, scored, judged, Rule(**outcome.rule), plan.end)
         except ChampionError as error:
-            found.append(replace(outcome, error=f"{type(error).__name__}: {error}"))
+            found.append(replace(outcome, error=_reason(error)))
         else:
-            found.append(replace(outcome, look=look, scores=looks.fingerprint(scored)))
+            found.append(replace(outcome, look=look, scores=judged))
     return found
 
 
 def failed(plan: Plan, training: Training, error: BaseException) -> list[Tried]:
     """Return the outcomes of the recipes of a training that failed."""
-    chosen = ((number, plan.recipes[number - 1]) for number in training.recipes)
-    text = f"{type(error).__name__}: {error}"
-    return [Tried(n, one.text, one.model, one.shared["horizon"], dict(one.rule), error=text) for n, one in chosen]
+    return [replace(_tried(plan, number), error=_reason(error)) for number in training.recipes]
 
 
 def write(settings: Settings, plan: Plan, found: Sequence[Tried]) -> Search:
@@ -150,12 +147,10 @@ def returns(settings: Settings, search: Search) -> pl.DataFrame:
         ModelError: the trial ledger is damaged.
     """
     results = results_of(ledger.read(settings))
-    parts = [pl.DataFrame(schema={**series.SCHEMA, "recipe": pl.String})]
-    for one in search.known:
-        result = results.get((one.look, one.scores))
-        if result and result.series and (held := series.get(settings, result.series)) is not None:
-            parts.append(held.with_columns(recipe=pl.lit(str(one.number))))
-    return pl.concat(parts).pivot("recipe", index="trade_date", values="active").sort("trade_date")
+    found = ((one.number, results.get((one.look, one.scores))) for one in search.known)
+    return series.side_by_side(
+        (str(number), series.get(settings, result.series)) for number, result in found if result and result.series
+    )
 
 
 def results_of(entries: Sequence[Entry]) -> dict[tuple[str, str], Entry]:
@@ -163,9 +158,24 @@ def results_of(entries: Sequence[Entry]) -> dict[tuple[str, str], Entry]:
     return {(one.id, one.scores): one for one in entries if one.kind == "result"}
 
 
-def _judged(settings: Settings, version: registry.Version, scored: pl.DataFrame, rule: Rule, end: date) -> str:
-    """Return the look of scores under a rule, after simulating and recording it unless the ledger has its series."""
-    entries, rules, judged = looks.opened(settings), MarketRules(), looks.fingerprint(scored)
+def _tried(plan: Plan, number: int) -> Tried:
+    """Return a recipe of a plan before it is tried."""
+    one = plan.recipes[number - 1]
+    return Tried(number, one.text, one.model, one.shared["horizon"], dict(one.rule))
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _judged(
+    settings: Settings, version: registry.Version, scored: pl.DataFrame, judged: str, rule: Rule, end: date
+) -> str:
+    """Return the look of scores under a rule, after simulating and recording it unless the ledger has its series.
+
+    `judged` is the digest of the scores.
+    """
+    entries, rules = looks.opened(settings), MarketRules()
     trained = next((one for one in entries if one.kind == "look" and one.id == version.tags.get(LOOK)), None)
     if trained is None:
         raise ModelError(f"version {version.number} has no look in the trial ledger: train it again")

@@ -45,7 +45,13 @@ EXAMPLE = "example"
 """The name of the space that is shipped with Champion."""
 _TRIES = 200  # draws of a random search for one that is new
 _BOUNDS = {"low", "high", "scale"}
-_Listed = BeforeValidator(lambda value: value if isinstance(value, list) else [value])
+
+
+def _choices(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+_Listed = BeforeValidator(_choices)
 Texts: TypeAlias = Annotated[list[str], _Listed, Field(min_length=1)]
 Numbers: TypeAlias = Annotated[list[int], _Listed, Field(min_length=1)]
 
@@ -173,8 +179,9 @@ def candidates(space: Space) -> list[Candidate]:
     """
     if space.method == "random":
         return _drawn(space)
-    whole = math.prod(map(len, space.recipe.model_dump().values())) * len(_rules(space))
-    whole *= sum(math.prod(map(len, _parameters(model).values())) for model in space.model)
+    shared_values, rules = space.recipe.model_dump(), _rules(space)
+    whole = len(rules) * math.prod(map(len, shared_values.values()))
+    whole *= sum(math.prod(len(_choices(value)) for value in model.parameters.values()) for model in space.model)
     if whole > MOST:
         raise UsageError(
             f"the grid {space.name} has {quantity(whole, 'recipe')}; at most {MOST} are searched: try fewer values, or "
@@ -183,23 +190,23 @@ def candidates(space: Space) -> list[Candidate]:
     found = (
         Candidate(model.name, parameters, shared, rule)
         for model in space.model
-        for shared in _products(space.recipe.model_dump())
-        for parameters in _products(_parameters(model))
-        for rule in _rules(space)
+        for shared in _products(shared_values)
+        for parameters in _products(model.parameters)
+        for rule in rules
     )
     return list({_key(each): each for each in found}.values())
 
 
 def _drawn(space: Space) -> list[Candidate]:
     rng, found, tries = np.random.default_rng(space.seed), dict[str, Candidate](), 0
-    wanted = space.trials or 0
+    wanted, shared_values, rules = space.trials or 0, space.recipe.model_dump(), _rules(space)
     if wanted > MOST:
         raise UsageError(f"{space.name} draws {quantity(wanted, 'recipe')}; at most {MOST} are searched: set fewer")
     while len(found) < wanted:
         model = space.model[int(rng.integers(len(space.model)))]
-        shared = {name: _one(rng, values) for name, values in space.recipe.model_dump().items()}
+        shared = {name: _one(rng, values) for name, values in shared_values.items()}
         parameters = {name: _draw(rng, value) for name, value in model.parameters.items()}
-        candidate = Candidate(model.name, parameters, shared, _one(rng, _rules(space)))
+        candidate = Candidate(model.name, parameters, shared, _one(rng, rules))
         tries = 0 if _key(candidate) not in found else tries + 1
         found.setdefault(_key(candidate), candidate)
         if tries > _TRIES:
@@ -228,25 +235,18 @@ def _one(rng: np.random.Generator, values: Sequence[Any]) -> Any:
     return values[int(rng.integers(len(values)))]
 
 
-def _parameters(model: Model) -> dict[str, list[Any]]:
-    return {name: _choices(value) for name, value in model.parameters.items()}
-
-
 def _rules(space: Space) -> list[dict[str, Any]]:
     """Return the rules as the fields that differ from the default rule."""
     usual = asdict(Rule())
-    products = (one for rule in space.rule for one in _products({k: _choices(v) for k, v in rule.items()}))
+    products = (one for rule in space.rule for one in _products(rule))
     changed = ({name: value for name, value in rule.items() if value != usual[name]} for rule in products)
     return list({json.dumps(rule, sort_keys=True): rule for rule in changed}.values())
 
 
-def _products(values: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    for chosen in itertools.product(*values.values()):
+def _products(values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield each combination of the choices, with their names."""
+    for chosen in itertools.product(*map(_choices, values.values())):
         yield dict(zip(values, chosen, strict=True))
-
-
-def _choices(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def _is_range(value: Any) -> bool:
@@ -299,7 +299,7 @@ def _wrong_rule(rule: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"{name}: {known_names(name, names, 'the keys are')}" for name in unknown)
     if unknown:
         return
-    for chosen in _products({name: _choices(value) for name, value in rule.items()}):
+    for chosen in _products(rule):
         try:
             Rule(**chosen)
         except UsageError as error:

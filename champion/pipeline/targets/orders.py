@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 
 import polars as pl
 
-from champion.base.clock import INDIA
 from champion.contracts.datasets import BAN_LIST, PRICE_BANDS
 from champion.lake import Lake
 from champion.market.reference.price_bands import preferred
+from champion.market.trading_days import LONGEST_CLOSURE, is_trading_day
 from champion.pipeline.ingest.corporate_actions import known_factors
 from champion.pipeline.models import portfolio
 from champion.pipeline.reference.as_known import banned, market_sessions
 
 UNKNOWN = "unknown"
-_OPEN = time(9, 15, tzinfo=INDIA)
-_SATURDAY = 5
-_LONGEST_CLOSURE = timedelta(6)
 
 
 def next_session(lake: Lake, session: date, closed: AbstractSet[date] = frozenset()) -> date:
@@ -28,22 +25,13 @@ def next_session(lake: Lake, session: date, closed: AbstractSet[date] = frozense
     >>> str(next_session(Lake(Path("lake")), date(2024, 12, 24), {date(2024, 12, 25)}))
     '2024-12-26'
     """
-    later = [day for day in market_sessions(lake) if session < day <= session + _LONGEST_CLOSURE]
+    later = [day for day in market_sessions(lake) if session < day <= session + LONGEST_CLOSURE]
     if later:
         return later[0]
     day = session + timedelta(1)
-    while day.weekday() >= _SATURDAY or day in closed:
+    while not is_trading_day(day, closed):
         day += timedelta(1)
     return day
-
-
-def opens(session: date) -> datetime:
-    """Return when a session opens, in UTC.
-
-    >>> opens(date(2024, 1, 16)).isoformat()
-    '2024-01-16T03:45:00+00:00'
-    """
-    return datetime.combine(session, _OPEN).astimezone(UTC)
 
 
 def limits(lake: Lake, session: date, following: date, rows: pl.DataFrame) -> pl.DataFrame:
@@ -72,7 +60,6 @@ def warned(lake: Lake, session: date, following: date, rows: pl.DataFrame) -> pl
     if ordered.is_empty():
         return rows.with_columns(warnings=pl.lit(None, pl.String))
     flags = _flags(lake, session, ordered.filter(pl.col("series").is_not_null()).select("trade_date", "instrument_id"))
-    moving = known_factors(lake).filter(pl.col("ex_date").is_between(session, following, closed="right"))
     buys = pl.col("action") == "buy"
     found = {
         "no_bar": pl.col("series").is_null(),
@@ -81,13 +68,24 @@ def warned(lake: Lake, session: date, following: date, rows: pl.DataFrame) -> pl
         "fo_ban": pl.col("fo_ban") == "yes",
         "fo_ban_unknown": pl.col("fo_ban") == UNKNOWN,
         "delivery": buys & pl.col("delivery_only"),
-        "ex_date": pl.col("instrument_id").is_in(moving["instrument_id"].unique().implode()),
+        "ex_date": pl.col("instrument_id").is_in(with_ex_date(lake, session, following)),
     }
     words = [pl.when(holds).then(pl.lit(name)) for name, holds in found.items()]
     named = ordered.join(flags, on="instrument_id", how="left").select(
         "instrument_id", warnings=pl.concat_str(words, separator=" ", ignore_nulls=True).replace("", None)
     )
     return rows.join(named, on="instrument_id", how="left", maintain_order="left")
+
+
+def with_ex_date(lake: Lake, session: date, following: date) -> list[str]:
+    """Return the instruments with an ex-date after `session`, up to `following`, of any corporate action in the lake.
+
+    >>> from pathlib import Path
+    >>> with_ex_date(Lake(Path("lake")), date(2024, 1, 15), date(2024, 1, 16))
+    []
+    """
+    moving = known_factors(lake).filter(pl.col("ex_date").is_between(session, following, closed="right"))
+    return sorted(moving["instrument_id"].unique())
 
 
 def _flags(lake: Lake, session: date, keys: pl.DataFrame) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from champion.base import clock
 from champion.contracts.datasets import BAN_LIST, BARS, PREDICTIONS, PRICE_BANDS, TARGETS
 from champion.errors import LakeError
 from champion.lake import Lake
-from champion.market.envelope import stamp
+from champion.market.envelope import session_open, stamp
 from champion.market.reference.price_limits import SME_SERIES
 from champion.modeling.universe import Universe, stored
 from champion.pipeline.ingest import corporate_actions
@@ -64,7 +64,7 @@ def publish(settings: Settings, session: date, version: registry.Version, rule: 
     following = orders.next_session(lake, session, settings.closed)
     held = lake.scan(TARGETS, session, session).collect()
     mine = held.filter(model_version=version.number)
-    if mine.height and mine["ingest_time"].max() < orders.opens(following) <= clock.now():  # type: ignore[operator]
+    if mine.height and mine["ingest_time"].max() < session_open(following) <= clock.now():  # type: ignore[operator]
         note = f"published before {following} opened: they stay as they were"
         return PublishedTargets(published.ordered(mine), written=False, note=note)
     universe, before = stored(version.text(UNIVERSE)), published.latest(lake, session - timedelta(1))
@@ -131,7 +131,7 @@ def _constructed(lake: Lake, session: date, today: pl.DataFrame, rule: Rule) -> 
     small = lake.scan(BARS, scores["trade_date"].min(), session).filter(pl.col("series").is_in(SME_SERIES))  # type: ignore[arg-type]
     refused = small.select("trade_date", "instrument_id").collect()
     followed = scores.join(refused, on=["trade_date", "instrument_id"], how="anti")
-    if rule.weighting == "inverse_volatility" or rule.sector_cap < 1:
+    if portfolio.inputs_of(rule):
         followed = portfolio.with_inputs(followed, rule, portfolio.market(lake, scores, after=0, end=session), lake)
     return construct(followed, rule)
 
@@ -154,15 +154,12 @@ def _excluded(lake: Lake, session: date, universe: Universe, rows: pl.DataFrame)
 def _inputs(lake: Lake, session: date, following: date, universe: Universe, before: pl.DataFrame) -> dict[str, str]:
     """Return the digests of what targets are made from, by name."""
     previous = before["trade_date"].max()
-    ex_dates = corporate_actions.known_factors(lake).filter(
-        pl.col("ex_date").is_between(session, following, closed="right")
-    )
     return {
         "scores": lake.digest(PREDICTIONS, session, session),
         "earlier_scores": lake.digest(PREDICTIONS, end=session - timedelta(1)),
         "bars": lake.digest(BARS, end=session),
         "actions": corporate_actions.digest(lake, session),
-        "ex_dates": sha256(repr(sorted(ex_dates["instrument_id"].unique())).encode()).hexdigest(),
+        "ex_dates": sha256(repr(orders.with_ex_date(lake, session, following)).encode()).hexdigest(),
         "previous": lake.digest(TARGETS, previous, previous) if isinstance(previous, date) else "",
         **universe_lists.digests(lake, universe, session),
         PRICE_BANDS: lake.digest(PRICE_BANDS, session, session),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,6 +64,21 @@ def get(settings: Settings, digest: str) -> pl.DataFrame | None:
         private_folder(path.parent)
         atomic_files.write_private(path, content)
     return pl.read_parquet(path)
+
+
+def side_by_side(named: Iterable[tuple[str, pl.DataFrame | None]]) -> pl.DataFrame:
+    """Return trade_date, sorted, and the returns of each series that is not None, in a column of its name.
+
+    A column is null where its series has no session.
+
+    >>> from datetime import date
+    >>> one, two = (pl.DataFrame({"trade_date": [date(2024, 1, day)], "active": [0.01]}) for day in (15, 16))
+    >>> side_by_side([("b", two), ("lost", None), ("a", one)]).rows()
+    [(datetime.date(2024, 1, 15), None, 0.01), (datetime.date(2024, 1, 16), 0.01, None)]
+    """
+    held = [found.with_columns(name=pl.lit(name)) for name, found in named if found is not None]
+    long = pl.concat([pl.DataFrame(schema={**SCHEMA, "name": pl.String}), *held])
+    return long.pivot("name", index="trade_date", values="active").sort("trade_date")
 
 
 def _path(settings: Settings, digest: str) -> Path:
