@@ -44,6 +44,7 @@ for _command in (
 for _group in (
     "models",
     "notebook",
+    "schedule",
     "lineage",
     "actions",
     "lists",

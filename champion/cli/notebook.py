@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import date
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,14 +50,35 @@ def list_runs(
     found = last_runs(settings, limit, name) if not waiting or run_spool.answers(settings) else []
     if as_json:
         runs = [{"run": r.run_id, "name": r.name, "outcome": r.outcome, "seconds": r.seconds} for r in found]
-        console.show({"notebooks": notebook.names(), "runs": runs, "waiting": waiting}, as_json=True)
+        console.show({"notebooks": notebook.names(settings.notebooks), "runs": runs, "waiting": waiting}, as_json=True)
         return
-    console.out.print("notebooks:", ", ".join(notebook.names()))
+    console.out.print("notebooks:", ", ".join(notebook.names(settings.notebooks)))
     columns = ["started (IST)", "run", "outcome", "seconds", "id"]
     console.table("Runs", columns, [[r.started, r.name, r.outcome, r.seconds, r.run_id[:_SHORT]] for r in found])
     if waiting:
         rows = [list(entry.values()) for entry in waiting]
         console.table("Not in MLflow yet", ["run", "outcome", "id", "folder"], rows)
+
+
+@app.command("new")
+def new(
+    name: Annotated[
+        str, typer.Argument(help="Name of the notebook: letters, digits, `-`, `_`, `.`, `/` for a folder.")
+    ],
+    source: Annotated[
+        str, typer.Option("--from", autocompletion=completion.notebooks, help="Notebook to begin with.")
+    ] = "explore/watchlist",
+) -> None:
+    """Begin a notebook of your own in the workspace, from a template with typed parameters.
+
+    It runs by its name: `champion notebook run NAME`, `champion schedule NAME`.
+
+    Example: champion notebook new momentum --from explore/instrument
+    """
+    from champion.runner import own_notebook  # noqa: PLC0415
+
+    path = own_notebook.create(console.settings(), name, source)
+    console.out.print(f"{path}\n`champion lab` opens it; `champion notebook run {name}` runs it", soft_wrap=True)
 
 
 @app.command("run")
@@ -82,26 +101,19 @@ def run_one(
     """
     from champion.lake import Lake  # noqa: PLC0415
     from champion.pipeline.models import notebook_data  # noqa: PLC0415
-    from champion.runner import NotebookRequest, parameters, run_notebook  # noqa: PLC0415
-    from champion.runner.notebook import find  # noqa: PLC0415
+    from champion.runner import run_notebook  # noqa: PLC0415
 
     settings = console.settings()
-    notebook, lake = find(name), Lake(settings.lake)
-    values = parameters.from_text(notebook.parameters, console.assigned(param or []))
-    inputs: Mapping[str, str] | None = None
-    outputs: Callable[[], Mapping[str, str]] | None = None
-    # The digests of the data that it reads and writes: from the options, or as known for the notebook.
-    if reads or writes or notebook.beside is not None:
-        inputs = {dataset: lake.digest(dataset) for dataset in reads} if reads else None
-        outputs = (lambda: {dataset: lake.digest(dataset) for dataset in writes}) if writes else None
-    else:
-        given = parameters.check(notebook.parameters, values, notebook.name)
-        complete = parameters.defaults(notebook.parameters) | given
-        if known := notebook_data.of_notebook(settings, notebook.name, complete):
-            inputs, outputs = known.inputs, partial(known.written, lake)
+    request = notebook_data.request(settings, name, console.assigned(param or []), timeout=timeout, memory=memory)
+    if reads or writes:  # the data that a user names count instead of those that are known for the notebook
+        lake = Lake(settings.lake)
+        request = replace(
+            request,
+            inputs={dataset: lake.digest(dataset) for dataset in reads} if reads else None,
+            outputs=(lambda: {dataset: lake.digest(dataset) for dataset in writes}) if writes else None,
+        )
     with console.progress_bar(hidden=as_json) as progress:
-        limited = NotebookRequest(name, values, inputs=inputs, outputs=outputs, timeout=timeout, memory=memory)
-        execution = run_notebook(settings, replace(limited, force=force, on_progress=progress))
+        execution = run_notebook(settings, replace(request, force=force, on_progress=progress))
     head = {"outcome": execution.outcome.value, "reason": execution.reason, "run": execution.run_id}
     console.show({**head, "seconds": execution.seconds, "saved": execution.saved, **execution.metrics}, as_json=as_json)
 

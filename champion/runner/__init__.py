@@ -30,7 +30,7 @@ __all__ = ["CellError", "Execution", "NotebookRequest", "Outcome", "Terminated",
 class NotebookRequest:
     """Which notebook to run, with which parameters, data and limits.
 
-    - `notebook`: name of a notebook of Champion, or the path of a file.
+    - `notebook`: name of a notebook of Champion or of the workspace, or the path of a file.
     - `inputs`, `outputs`: digests of the datasets it reads and writes, by name. `outputs` is called before and after
       the run. Without `inputs` the notebook always runs.
     - `experiment`: the MLflow experiment; by default the experiment with the notebook's name.
@@ -73,7 +73,7 @@ def run_notebook(settings: Settings, request: NotebookRequest) -> Execution:
         ServiceError: nothing can be written beside the lake.
         Terminated: this process received SIGTERM; the run is recorded as cancelled.
     """
-    notebook = notebooks.find(request.notebook)
+    notebook = notebooks.find(request.notebook, settings.notebooks)
     given = check(notebook.parameters, request.parameters, notebook.name)
     effective = defaults(notebook.parameters) | given
     inputs = request.inputs or {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import hashlib
 import json
 import os
@@ -50,20 +51,24 @@ class Notebook:
         return [*computed, *self.undetermined]
 
 
-def find(name_or_path: str | Path) -> Notebook:
+def find(name_or_path: str | Path, own: Path | None = None) -> Notebook:
     """Return the notebook of a name, as `ingest` or `explore/prices`, or of a path that ends in .ipynb.
 
+    `own` is the folder of the workspace's own notebooks, whose names are known too.
+
     Raises:
-        NotebookError: there is none, it is not a Python notebook, or its text or path is not UTF-8.
+        NotebookError: there is none, two have the name, it is not a Python notebook, or its text or path is not UTF-8.
         ParameterError: its parameters cell is wrong.
     """
-    folder = package_data.folder("notebooks")
     path = Path(name_or_path)
     if path.suffix != ".ipynb":
-        path = folder / f"{name_or_path}.ipynb"
+        path = _named(str(name_or_path), own)
     if not os.path.isfile(path):  # noqa: PTH113 - False also if the name is too long
+        known = names(own)
+        near = difflib.get_close_matches(str(name_or_path), known, n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
         raise NotebookError(
-            f"there is no notebook {str(name_or_path)!r} ({path}); known: {', '.join(names()) or 'none'}"
+            f"there is no notebook {str(name_or_path)!r} ({path}); {meant}known: {', '.join(known) or 'none'}"
         )
     if not is_unicode(path.absolute()):
         raise NotebookError(f"the path {str(path.absolute())!a} is not UTF-8: rename the file or the folder")
@@ -113,11 +118,27 @@ def file_name(name: str) -> str:
     return name if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def names() -> list[str]:
-    """Return the names of Champion's own notebooks."""
-    folder = package_data.folder("notebooks")
-    found = folder.rglob("*.ipynb") if folder.is_dir() else []
-    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in found if path.name[0] != ".")
+def _named(name: str, own: Path | None) -> Path:
+    """Return the path of the notebook that has a name, in Champion's folder or in the workspace's."""
+    shipped = package_data.folder("notebooks") / f"{name}.ipynb"
+    if own is None or not os.path.isfile(mine := own / f"{name}.ipynb"):  # noqa: PTH113 - see `find`
+        return shipped
+    if os.path.isfile(shipped):  # noqa: PTH113
+        raise NotebookError(f"{name!r} is a notebook of Champion and one of your own ({mine}): rename yours")
+    return mine
+
+
+def names(own: Path | None = None) -> list[str]:
+    """Return the names of Champion's notebooks, and of those in the workspace's folder `own`, sorted.
+
+    Hidden files and folders, such as JupyterLab's checkpoints, are left out.
+    """
+    found: list[str] = []
+    for folder in filter(None, (package_data.folder("notebooks"), own)):
+        paths = folder.rglob("*.ipynb") if folder.is_dir() else []
+        parts = [path.relative_to(folder).with_suffix("") for path in paths]
+        found += [path.as_posix() for path in parts if not any(part.startswith(".") for part in path.parts)]
+    return sorted(found)
 
 
 def titles(cells: list[Any]) -> list[str]:

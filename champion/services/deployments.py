@@ -8,22 +8,15 @@ from pathlib import Path
 
 from champion.base import isolation, package_data
 from champion.errors import ServiceError
-from champion.services import prefect
+from champion.services import prefect, schedules
 from champion.settings import Settings
 
-QUEUES = {"market-data": 5, "feature": 3, "monitoring": 10, "retention": 1}
+QUEUES = {"market-data": 5, "feature": 3, "monitoring": 10, "retention": 1, schedules.QUEUE: 2}
 """Queues of the work pool, with the number of their concurrent runs."""
 
 
-def deploy(settings: Settings, api: str) -> None:
-    """Create missing work pool and queues, and update the deployments of prefect.yaml.
-
-    Changes made on Prefect's pages stay unless prefect.yaml sets the same: pauses, priorities, variables.
-
-    Raises:
-        ServiceError: Prefect refused; the message contains its output.
-    """
-    values = {"WORK_POOL": settings.work_pool, "FOLDER": str(Path.cwd()), "PYTHON": shlex.quote(sys.executable)}
+def ensure_pool(settings: Settings, api: str) -> None:
+    """Create the missing work pool and queues, and let scheduled notebooks use this folder and interpreter."""
     prefect.choose(settings, api)
     from prefect.client.orchestration import get_client  # noqa: PLC0415
     from prefect.client.schemas.actions import WorkPoolCreate  # noqa: PLC0415
@@ -43,6 +36,19 @@ def deploy(settings: Settings, api: str) -> None:
             except ObjectNotFound:
                 queue = client.create_work_queue(name, work_pool_name=pool)
             client.update_work_queue(queue.id, concurrency_limit=limit)
+        schedules.repoint(client)
+
+
+def deploy(settings: Settings, api: str) -> None:
+    """Create missing work pool and queues, and update the deployments of prefect.yaml and of scheduled notebooks.
+
+    Changes made on Prefect's pages stay unless prefect.yaml sets the same: pauses, priorities, variables.
+
+    Raises:
+        ServiceError: Prefect refused; the message contains its output.
+    """
+    values = {"WORK_POOL": settings.work_pool, "FOLDER": str(Path.cwd()), "PYTHON": shlex.quote(sys.executable)}
+    ensure_pool(settings, api)
     file = str(package_data.path("prefect.yaml"))
     command = isolation.command("prefect", "--no-prompt", "deploy", "--all", "--prefect-file", file)
     variables = isolation.environment({**os.environ, **{f"CHAMPION_{name}": value for name, value in values.items()}})

@@ -261,6 +261,11 @@ class Settings(BaseSettings):
         return self.home / "runs"
 
     @property
+    def notebooks(self) -> Path:
+        """Folder of the notebooks that people write in this workspace, which run by their short names."""
+        return self.home / "notebooks"
+
+    @property
     def warehouse(self) -> Path:
         """Folder of the embedded ClickHouse engine."""
         return self.home / "warehouse"

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from champion import features
@@ -15,6 +16,7 @@ from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.models import evaluate, register, trials
 from champion.pipeline.reference import universe_lists
+from champion.runner import NotebookRequest, notebook, parameters
 from champion.settings import Settings
 from champion.tracking import promotion, registry
 
@@ -33,10 +35,10 @@ class NotebookData:
         return {dataset: lake.digest(dataset, start, end) for dataset in self.writes}
 
 
-def of_notebook(settings: Settings, name: str, parameters: Mapping[str, Any]) -> NotebookData | None:
+def of_notebook(settings: Settings, name: str, given: Mapping[str, Any]) -> NotebookData | None:
     """Return the data that a notebook reads and writes; None if it is known only after a run.
 
-    `parameters` include defaults.
+    `given` includes defaults.
 
     Raises:
         UsageError: a parameter names an unknown feature set, or a universe that lists do not cover.
@@ -45,16 +47,34 @@ def of_notebook(settings: Settings, name: str, parameters: Mapping[str, Any]) ->
     lake = Lake(settings.lake)
     match name:
         case "features":
-            return of_features(lake, parameters["feature_set"], _day(parameters["start"]), _day(parameters["end"]))
+            return of_features(lake, given["feature_set"], _day(given["start"]), _day(given["end"]))
         case "training":
-            end, feature_set = _day(parameters["as_of"]), parameters["feature_set"]
-            sessions = lake.sessions(features.find(feature_set).contract, _day(parameters["start"]), end)
-            universe_lists.require_known(lake, find(parameters["universe"]), sessions)
-            return NotebookData(register.digests(lake, end, feature_set, parameters["universe"]))
+            end, feature_set = _day(given["as_of"]), given["feature_set"]
+            sessions = lake.sessions(features.find(feature_set).contract, _day(given["start"]), end)
+            universe_lists.require_known(lake, find(given["universe"]), sessions)
+            return NotebookData(register.digests(lake, end, feature_set, given["universe"]))
         case "scoring":
             if (number := registry.alias_of(settings, registry.CHAMPION)) is not None:
-                return of_scoring(settings, registry.find(settings, number), _day(parameters["session"]))
+                return of_scoring(settings, registry.find(settings, number), _day(given["session"]))
     return None
+
+
+def request(settings: Settings, name: str, texts: Mapping[str, str], **options: Any) -> NotebookRequest:
+    """Return the request to run a notebook with parameters as texts, and the digests that are known for it.
+
+    `options` are further fields of the request. A notebook outside Champion's has no known data, so it always runs.
+
+    Raises:
+        NotebookError: there is no such notebook.
+        ParameterError: the parameters do not fit.
+    """
+    book, lake = notebook.find(name, settings.notebooks), Lake(settings.lake)
+    values = parameters.from_text(book.parameters, texts)
+    complete = parameters.defaults(book.parameters) | parameters.check(book.parameters, values, book.name)
+    known = of_notebook(settings, book.name, complete) if book.beside is None else None
+    if known is None:
+        return NotebookRequest(name, values, **options)
+    return NotebookRequest(name, values, inputs=known.inputs, outputs=partial(known.written, lake), **options)
 
 
 def of_features(lake: Lake, feature_set: str, start: date, end: date) -> NotebookData:
