@@ -1,12 +1,14 @@
-"""Scheduled flows: the daily session after its publication, and the weekend's check for missed sessions."""
+"""Scheduled flows: the daily session after its publication, the weekend's check for missed sessions, own notebooks."""
 
 import time as clocks
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from secrets import SystemRandom
 from typing import Any
 
 from prefect import flow, task
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 
 from champion.base import clock
 from champion.contracts.datasets import BARS, PREDICTIONS
@@ -14,12 +16,16 @@ from champion.errors import ArchiveUnavailable, SessionNotPublished
 from champion.lake import Lake
 from champion.pipeline.ingest import availability, fetch, market_data_lock
 from champion.pipeline.ingest.availability import PublicationState
+from champion.pipeline.models import notebook_data
+from champion.runner import run_notebook
 from champion.settings import Settings
+from flows import notebook_progress
 from flows.market_data import LOOKBACK, check_build_load, daily_market_data_pipeline, fetch_and_ingest
 from flows.models import score_one
+from flows.notebook_progress import NotebookProgress
 from flows.notifications import HOOKS
-from flows.policy import FLOW_SECONDS, run_name
-from flows.run_tracking import record_flow
+from flows.policy import FLOW_SECONDS, LONG_SECONDS, run_name
+from flows.run_tracking import prefect_ids, record_flow
 
 _UNTIL = time(23, 30)
 
@@ -105,3 +111,33 @@ def weekend_check(until: date | None = None, days: int = 8) -> dict[str, Any]:
         scored = {str(session): score_one(session, parent=parent, force=False) for session in unscored}
         arrival.require_complete()
         return recording.keep_result({"new": new, **summary, "scores": scored})
+
+
+def _notebook_name() -> str:
+    return f"notebook {(flow_run.parameters or {}).get('notebook')}"
+
+
+@flow(name="scheduled_notebook", flow_run_name=_notebook_name, timeout_seconds=LONG_SECONDS, **HOOKS)
+def scheduled_notebook(notebook: str, values: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Run a notebook under supervision, with parameters as texts like those of a command line.
+
+    Raises:
+        NotebookError: there is no such notebook, or it failed.
+        ParameterError: the parameters do not fit the notebook any more.
+    """
+    given = dict(values or {})
+    with record_flow("scheduled-notebooks", notebook, {"notebook": notebook, **given}) as recording:
+        settings = Settings()
+        execution = run_notebook(
+            settings,
+            notebook_data.request(
+                settings,
+                notebook,
+                given,
+                parent_run_id=recording.run_id,
+                tags=prefect_ids(),
+                on_progress=NotebookProgress(notebook, notebook_progress.current()),
+            ),
+        )
+        found = {"outcome": execution.outcome.value, "reason": execution.reason, "run": execution.run_id}
+        return recording.keep_result({"notebook": notebook, **given, **found, **execution.metrics})

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from champion.cli import inspect, models, run, services
+from champion.cli import inspect, models, notebook, run, services
 from champion.cli.terminal import console
 from champion.errors import ChampionError, MachineError
 
@@ -44,7 +44,6 @@ for _command in (
 for _group in (
     "models",
     "notebook",
-    "schedule",
     "lineage",
     "actions",
     "lists",
@@ -55,6 +54,7 @@ for _group in (
     "warehouse",
 ):
     app.add_typer(import_module(f"champion.cli.{_group}").app, name=_group)
+app.add_typer(notebook.schedule_app, name="schedule")
 app.add_typer(models.trials_app, name="trials")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from champion.base import file_modes, package_data
+from champion.base import file_modes
 from champion.cli.terminal import console
 from champion.errors import UsageError
 from champion.security import prefect_login
@@ -15,25 +15,44 @@ from champion.security import prefect_login
 
 def lab(
     folder: Annotated[
-        Path | None, typer.Argument(exists=True, file_okay=False, help="Folder; default: Champion's notebooks.")
+        Path | None,
+        typer.Argument(
+            exists=True, file_okay=False, help="Folder; default: the workspace's, with Champion's as copies."
+        ),
     ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default: a free one from 8888.")] = None,
     *,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    reset: Annotated[
+        str, typer.Option(help="Only replace the changed copy of this notebook by the one that ships.")
+    ] = "",
 ) -> None:
     """Open JupyterLab on the notebooks of this workspace, on loopback with a token.
 
+    Your notebooks are in the workspace's folder `notebooks`, and Champion's are copies in `notebooks/champion`. A copy
+    that you changed stays as it is, also after an upgrade, until --reset.
+
     Example: champion lab --no-browser
     """
+    from champion.pipeline.operations import own_notebooks  # noqa: PLC0415
     from champion.services import lab as jupyter  # noqa: PLC0415
     from champion.tracking import store  # noqa: PLC0415
 
     chosen, root = console.settings(), os.geteuid() == 0
+    if reset:
+        kept = own_notebooks.reset(chosen, reset)
+        console.out.print(
+            f"{reset} is as it ships; your copy is kept as {kept}" if kept.exists() else reset, soft_wrap=True
+        )
+        return
     store.settle(chosen)  # a notebook may open MLflow's store directly
     console.err.print(f"workspace {chosen.home}", soft_wrap=True)
     if root:
         console.err.print("running as root: Jupyter is started with --allow-root", style="yellow")
-    shown = (folder or package_data.folder("notebooks")).absolute()
+    if folder is None:
+        for name in own_notebooks.refresh(chosen):
+            console.note(f"your copy of {name} is changed, so it stays; `champion lab --reset {name}` replaces it")
+    shown = (folder or chosen.notebooks).absolute()
     command = jupyter.command(shown, port=port, browser=browser, root=root)
     variables = jupyter.environment(chosen, os.environ)
     file_modes.private_folder(chosen.home / "jupyter")

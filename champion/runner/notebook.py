@@ -19,6 +19,7 @@ from champion.errors import NotebookError
 from champion.runner import parameters
 from champion.runner.outcome import Outcome, Verdict
 from champion.security import redaction
+from champion.settings import NOTEBOOK_COPIES
 
 _UNUSUAL = re.compile(r"^[ .-]|[^\w .,()'-]|[ .]$")
 _LONGEST = 120  # bytes
@@ -131,14 +132,18 @@ def _named(name: str, own: Path | None) -> Path:
 def names(own: Path | None = None) -> list[str]:
     """Return the names of Champion's notebooks, and of those in the workspace's folder `own`, sorted.
 
-    Hidden files and folders, such as JupyterLab's checkpoints, are left out.
+    Hidden files and folders, such as JupyterLab's checkpoints, are left out, and so are its copies.
     """
     found: list[str] = []
     for folder in filter(None, (package_data.folder("notebooks"), own)):
         paths = folder.rglob("*.ipynb") if folder.is_dir() else []
         parts = [path.relative_to(folder).with_suffix("") for path in paths]
-        found += [path.as_posix() for path in parts if not any(part.startswith(".") for part in path.parts)]
+        found += [path.as_posix() for path in parts if not _is_left_out(path.parts)]
     return sorted(found)
+
+
+def _is_left_out(parts: Sequence[str]) -> bool:
+    return parts[0] == NOTEBOOK_COPIES or any(part.startswith(".") for part in parts)
 
 
 def titles(cells: list[Any]) -> list[str]:

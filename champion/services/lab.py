@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from champion.base import isolation
-from champion.settings import Settings
+from champion.settings import NOTEBOOK_COPIES, Settings
 from champion.tracking import store
 
-WELCOME = "welcome.ipynb"
+WELCOME = ("welcome.ipynb", f"{NOTEBOOK_COPIES}/welcome.ipynb")
+"""Where the welcome notebook may be: in the folder that is opened, or among the copies in it."""
 
 
 def command(folder: Path, *, port: int | None = None, browser: bool = True, root: bool = False) -> list[str]:
@@ -30,7 +31,7 @@ def command(folder: Path, *, port: int | None = None, browser: bool = True, root
         *(sys.executable, "-P", "-m", "jupyterlab"),  # -P: nothing is imported from the current directory
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.root_dir={folder}",
-        *([f"--LabApp.default_url=/lab/tree/{WELCOME}"] if (folder / WELCOME).exists() else []),
+        *[f"--LabApp.default_url=/lab/tree/{page}" for page in WELCOME if (folder / page).exists()][:1],
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
         "--KernelManager.transport_encryption=auto",  # other accounts of the machine cannot read the output of cells

@@ -34,7 +34,7 @@ AFTER = {"daily": "daily_market_data_pipeline"}
 """The flows after which a notebook can run, by the name of their command."""
 TIMEZONE = "Asia/Kolkata"
 _FIELDS = 5
-_ENTRYPOINT = f"flows.own_notebooks.{FLOW}"
+_ENTRYPOINT = f"flows.daily.{FLOW}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ from champion.settings import credential_sources, former_names, value_types as t
 from champion.settings.quality_limits import Limits
 
 NSE_ARCHIVE = "https://nsearchives.nseindia.com"
+NOTEBOOK_COPIES = "champion"
+"""Folder in the workspace's notebooks for copies of Champion's notebooks."""
 _LIMITS = Limits()
 _HTTP = frozenset({"http", "https"})
 _MLFLOW_DRIVER, _PREFECT_DRIVER = "psycopg", "asyncpg"  # for PostgreSQL
@@ -264,6 +266,11 @@ class Settings(BaseSettings):
     def notebooks(self) -> Path:
         """Folder of the notebooks that people write in this workspace, which run by their short names."""
         return self.home / "notebooks"
+
+    @property
+    def notebook_copies(self) -> Path:
+        """Folder of JupyterLab's copies of Champion's notebooks; they have no short names."""
+        return self.notebooks / NOTEBOOK_COPIES
 
     @property
     def warehouse(self) -> Path:

@@ -58,6 +58,8 @@ def found(words: list[str]) -> tuple[Any, list[str]]:
     """Return the command or group that the words name, and the remaining words."""
     command, rest = typer.main.get_command(app), list(words)
     while rest and hasattr(command, "commands") and not rest[0].startswith("-"):
+        if command.name == "schedule" and rest[0] not in command.commands:
+            rest = ["add", *rest]  # it may be left out
         assert rest[0] in command.commands, f"there is no champion {' '.join(words)}"
         command, rest = command.commands[rest[0]], rest[1:]
     return command, rest

@@ -25,7 +25,6 @@ from chromium import opened
 from playwright.sync_api import Browser, Error, Page
 from waiting import PATIENCE, until
 
-from champion.base import package_data
 from champion.pipeline.ingest import corporate_actions
 from champion.runner import html_report as pages
 from champion.runner.outcome import Outcome, Verdict
@@ -91,16 +90,15 @@ def workspace(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> S
 @pytest.fixture(scope="module")
 def lab(workspace: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     base = tmp_path_factory.mktemp("lab")
-    notebooks = Path(shutil.copytree(package_data.folder("notebooks"), base / "notebooks"))
     variables = {**os.environ, "CHAMPION_HOME": str(workspace.home), "CHAMPION_NOTEBOOK_TIMEOUT": "321"}
     variables |= {"CHAMPION_ARCHIVE": workspace.archive, "HOME": str(base), "JUPYTER_RUNTIME_DIR": str(base / "run")}
-    command = [sys.executable, "-m", "champion", "lab", str(notebooks), "--no-browser"]
+    command = [sys.executable, "-m", "champion", "lab", "--no-browser"]
     log = base / "lab.log"
     with started(command, variables, log) as server:
         address = patiently(lambda: (found := re.search(r"http://\S+token=\w+", log.read_text())) and found[0], log)
         url = urlsplit(address)
-        assert url.path == "/lab/tree/welcome.ipynb"
-        yield Lab(f"http://{url.netloc}", url.query.removeprefix("token="), server.pid, notebooks)
+        assert url.path == "/lab/tree/champion/welcome.ipynb"
+        yield Lab(f"http://{url.netloc}", url.query.removeprefix("token="), server.pid, workspace.notebooks)
 
 
 def run_all(page: Page, lab: Lab, notebook: str) -> None:
@@ -146,7 +144,7 @@ def test_a_given_port_that_is_taken_is_an_error(workspace: Settings, tmp_path: P
 
 
 def test_welcome_notebook_shows_the_workspace_status(page: Page, lab: Lab, workspace: Settings) -> None:
-    run_all(page, lab, "welcome.ipynb")
+    run_all(page, lab, "champion/welcome.ipynb")
     output = page.locator(".jp-OutputArea-output")
     assert output.filter(has_text=str(workspace.home)).count() == 1
     page.locator("table.dataTable, div.dt-container").first.wait_for()  # the table is interactive
@@ -155,7 +153,7 @@ def test_welcome_notebook_shows_the_workspace_status(page: Page, lab: Lab, works
 
 
 def test_explorer_runs_to_its_end_with_plots(page: Page, lab: Lab) -> None:
-    run_all(page, lab, "explore/instrument.ipynb")
+    run_all(page, lab, "champion/explore/instrument.ipynb")
     assert plots(page) >= 1
     assert page.get_by_text("Traceback").count() == 0
 

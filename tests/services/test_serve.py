@@ -150,7 +150,7 @@ def test_deployments_of_prefect_yaml_are_created(served: Served) -> None:
         )
     queues = {queue["name"]: queue["concurrency_limit"] for queue in served.ask("work_pools/champion/queues/filter")}
     assert {name: queues[name] for name in QUEUES} == QUEUES == {
-        "market-data": 5, "feature": 3, "monitoring": 10, "retention": 1,
+        "market-data": 5, "feature": 3, "monitoring": 10, "retention": 1, "notebooks": 2,
     }  # fmt: skip
 
 
@@ -223,6 +223,48 @@ def test_prefects_page_of_a_run_links_to_its_artifacts(served: Served, page: Pag
     page.get_by_text("Completed").first.wait_for()
     page.get_by_text("Artifacts", exact=True).first.click()
     page.get_by_text(f"{done['name']}: succeeded").wait_for()
+
+
+def test_an_own_notebook_runs_on_its_schedule_and_after_the_daily_flow(served: Served) -> None:
+    cells = [
+        nbformat.v4.new_code_cell("top: int = 1", metadata={"tags": ["parameters"]}),  # type: ignore[no-untyped-call]
+        nbformat.v4.new_code_cell("print(top)"),  # type: ignore[no-untyped-call]
+    ]
+    served.settings.notebooks.mkdir()
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), served.settings.notebooks / "mine.ipynb")  # type: ignore[no-untyped-call]
+
+    def ask(*words: str) -> str:
+        variables = {**os.environ, "CHAMPION_HOME": str(served.settings.home), "NO_COLOR": "1"}
+        command = [sys.executable, "-m", "champion", "schedule", *words]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    ask("mine", "--cron", "0 19 * * 1-5", "-p", "top=20")
+    ask("mine", "--after", "daily", "--as", "evening", "-p", "top=7")
+    by_time = served.deployment("mine")
+    times = [one["schedule"] for one in by_time["schedules"]]
+    assert [(one["cron"], one["timezone"]) for one in times] == [("0 19 * * 1-5", "Asia/Kolkata")]
+    assert by_time["work_queue_name"] == "notebooks"
+    flow = served.ask("flows/", name="daily_market_data_pipeline")["id"]
+    daily = served.ask("flow_runs/", flow_id=flow, state={"type": "RUNNING"})["id"]
+    served.ask(f"flow_runs/{daily}/set_state", state={"type": "COMPLETED"}, force=True)
+
+    def shown() -> dict[str, Any]:
+        found: dict[str, Any] = {one["name"]: one for one in json.loads(ask("list", "--json"))["schedules"]}
+        return found if found["evening"]["last_state"] == "Completed" else {}
+
+    found = until("the notebook", shown)
+    assert (found["evening"]["when"], found["mine"]["last_state"]) == ("after daily", None)
+    assert found["mine"]["next_run"].endswith("19:00")
+    entry = next(run for run in runs.find_runs(served.settings, tags={"champion.notebook": "mine"}))
+    assert (entry.outcome, entry.parameters["top"]) == ("succeeded", "7")
+    ask("pause", "mine")
+    assert json.loads(ask("list", "--json"))["schedules"][1]["is_paused"]
+    assert served.deployment("mine")["paused"]
+    for name in ("mine", "evening"):
+        ask("remove", name)
+    assert json.loads(ask("list", "--json")) == {"schedules": []}
 
 
 def test_cancelling_ends_the_kernel_and_is_recorded_and_notified(served: Served, tmp_path: Path) -> None:
