@@ -230,8 +230,11 @@ def test_an_own_notebook_runs_on_its_schedule_and_after_the_daily_flow(served: S
         nbformat.v4.new_code_cell("top: int = 1", metadata={"tags": ["parameters"]}),  # type: ignore[no-untyped-call]
         nbformat.v4.new_code_cell("print(top)"),  # type: ignore[no-untyped-call]
     ]
-    served.settings.notebooks.mkdir()
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), served.settings.notebooks / "mine.ipynb")  # type: ignore[no-untyped-call]
+    served.settings.notebooks.mkdir(mode=0o700)
+    book = served.settings.notebooks / "mine.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), book)  # type: ignore[no-untyped-call]
+
+    book.chmod(0o600)  # as `champion notebook new` leaves it
 
     def ask(*words: str) -> str:
         variables = {**os.environ, "CHAMPION_HOME": str(served.settings.home), "NO_COLOR": "1"}
