@@ -46,13 +46,21 @@ TRADED: dict[str, tuple[str, str | None, int, int]] = {  # symbol: series, ISIN,
     "OFFICE": ("RR", "INE041025011", 0, 59),
     "ODD": ("EQ", "INE000099012", 0, 59),
 }
+WINDOWS = {  # symbol and series: the instrument of which it is a window
+    "STAY BL": "NSE:STAY", "STAY T0": "NSE:STAY", "GONE BO": "NSE:GONE", "OFFICE BL": "NSE:OFFICE:RR", "ALONE BL": None,
+}  # fmt: skip
 
 
 def bars() -> pl.DataFrame:
     """Return bars of the instruments; BOTH has the ISIN of a share, then of a fund; LATER gets its ISIN at the end."""
-    spans = {**TRADED, "BOTH": ("EQ", "INE100D01014", 0, 59), "LATER": ("EQ", None, 0, 59)}
+    windows: dict[str, tuple[str, str | None, int, int]] = {
+        name: (name[-2:], None if name == "GONE BO" else TRADED.get(name[:-3], ("", "INE010A01011"))[1], 0, 3)
+        for name in WINDOWS
+    }
+    spans = {**TRADED, **windows, "BOTH": ("EQ", "INE100D01014", 0, 59), "LATER": ("EQ", None, 0, 59)}
     rows = []
-    for symbol, (series, isin, first, last) in spans.items():
+    for key, (series, isin, first, last) in spans.items():
+        symbol = key.partition(" ")[0]
         name = f"NSE:{symbol}" if series in {"EQ", "BE", "BZ", "SM"} else f"NSE:{symbol}:{series}"
         for number in range(first, last + 1):
             known = {"BOTH": "INF204KB14I2" if number > 30 else isin, "LATER": "INE001A01036" if number > 50 else None}
@@ -148,6 +156,13 @@ def test_kinds_and_lives_are_those_of_python(market: Settings) -> None:
     got = warehouse.sql(market, "select * from instruments order by instrument_id")
     shared = [name for name in got.columns if name != "exchange"]
     assert got.select(shared).rows() == wanted.select(shared).rows()
+    of_windows = wanted.filter(instrument_kind="trading_window")
+    assert dict(of_windows.select("instrument_id", "window_of").rows()) == {
+        f"NSE:{name.replace(' ', ':')}": share for name, share in WINDOWS.items()
+    }
+    assert of_windows.select("status", "status_since", "is_active").unique().rows() == [("window", None, False)]
+    assert wanted.drop_nulls("window_of").height == of_windows.height - 1
+    wanted = wanted.filter(pl.col("instrument_kind") != "trading_window")
     assert dict(wanted.select("symbol", "status").rows()) | {} == {
         **dict.fromkeys((*TRADED, "BOTH", "LATER"), "active"),
         "GONE": "delisted", "HELD": "suspended", "OLDNAME": "continued", "FORMER": "delisted", "LATTER": "delisted",
@@ -194,7 +209,7 @@ def test_the_registry_has_traded_and_listed_symbols(market: Settings) -> None:
     assert (new["sector"], new["industry"]) == ("Power", "Power")
     assert {by_symbol[one]["sector"] for one in ("HELD", "ODD", "GONE")} == {None}
     earlier = symbol_master.register(Lake(market.lake), SESSIONS[-1])
-    assert earlier.filter(symbol="STAY")["industry"].item() == "Information Technology"
+    assert earlier.filter(instrument_id="NSE:STAY")["industry"].item() == "Information Technology"
     assert symbol_master.company_sectors(Lake(market.lake), date(2022, 8, 15)).rows() == [
         ("NSE:HELD", "Healthcare", "PHARMA"),
         ("NSE:ODD", None, None),
@@ -236,7 +251,7 @@ def test_a_warehouse_from_before_has_its_instruments_after_the_migration(market:
     with warehouse.writer(market) as client:
         before = warehouse.frame(client, "select count() from instruments").item()
         client.command(text)
-        assert warehouse.frame(client, "select count() from instruments").item() == before == len(TRADED) + 2
+        assert warehouse.frame(client, "select count() from instruments").item() == before == len(TRADED) + len(WINDOWS) + 2
         client.command("truncate table instruments")
         client.command(text)
         assert warehouse.frame(client, "select count() from instruments").item() == before
