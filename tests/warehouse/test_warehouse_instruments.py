@@ -11,6 +11,7 @@ from warehouse_rows import FRAMES, MASTER, NORMALIZED, envelope, master, normali
 from champion import contracts, warehouse
 from champion.contracts.datasets import ACTIONS, CIRCUIT_HITS, CONSTITUENTS, EXTREMES, PRICE_BANDS, SECTORS
 from champion.lake import Lake
+from champion.market.envelope import session_close
 from champion.market.reference import company_names
 from champion.market.reference.life import QUIET
 from champion.pipeline.ingest import symbol_master
@@ -109,9 +110,12 @@ def periods() -> pl.DataFrame:
 
 
 def names() -> dict[str, pl.DataFrame]:
-    """Return rows of the other lists with names; the later name of a symbol is sometimes cut."""
+    """Return rows of the other lists with names; the later name of a symbol is sometimes cut.
+
+    The list that names ODD is kept under a date four days before it was read.
+    """
     listed = {
-        CONSTITUENTS: [("HELD", "Not this", 20), ("OLDNAME", "Old Ltd.", 5)],
+        CONSTITUENTS: [("HELD", "Not this", 20), ("OLDNAME", "Old Ltd.", 5), ("ODD", "Odd Ltd.", 4)],
         ACTIONS: [("OLDNAME", "Old Limited", 6), ("ODD", "Odd Limited", 3)],
         PRICE_BANDS: [("FUND", "FUND ETF", 3), ("FUND", "FUND EXCHANGE TRADED", 4)],
         CIRCUIT_HITS: [("OLDNAME", "OLD", 30), ("SMALL", "SMALL LIMITE", 7)],
@@ -122,9 +126,11 @@ def names() -> dict[str, pl.DataFrame]:
         column, session = company_names.SOURCES[name][1], contracts.load(name).session
         values = [
             {"instrument_id": f"NSE:{symbol}", "symbol": symbol, column: text, session: SESSIONS[day]}
+            | {"known_at": session_close(SESSIONS[day + 4 * (text == "Odd Ltd.")])}
             for symbol, text, day in rows
         ]
         columns = [column, session, "instrument_id", "symbol"]
+        columns += ["known_at"] if "known_at" in contracts.load(name).polars_schema else []
         one = sample(name).drop(columns)
         made = pl.DataFrame(values, schema={each: contracts.load(name).polars_schema[each] for each in columns})
         if "as_of_from" in one.columns:
@@ -196,7 +202,7 @@ def test_the_registry_has_traded_and_listed_symbols(market: Settings) -> None:
     assert both["company_name"].to_list() == both["company"].to_list()
     assert both["company_source"].to_list() == both["company_source_python"].to_list()
     assert {one: by_symbol[one]["company_name"] for one in ("HELD", "OLDNAME", "ODD", "FUND", "SMALL", "ENDED")} == {
-        "HELD": "HELD", "OLDNAME": "Old Limited", "ODD": "Odd Limited", "FUND": "FUND EXCHANGE TRADED",
+        "HELD": "HELD", "OLDNAME": "Old Limited", "ODD": "Odd Ltd.", "FUND": "FUND EXCHANGE TRADED",
         "SMALL": "SMALL LIMITE", "ENDED": None,
     }  # fmt: skip
     early = symbol_master.register(Lake(market.lake), SESSIONS[5])
@@ -249,9 +255,9 @@ def test_a_load_computes_the_spans_of_the_changed_years_alone(market: Settings) 
 def test_a_warehouse_from_before_has_its_instruments_after_the_migration(market: Settings) -> None:
     text = "insert into instruments select * from instruments_now where (select count() from instruments) = 0"
     with warehouse.writer(market) as client:
-        before = warehouse.frame(client, "select count() from instruments").item()
+        before, every = warehouse.frame(client, "select count() from instruments").item(), len(TRADED) + len(WINDOWS)
         client.command(text)
-        assert warehouse.frame(client, "select count() from instruments").item() == before == len(TRADED) + len(WINDOWS) + 2
+        assert warehouse.frame(client, "select count() from instruments").item() == before == every + 2
         client.command("truncate table instruments")
         client.command(text)
         assert warehouse.frame(client, "select count() from instruments").item() == before

@@ -64,7 +64,7 @@ RULES: Final = (
     Rule("-", "", r"-RE\d*$", "", "rights_entitlement", "the symbol ends in -RE: a rights entitlement"),
     Rule("-", "BE BZ EQ", r"DVR(EQS)?$", "", "dvr", "the symbol ends in DVR: such shares in all files"),
     Rule("-", "SM ST SZ", "", "", "equity", "the SME platform lists companies; rights there are named -RE"),
-    Rule("-", "IT", "", "", "equity", "the institutional trading platform lists companies, as 3RDROCK, in no other series"),
+    Rule("-", "IT", "", "", "equity", "the institutional trading platform lists companies that no other series has"),
     Rule("-", "GB", "", "", "gold_bond", "series GB: sovereign gold bonds in all files"),
     Rule("-", "GS SG TB", "", "", "government", "series GS, SG, TB: government bonds and bills in all files"),
     Rule("-", "MF", "", "", "fund", "series MF: closed-ended funds in all files"),

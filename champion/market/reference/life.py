@@ -52,9 +52,9 @@ def life(
 
     `status` is one of `STATUSES`. `continued_as` is the instrument as which a share goes on, null for all others; its
     status is `continued` from the first bar of the other one. `status_since` is the first session of the market without
-    a bar of the instrument; null while it is active, and for a trading window. `listed_on` is the date of listing in the latest list that gives
-    one, else null: the first session in the bars is no listing if the lake begins with it. Nothing after the last of
-    `sessions` is used if `lists` and `continued` hold none.
+    a bar of the instrument; null while it is active, and for a trading window. `listed_on` is the date of listing in
+    the latest list that gives one, else null: the first session in the bars is no listing if the lake begins with it.
+    Nothing after the last of `sessions` is used if `lists` and `continued` hold none.
 
     >>> days = [date(2024, 1, day) for day in range(1, 31)] + [date(2024, 2, day) for day in range(1, 29)]
     >>> share = {"series": "EQ", "instrument_kind": "equity", "first_session": days[0]}

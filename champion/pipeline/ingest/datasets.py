@@ -47,7 +47,7 @@ class DatasetSpec:
 
     @property
     def series(self) -> str | None:
-        """The raw column with the series of a row, which decides whether its instrument is a share; None without one."""
+        """The raw column with the series of a row, which is part of most ids; None without one."""
         return next((name for name in _SERIES if name in contracts.load(self.raw).polars_schema), None)
 
     @property
