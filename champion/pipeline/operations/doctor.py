@@ -167,7 +167,7 @@ def _corporate_actions(settings: Settings) -> Check:
         return Check(name, "warning", "none known: prices are not adjusted for splits", download)
     if not corporate_actions.is_current(settings):
         found = "derived by an earlier version, which parsed fewer texts, lists and names of companies"
-        remedy = "the next `champion daily` derives them again, as do `champion actions refresh` and `champion features`"
+        remedy = "`champion daily` derives them again, as do `champion actions refresh` and then `champion features`"
         return Check(name, "warning", found, remedy)
     reach, waiting = corporate_actions.reach(lake), corporate_actions.questions(lake)
     facts, remedies = [reach.text], list[str]()
