@@ -195,7 +195,7 @@ def fetch(
     console.out.print(result.counts, soft_wrap=True, markup=False)
     for name, days in result.gaps.items():
         asked = ", ".join(result.asked[name])
-        console.out.print(f"  no {name} of {days}; asked first for {asked}", soft_wrap=True, markup=False)
+        console.out.print(f"  no {name} of {days}; of the first, asked for {asked}", soft_wrap=True, markup=False)
     for refused in result.refused:
         console.out.print(f"  refused: {refused}", soft_wrap=True, markup=False)
     console.lists_loaded(loaded)
