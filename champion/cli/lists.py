@@ -105,12 +105,9 @@ def refresh(*, as_json: AsJson = False) -> None:
     console.lists_loaded(loaded)
     if failed := [name for name, one in results.items() if isinstance(one, str)]:
         raise ArchiveError(f"{' and '.join(failed)} could not be loaded; the reason is above")
-    histories = results["index histories"]
-    if not isinstance(histories, str) and (set_aside := len(histories.refused)):
-        raise ArchiveError(
-            f"index histories are loaded in part: {quantity(set_aside, 'file')} refused, all others count. The reason "
-            "is above: correct or remove the file, then run `champion lists refresh` again"
-        )
+    if set_aside := sum(len(one.refused) for one in results.values() if not isinstance(one, str)):
+        shown = "`champion lists ls` shows them until a readable version replaces them"
+        console.out.print(f"{quantity(set_aside, 'file')} refused, all others count; {shown}", soft_wrap=True)
 
 
 @app.command()
