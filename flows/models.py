@@ -21,9 +21,8 @@ from champion.modeling import targets
 from champion.modeling.labels import Returns
 from champion.modeling.universe import find, stored
 from champion.pipeline.feature_store.build import build_features
-from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.ingest import market_data_lock
-from champion.pipeline.models import evaluate, frames, notebook_data, recipes, register
+from champion.pipeline.models import evaluate, frames, notebook_data, recipes, register, score
 from champion.pipeline.models.model_columns import model_columns
 from champion.pipeline.reference import universe_lists
 from champion.pipeline.search import outcomes, plan as plans, space as spaces
@@ -74,12 +73,7 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
     for note in columns.notes:
         get_run_logger().info("%s", note)
     build_extended(lake, None, end, feature_set)
-    dataset = ensure_contracts(lake, feature_set).contract
-    frames.check_current(lake, None, end, feature_set)
-    sessions = lake.sessions(dataset, start, end)
-    if not sessions:
-        raise ModelError(f"no features from {start or 'the start'} to {end or 'today'}: run `champion backfill` first")
-    universe_lists.require_known(lake, find(universe), sessions)
+    sessions = frames.trainable_sessions(lake, start, end, universe=find(universe), feature_set=feature_set)
     parameters = {
         "start": sessions[0].isoformat(),
         "as_of": sessions[-1].isoformat(),
@@ -207,12 +201,9 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
     settings = Settings()
     connectivity.require(settings)
     standing.require_agreement(settings)
-    if (number := registry.alias_of(settings, registry.CHAMPION)) is None:
-        return {"skipped": "there is no champion: run `champion train`, or `champion models promote`"}
-    version = registry.find(settings, number)
-    train_end = version.day(evaluate.TRAIN_END)
-    if session <= train_end:
-        return {"skipped": f"version {number} was trained on sessions to {train_end}: scores of these are in sample"}
+    version, reason = score.champion_for(settings, session)
+    if version is None:
+        return {"skipped": reason}
     universe_lists.require_known(Lake(settings.lake), stored(version.text(evaluate.UNIVERSE)), [session])
     build_extended(Lake(settings.lake), session, session, version.feature_version)
     data = notebook_data.of_scoring(settings, version, session)

@@ -25,7 +25,6 @@ from champion.market.equity_bars import EQUITY_SERIES, instrument_id
 from champion.market.reference import instrument_kind
 from champion.modeling.universe import UNIVERSES
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
-from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.ingest.symbol_master import register
 from champion.pipeline.models import frames
 from champion.sources.parse import parse
@@ -64,7 +63,7 @@ def main() -> int:
         print(f"{asked.draw} instruments, drawn with seed {asked.seed}:", _drawn(found, asked.draw, asked.seed))
     if asked.out:
         found.write_parquet(asked.out)
-    twice = _second_lines(lake)
+    twice = _second_lines(lake, found)
     uncovered = combinations.filter(pl.col("kinds").list.contains(UNKNOWN) & (pl.col("isin") != "none"))
     problems = {"funds in `liquid`": wrong, "issuers with two lines of shares": twice, "without a rule": uncovered}
     for name, rows in problems.items():
@@ -176,11 +175,11 @@ def _liquid(lake: Lake, found: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame
     return pl.DataFrame(tables), pl.concat(wrong)
 
 
-def _second_lines(lake: Lake) -> pl.DataFrame:
-    """Return the issuers of which two company shares have a bar in one session."""
-    bars = (
-        equity_bars(lake).filter(pl.col("isin").is_not_null()).select(_ID, _DAY, pl.col("isin").str.slice(0, _ISSUER))
-    )
+def _second_lines(lake: Lake, found: pl.DataFrame) -> pl.DataFrame:
+    """Return the issuers of which two company shares have a bar in one session, in any series."""
+    shares = found.filter(pl.col(_KIND) == "equity")[_ID]
+    bars = lake.scan(BARS).filter(pl.col("isin").is_not_null() & pl.col(_ID).is_in(shares.implode()))
+    bars = bars.select(_ID, _DAY, pl.col("isin").str.slice(0, _ISSUER))
     lines = bars.group_by("isin", _DAY).agg(pl.col(_ID).unique().sort()).filter(pl.col(_ID).list.len() > 1).collect()
     return lines.group_by("isin", pl.col(_ID).list.join(" ")).len("sessions")
 

@@ -35,7 +35,7 @@ def add(
 
     Example: champion archive add https://nsearchives.nseindia.com
     """
-    from champion.pipeline.ingest.reference_lists import lists_staging  # noqa: PLC0415
+    from champion.pipeline.ingest.fetch import lists_staging  # noqa: PLC0415
     from champion.sources.download.staging import Staging  # noqa: PLC0415
     from champion.sources.download.transport import canonical, parse_address  # noqa: PLC0415
 

@@ -105,12 +105,9 @@ def refresh(*, as_json: AsJson = False) -> None:
     console.lists_loaded(loaded)
     if failed := [name for name, one in results.items() if isinstance(one, str)]:
         raise ArchiveError(f"{' and '.join(failed)} could not be loaded; the reason is above")
-    histories = results["index histories"]
-    if not isinstance(histories, str) and (set_aside := len(histories.refused)):
-        raise ArchiveError(
-            f"index histories are loaded in part: {quantity(set_aside, 'file')} refused, all others count. The reason "
-            "is above: correct or remove the file, then run `champion lists refresh` again"
-        )
+    if set_aside := sum(len(one.refused) for one in results.values() if not isinstance(one, str)):
+        shown = "`champion lists ls` shows them until a readable version replaces them"
+        console.out.print(f"{quantity(set_aside, 'file')} refused, all others count; {shown}", soft_wrap=True)
 
 
 @app.command()
@@ -174,6 +171,9 @@ def fetch(
 ) -> None:
     """Load the lists of a range of sessions; what is in the lake is not requested again.
 
+    Lists come from the archive, else from the folder in CHAMPION_LISTS, under the exchange's paths. Sessions without a
+    list are named, with the addresses that were asked. The exit code is 1 if no list was found.
+
     Example: champion lists fetch 2024-12-01 2024-12-31
     """
     from champion.pipeline.ingest import market_data_lock  # noqa: PLC0415
@@ -189,6 +189,11 @@ def fetch(
         first, last = console.day(start), console.day(end)
         result = daily_lists.refresh(settings, first, last, progress)
         loaded = load_lists(settings, [spec.normalized for spec in LIST_SPECS], first, last)
-    console.out.print(
-        f"{result.note}; {quantity(loaded, 'month')} loaded into the warehouse", soft_wrap=True, markup=False
-    )
+    console.out.print(result.counts, soft_wrap=True, markup=False)
+    for name, days in result.gaps.items():
+        asked = ", ".join(result.asked[name])
+        console.out.print(f"  no {name} of {days}; of the first, asked for {asked}", soft_wrap=True, markup=False)
+    for refused in result.refused:
+        console.out.print(f"  refused: {refused}", soft_wrap=True, markup=False)
+    console.lists_loaded(loaded)
+    result.require_any(first, last)

@@ -170,7 +170,7 @@ def train(  # noqa: PLR0913 - its options
     """
     first, last = (console.day(text) if text else None for text in (start, end))
     features = "+".join([feature_set, *(add or ())])
-    _require_covered(universe, feature_set, first, last)
+    _require_trainable(model, target, universe, features, first, last)
     with console.flow_context(console.settings(), hidden=as_json):
         from flows.models import train_model  # noqa: PLC0415
 
@@ -190,16 +190,22 @@ def train(  # noqa: PLR0913 - its options
     console.show(result, as_json=as_json)
 
 
-def _require_covered(universe: str, feature_set: str, first: date | None, last: date | None) -> None:
-    """Refuse a universe whose names or dates no list has, before servers start."""
-    from champion.features import find as find_features  # noqa: PLC0415
+def _require_trainable(
+    model: str, target: str, universe: str, feature_set: str, first: date | None, last: date | None
+) -> None:
+    """Refuse names that do not exist, missing features and dates that no list covers, before servers start."""
     from champion.lake import Lake  # noqa: PLC0415
+    from champion.modeling import estimators, targets  # noqa: PLC0415 - the flow imports scikit-learn too
     from champion.modeling.universe import find  # noqa: PLC0415
-    from champion.pipeline.reference import universe_lists  # noqa: PLC0415
+    from champion.pipeline.models import frames  # noqa: PLC0415
+    from champion.pipeline.models.model_columns import model_columns  # noqa: PLC0415
 
-    lake = Lake(console.settings().lake)
-    sessions = lake.sessions(find_features(feature_set).contract, first, last)
-    universe_lists.require_known(lake, find(universe), sessions)
+    targets.parse(target)
+    estimators.Recipe(model).make()
+    model_columns(feature_set)
+    # The flow builds what is missing of a set that extends another, from the sessions of the other.
+    base = feature_set.partition("+")[0]
+    frames.trainable_sessions(Lake(console.settings().lake), first, last, universe=find(universe), feature_set=base)
 
 
 def search(
@@ -261,8 +267,11 @@ def score(
 
     Example: champion score 2024-12-31
     """
-    day = console.day(session)
-    with console.flow_context(console.settings(), hidden=as_json):
+    from champion.pipeline.models import score as scoring  # noqa: PLC0415
+
+    chosen, day = console.settings(), console.day(session)
+    scoring.require_scorable(chosen, day)
+    with console.flow_context(chosen, hidden=as_json):
         from flows.models import score_session  # noqa: PLC0415
 
         result = score_session(day, force=force)

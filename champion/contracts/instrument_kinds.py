@@ -4,10 +4,15 @@ from typing import Final
 
 KINDS: Final = (
     "equity", "dvr", "partly_paid", "rights_entitlement", "preference", "fund", "reit_invit", "warrant", "debt",
-    "government", "gold_bond", "depositary_receipt", "unknown",
+    "government", "gold_bond", "depositary_receipt", "trading_window", "unknown",
 )  # fmt: skip
 """What an instrument can be; `unknown` where the evidence decides nothing."""
 UNKNOWN: Final = "unknown"
+WINDOW: Final = "trading_window"
+"""A further series in which an instrument trades beside its own: block deals, same-day settlement, a buy-back.
+
+Its bars are a part of the trading in another instrument, so it has no life of its own and is never a company share.
+"""
 EQUITY: Final = ("equity",)
 """The kinds of company shares: the default of universes, breadth, movers, reports and explorers.
 

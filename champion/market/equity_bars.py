@@ -14,7 +14,7 @@ from champion.market.envelope import normalize_rows
 
 VERSION = "3"  # raise it when the meaning of the output changes: committed bars are then rebuilt
 
-EQUITY_SERIES = ("EQ", "BE", "BZ", "SM", "ST")
+EQUITY_SERIES = ("EQ", "BE", "BZ", "SM", "ST", "SZ")
 """NSE's series in which a company's shares trade; a symbol is in one at a time, so it keeps its id when it moves."""
 BSE_EQUITY_GROUPS = ("A", "B", "T", "TS", "X", "XT", "Z", "ZP", "P", "M", "MT", "MS")
 """BSE's groups in which a company's shares trade: main board, trade to trade, listed on BSE alone, SME."""

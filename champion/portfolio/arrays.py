@@ -22,7 +22,7 @@ Flags: TypeAlias = NDArray[np.bool_]
 FillPrice: TypeAlias = Literal["average", "open", "close"]
 _REQUIRED = ("trade_date", "instrument_id", "open", "high", "low", "close", "prev_close", "volume", "turnover")
 _OPTIONAL = {"average_price": pl.Float64, "upper_band": pl.Float64, "lower_band": pl.Float64, "series": pl.String}
-_TRADE_FOR_TRADE = ("BE", "BZ", "ST")
+_TRADE_FOR_TRADE = ("BE", "BZ", "ST", "SZ")
 _UNREAD = {"instrument_id": pl.String, "session": pl.Date, "kind": pl.String, "purpose": pl.String}
 _SAME_PRICE = 1e-6  # rupees
 _SESSIONS_OF_VOLATILITY = 20
@@ -37,7 +37,7 @@ class MarketArrays:
     becomes `ratio` shares and pays `dividend` and `entitlement` in rupees: rights and demerged shares are sold on that
     day, at the value that the factor of the price gives them. `undecided` marks the ex-dates whose effect is not known.
     `sme` marks bars in series of small companies (SM, ST), which trade in lots, `delivery_only` those in series whose
-    shares must be delivered before they are sold again (BE, BZ, ST); where no series is known, neither.
+    shares must be delivered before they are sold again (BE, BZ, ST, SZ); where no series is known, neither.
     `simple_return` is the return of a bar from the close before it, after the actions since; NaN without a bar.
     `ending` is what a holder got for a share that was traded no more, in rupees, on the session after its last one; NaN
     elsewhere. `unread` has the actions whose amount is not known: instrument_id, session, kind and purpose.

@@ -11,7 +11,7 @@ Weights are decided after the close of a session and are traded from the next on
    not ordered again before it has a bar.
 3. Sales, then purchases. Nothing trades without a bar, buys at a locked upper band or sells at a locked lower one, and
    no order exceeds `participation` of the session's volume. Series SM and ST are not bought, because their lots are in
-   no dataset. In series BE, BZ and ST, shares are sold only after their delivery. The rest is tried again until the
+   no dataset. In series BE, BZ, ST and SZ, shares are sold only after their delivery. The rest is tried again until the
    next decision. A ban in the market of derivatives stops no trade of shares.
 4. Purchases are paid from settled money and from `sale_credit` of unsettled sales; if it does not suffice, all are cut
    in proportion. Shares that are not held cannot be sold.

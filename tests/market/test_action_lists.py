@@ -275,12 +275,15 @@ def test_doctor_reports_lists_of_an_earlier_version(folder: Folder) -> None:
     folder.add(date(2024, 7, 1), date(2024, 9, 30), ("A", "Bonus 1:1", date(2024, 9, 2)))
     corporate.refresh(folder.settings)
     (day,) = folder.lake.sessions(ACTIONS)
-    folder.lake.write(ACTIONS, day, folder.lake.scan(ACTIONS).collect(), {"list": "x", "lineage": "y", "actions": "1"})
+    without_names = folder.lake.scan(ACTIONS).with_columns(company=pl.lit(None, pl.String)).collect()
+    folder.lake.write(ACTIONS, day, without_names, {"list": "x", "lineage": "y", "actions": "1"})
+    folder.lake.write(ACTIONS, day - DAY, without_names.clear(), {"lineage": "y", "actions": "1"})  # of no list
     check = next(check for check in doctor.examine(folder.settings) if check.name == "corporate actions")
     assert (check.state, "earlier version" in check.found) == ("warning", True)
     assert "champion actions refresh" in check.remedy
     assert corporate.refresh(folder.settings).outcome == "written"
-    assert corporate.is_current(folder.lake)
+    assert corporate.is_current(folder.settings)
+    assert folder.lake.scan(ACTIONS).filter(pl.col("symbol") == "A").collect()["company"].to_list() == ["X"]
 
 
 def test_the_first_list_serves_dates_before_its_reading(folder: Folder) -> None:

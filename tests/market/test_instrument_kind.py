@@ -21,17 +21,18 @@ COLUMNS = ("isin", "series", "symbol")
 # issuer's announcement or the exchange's legend of series, not from the rules.
 REAL: dict[tuple[str | None, ...], str] = {
     ("INE002A01018", "EQ", "RELIANCE"): "equity",
-    ("INE079A01024", "T0", "AMBUJACEM"): "equity",
+    ("INE079A01024", "T0", "AMBUJACEM"): "trading_window",
     ("INE650K01021", "BZ", "8KMILES"): "equity",
     ("INE0D0U01013", "ST", "AAATECH"): "equity",
-    ("INE040A01026", "IL", "HDFCBANK"): "equity",
+    ("INE040A01026", "IL", "HDFCBANK"): "trading_window",
+    ("INE768P01012", "IT", "3RDROCK"): "equity",  # listed on the institutional platform alone
     ("INF204KB14I2", "EQ", "NIFTYBEES"): "fund",
     ("INF109KC1N59", "EQ", "ALPL30IETF"): "fund",
     ("INF846K01X63", "EQ", "AXISBNKETF"): "fund",
     ("INF789F1AUX7", "EQ", "GOLDSHARE"): "fund",
     ("INF209KB1UV4", "MF", "ABSLFTQVDG"): "fund",
     ("IN9155A01020", "EQ", "TATAMTRDVR"): "dvr",
-    ("IN9155A01020", "BL", "TATAMTRDVR"): "dvr",
+    ("IN9155A01020", "BL", "TATAMTRDVR"): "trading_window",
     ("IN9175A01010", "BE", "JISLDVREQS"): "dvr",
     ("INE224E01036", "EQ", "SCAPDVR"): "dvr",  # type 01, as the ordinary share's INE224E01028
     ("INE224E01028", "EQ", "STAMPEDE"): "equity",
@@ -46,7 +47,7 @@ REAL: dict[tuple[str | None, ...], str] = {
     ("INE001A13049", "W3", "HDFC"): "warrant",
     ("INE041025011", "RR", "EMBASSY"): "reit_invit",
     ("INE219X23014", "IV", "INDIGRID"): "reit_invit",
-    ("INE219X23014", "BL", "INDIGRID"): "reit_invit",
+    ("INE219X23014", "BL", "INDIGRID"): "trading_window",
     ("INE028L21018", "DR", "STAN"): "depositary_receipt",
     ("INE583D07257", "N3", "1015UCL24"): "debt",
     ("INE053A08081", "D1", "INDHOTEL"): "debt",
@@ -67,7 +68,8 @@ REAL: dict[tuple[str | None, ...], str] = {
     (None, "EQ", "NIFTYBEES"): UNKNOWN,  # as RELIANCE: the full report shows no difference
     (None, "EQ", "RELIANCE"): UNKNOWN,
     (None, "BE", "KALYANI"): UNKNOWN,
-    (None, "BO", "ATUL"): UNKNOWN,
+    (None, "BO", "ATUL"): "trading_window",
+    (None, "BL", "TRIDENT"): "trading_window",
 }
 
 INVENTED: dict[tuple[str | None, ...], str] = {
@@ -113,7 +115,7 @@ def test_real_securities_are_what_they_are() -> None:
 def test_every_rule_says_a_kind_and_its_reason() -> None:
     assert {rule.kind for rule in RULES} == set(KINDS)
     assert all(rule.reason and (rule.isin or rule.series or rule.symbol or rule.name) for rule in RULES)
-    assert all(rule.isin for rule in RULES), "a rule without it would overrule the ISIN"
+    assert {rule.kind for rule in RULES if not rule.isin} == {"trading_window"}, "others would overrule the ISIN"
 
 
 def test_evidence_gives_isin_series_and_the_reason_of_the_deciding_rule() -> None:

@@ -25,7 +25,7 @@ from champion.contracts.datasets import (
     MARKET_ACTIVITY,
     PRICE_BANDS,
 )
-from champion.errors import UsageError
+from champion.errors import ArchiveError, UsageError
 from champion.lake import Lake
 from champion.market.identity.isin import check_digit
 from champion.market.reference import lots
@@ -34,7 +34,7 @@ from champion.market.reference.rolling_lists import merged_history
 from champion.modeling.universe import BANDS, Universe
 from champion.pipeline.ingest import symbol_changes, symbol_master
 from champion.pipeline.ingest.datasets import LIST_SPECS, LISTS, PUBLICATIONS
-from champion.pipeline.ingest.fetch import fetch
+from champion.pipeline.ingest.fetch import fetch, staged
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.maintenance.load_warehouse import load
 from champion.pipeline.models import portfolio
@@ -88,7 +88,7 @@ def test_every_session_has_every_list(loaded: Settings) -> None:
         assert (each.gaps, each.behind) == (0, 0)
     assert [lake.sessions(spec.quarantine) for spec in LIST_SPECS] == [[]] * len(LIST_SPECS)
     again = daily_lists.refresh(loaded, START, END)
-    assert (again.written, again.already, again.missing) == (0, len(sessions) * len(LISTS), [])
+    assert (again.written, again.already, again.missing) == (0, len(sessions) * len(LISTS), {})
 
 
 def test_price_bands_of_a_session_are_those_of_the_list_before(loaded: Settings) -> None:
@@ -344,7 +344,10 @@ def test_night_requests_each_file_once_and_a_repeated_one_few(workspace: Setting
 def test_missing_list_is_named_and_the_others_are_loaded(workspace: Settings) -> None:
     (Path(workspace.archive) / daily.price_band_paths(START)[0]).unlink()
     result = daily_lists.refresh(workspace, START, START)
-    assert (result.written, result.missing, result.refused) == (4, ["price bands 2024-05-06"], [])
+    assert (result.written, result.missing, result.refused) == (4, {"price bands": [START]}, [])
+    assert result.asked == {"price bands": [f"file://{workspace.archive}/{daily.price_band_paths(START)[0]}"]}
+    assert "no price bands of 1 session: 2024-05-06" in result.note
+    result.require_any(START, START)
     (behind,) = (each for each in daily_lists.coverage(Lake(workspace.lake)) if each.dataset == PRICE_BANDS)
     assert (behind.sessions, behind.last, behind.gaps, behind.behind) == (0, None, None, None)
 
@@ -370,7 +373,29 @@ def test_unchanged_bars_after_a_list_fails(workspace: Settings) -> None:
 
 def test_date_without_a_session_has_no_lists(workspace: Settings) -> None:
     result = daily_lists.refresh(workspace, date(2024, 5, 11), date(2024, 5, 12))
-    assert (result.written, result.missing, result.refused) == (0, [], [])
+    assert (result.written, result.missing, result.refused) == (0, {}, [])
+    with pytest.raises(ArchiveError, match="no session from 2024-05-11 to 2024-05-12 has a bhavcopy"):
+        result.require_any(date(2024, 5, 11), date(2024, 5, 12))
+
+
+def test_lists_that_the_archive_lacks_come_from_the_folder_of_lists(workspace: Settings, tmp_path: Path) -> None:
+    paths = {one.paths(START)[0] for one in LISTS}
+    for path in paths:
+        target = tmp_path / "lists" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (Path(workspace.archive) / path).rename(target)
+    result = daily_lists.refresh(workspace, START, START)
+    assert {name: len(days) for name, days in result.missing.items()} == {one.name: 1 for one in LISTS}
+    with pytest.raises(ArchiveError, match=r"no list of 1 session .*CHAMPION_LISTS"):
+        result.require_any(START, START)
+    with_folder = workspace.model_copy(update={"lists": str(tmp_path / "lists")})
+    found = daily_lists.refresh(with_folder, START, START)
+    assert (found.written, found.missing, found.refused) == (len(LISTS), {}, [])
+    shutil.rmtree(tmp_path / "lists")
+    (tmp_path / "lists").mkdir()
+    again = daily_lists.refresh(with_folder, START, START)
+    assert (again.written, again.already, again.missing) == (0, len(LISTS), {})
+    assert len(staged(with_folder, START, START, LISTS)) == len(LISTS), "found again, if instruments are renamed"
 
 
 def test_bars_alone_are_fetched_by_default() -> None:

@@ -28,7 +28,7 @@ from champion.contracts.datasets import (
     REFUSED_LISTS,
     SECTORS,
 )
-from champion.errors import UsageError
+from champion.errors import LakeError, ModelError, UsageError
 from champion.lake import Lake
 from champion.market.identity.isin import check_digit
 from champion.market.identity.symbol_history import SymbolHistory
@@ -246,6 +246,16 @@ def test_universe_whose_lists_do_not_cover_a_run_is_refused_before_it(settings: 
                 universe_lists.require_known(lake, universe, wrong)
     with pytest.raises(UsageError, match="the members of NIFTY BANK on 2023-01-09 to 2024-01-11 are not known"):
         CliRunner().invoke(app, ["train", "--universe", bank.text], catch_exceptions=False)
+    for arguments, error, message in (
+        (["train", "--universe", '{"kind": "equity"}'], LakeError, "with no current features: run `champion features"),
+        (["train", "--end", "2001-01-01"], ModelError, "no features from the start to 2001-01-01"),
+        (["train", "--model", "logistik"], ModelError, "model 'logistik' is not known"),
+        (["train", "--target", "rnak"], UsageError, "rnak"),
+        (["train", "--feature-set", "v9"], UsageError, "v9"),
+        (["score", "2001-01-01"], LakeError, "no bars of session 2001-01-01"),
+    ):
+        with pytest.raises(error, match=message):
+            CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert {path.name for path in settings.home.iterdir()} <= {"lake", "staging", "home.json"}  # nothing was started
 
 

@@ -88,6 +88,7 @@ def market(
     home: Path,
     days: dict[date, list[tuple[str, str, float, float]]],
     renames: str = "Nobody,BEFORE,AFTER,01-JAN-2000\n",
+    series: str = "EQ",
 ) -> Settings:
     """Return a workspace of these bars: symbol, ISIN, previous close and close of each session."""
     folder = home / "archive" / "content" / "cm"
@@ -96,7 +97,7 @@ def market(
         lines = [HEADERS[1]]
         for symbol, isin, before, close in bars:
             lines.append(
-                f"{session},{session},CM,NSE,STK,1,{isin},{symbol},EQ,,,,,{symbol} LTD,"
+                f"{session},{session},CM,NSE,STK,1,{isin},{symbol},{series},,,,,{symbol} LTD,"
                 f"{close},{close},{close},{close},{close},{before},,{close},,,100,{100 * close},10,F1,1,,,,,"
             )
         name = f"BhavCopy_NSE_CM_0_0_0_{session:%Y%m%d}_F_0000.csv"
@@ -116,6 +117,23 @@ def market(
 def instruments(made: Settings) -> list[tuple[str, str]]:
     bars = Lake(made.lake).scan(BARS).sort("trade_date", "symbol")
     return bars.select("symbol", "instrument_id").unique(maintain_order=True).collect().rows()
+
+
+def test_a_share_in_series_sz_keeps_its_id_also_in_a_lake_that_gave_it_another(tmp_path: Path) -> None:
+    """BRIGHT moved from SM to SZ on 2024-07-01; before, `NSE:BRIGHT:SZ` was an instrument beside `NSE:BRIGHT`."""
+    first, second = date(2024, 7, 1), date(2024, 7, 8)
+    one = ("BRIGHT", "INE684Z01010", 100.0, 100.0)
+    made = market(tmp_path, {first: [one], second: [one]}, series="SZ")
+    assert instruments(made) == [("BRIGHT", "NSE:BRIGHT")]
+    lake = Lake(made.lake)
+    manifest = lake.manifest(BARS, first)
+    assert manifest is not None
+    earlier = lake.scan(BARS, first, first).with_columns(instrument_id=pl.lit("NSE:BRIGHT:SZ")).collect()
+    lake.write(BARS, first, earlier, {**manifest.current.inputs, "names": symbol_changes.NO_NAMES})
+    assert instruments(made)[0] == ("BRIGHT", "NSE:BRIGHT:SZ")
+    assert rename_instruments(made).written == [first]
+    assert instruments(made) == [("BRIGHT", "NSE:BRIGHT")]
+    assert rename_instruments(made).written == []
 
 
 @pytest.mark.parametrize("wrong", ["DUMMY", "INE000000000", "INE003P01012"])

@@ -11,6 +11,7 @@ from warehouse_rows import FRAMES, MASTER, NORMALIZED, envelope, master, normali
 from champion import contracts, warehouse
 from champion.contracts.datasets import ACTIONS, CIRCUIT_HITS, CONSTITUENTS, EXTREMES, PRICE_BANDS, SECTORS
 from champion.lake import Lake
+from champion.market.envelope import session_close
 from champion.market.reference import company_names
 from champion.market.reference.life import QUIET
 from champion.pipeline.ingest import symbol_master
@@ -46,13 +47,21 @@ TRADED: dict[str, tuple[str, str | None, int, int]] = {  # symbol: series, ISIN,
     "OFFICE": ("RR", "INE041025011", 0, 59),
     "ODD": ("EQ", "INE000099012", 0, 59),
 }
+WINDOWS = {  # symbol and series: the instrument of which it is a window
+    "STAY BL": "NSE:STAY", "STAY T0": "NSE:STAY", "GONE BO": "NSE:GONE", "OFFICE BL": "NSE:OFFICE:RR", "ALONE BL": None,
+}  # fmt: skip
 
 
 def bars() -> pl.DataFrame:
     """Return bars of the instruments; BOTH has the ISIN of a share, then of a fund; LATER gets its ISIN at the end."""
-    spans = {**TRADED, "BOTH": ("EQ", "INE100D01014", 0, 59), "LATER": ("EQ", None, 0, 59)}
+    windows: dict[str, tuple[str, str | None, int, int]] = {
+        name: (name[-2:], None if name == "GONE BO" else TRADED.get(name[:-3], ("", "INE010A01011"))[1], 0, 3)
+        for name in WINDOWS
+    }
+    spans = {**TRADED, **windows, "BOTH": ("EQ", "INE100D01014", 0, 59), "LATER": ("EQ", None, 0, 59)}
     rows = []
-    for symbol, (series, isin, first, last) in spans.items():
+    for key, (series, isin, first, last) in spans.items():
+        symbol = key.partition(" ")[0]
         name = f"NSE:{symbol}" if series in {"EQ", "BE", "BZ", "SM"} else f"NSE:{symbol}:{series}"
         for number in range(first, last + 1):
             known = {"BOTH": "INF204KB14I2" if number > 30 else isin, "LATER": "INE001A01036" if number > 50 else None}
@@ -101,9 +110,12 @@ def periods() -> pl.DataFrame:
 
 
 def names() -> dict[str, pl.DataFrame]:
-    """Return rows of the other lists with names; the later name of a symbol is sometimes cut."""
+    """Return rows of the other lists with names; the later name of a symbol is sometimes cut.
+
+    The list that names ODD is kept under a date four days before it was read.
+    """
     listed = {
-        CONSTITUENTS: [("HELD", "Not this", 20), ("OLDNAME", "Old Ltd.", 5)],
+        CONSTITUENTS: [("HELD", "Not this", 20), ("OLDNAME", "Old Ltd.", 5), ("ODD", "Odd Ltd.", 4)],
         ACTIONS: [("OLDNAME", "Old Limited", 6), ("ODD", "Odd Limited", 3)],
         PRICE_BANDS: [("FUND", "FUND ETF", 3), ("FUND", "FUND EXCHANGE TRADED", 4)],
         CIRCUIT_HITS: [("OLDNAME", "OLD", 30), ("SMALL", "SMALL LIMITE", 7)],
@@ -114,9 +126,11 @@ def names() -> dict[str, pl.DataFrame]:
         column, session = company_names.SOURCES[name][1], contracts.load(name).session
         values = [
             {"instrument_id": f"NSE:{symbol}", "symbol": symbol, column: text, session: SESSIONS[day]}
+            | {"known_at": session_close(SESSIONS[day + 4 * (text == "Odd Ltd.")])}
             for symbol, text, day in rows
         ]
         columns = [column, session, "instrument_id", "symbol"]
+        columns += ["known_at"] if "known_at" in contracts.load(name).polars_schema else []
         one = sample(name).drop(columns)
         made = pl.DataFrame(values, schema={each: contracts.load(name).polars_schema[each] for each in columns})
         if "as_of_from" in one.columns:
@@ -148,6 +162,13 @@ def test_kinds_and_lives_are_those_of_python(market: Settings) -> None:
     got = warehouse.sql(market, "select * from instruments order by instrument_id")
     shared = [name for name in got.columns if name != "exchange"]
     assert got.select(shared).rows() == wanted.select(shared).rows()
+    of_windows = wanted.filter(instrument_kind="trading_window")
+    assert dict(of_windows.select("instrument_id", "window_of").rows()) == {
+        f"NSE:{name.replace(' ', ':')}": share for name, share in WINDOWS.items()
+    }
+    assert of_windows.select("status", "status_since", "is_active").unique().rows() == [("window", None, False)]
+    assert wanted.drop_nulls("window_of").height == of_windows.height - 1
+    wanted = wanted.filter(pl.col("instrument_kind") != "trading_window")
     assert dict(wanted.select("symbol", "status").rows()) | {} == {
         **dict.fromkeys((*TRADED, "BOTH", "LATER"), "active"),
         "GONE": "delisted", "HELD": "suspended", "OLDNAME": "continued", "FORMER": "delisted", "LATTER": "delisted",
@@ -181,7 +202,7 @@ def test_the_registry_has_traded_and_listed_symbols(market: Settings) -> None:
     assert both["company_name"].to_list() == both["company"].to_list()
     assert both["company_source"].to_list() == both["company_source_python"].to_list()
     assert {one: by_symbol[one]["company_name"] for one in ("HELD", "OLDNAME", "ODD", "FUND", "SMALL", "ENDED")} == {
-        "HELD": "HELD", "OLDNAME": "Old Limited", "ODD": "Odd Limited", "FUND": "FUND EXCHANGE TRADED",
+        "HELD": "HELD", "OLDNAME": "Old Limited", "ODD": "Odd Ltd.", "FUND": "FUND EXCHANGE TRADED",
         "SMALL": "SMALL LIMITE", "ENDED": None,
     }  # fmt: skip
     early = symbol_master.register(Lake(market.lake), SESSIONS[5])
@@ -194,7 +215,7 @@ def test_the_registry_has_traded_and_listed_symbols(market: Settings) -> None:
     assert (new["sector"], new["industry"]) == ("Power", "Power")
     assert {by_symbol[one]["sector"] for one in ("HELD", "ODD", "GONE")} == {None}
     earlier = symbol_master.register(Lake(market.lake), SESSIONS[-1])
-    assert earlier.filter(symbol="STAY")["industry"].item() == "Information Technology"
+    assert earlier.filter(instrument_id="NSE:STAY")["industry"].item() == "Information Technology"
     assert symbol_master.company_sectors(Lake(market.lake), date(2022, 8, 15)).rows() == [
         ("NSE:HELD", "Healthcare", "PHARMA"),
         ("NSE:ODD", None, None),
@@ -234,9 +255,9 @@ def test_a_load_computes_the_spans_of_the_changed_years_alone(market: Settings) 
 def test_a_warehouse_from_before_has_its_instruments_after_the_migration(market: Settings) -> None:
     text = "insert into instruments select * from instruments_now where (select count() from instruments) = 0"
     with warehouse.writer(market) as client:
-        before = warehouse.frame(client, "select count() from instruments").item()
+        before, every = warehouse.frame(client, "select count() from instruments").item(), len(TRADED) + len(WINDOWS)
         client.command(text)
-        assert warehouse.frame(client, "select count() from instruments").item() == before == len(TRADED) + 2
+        assert warehouse.frame(client, "select count() from instruments").item() == before == every + 2
         client.command("truncate table instruments")
         client.command(text)
         assert warehouse.frame(client, "select count() from instruments").item() == before

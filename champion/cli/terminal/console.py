@@ -99,9 +99,10 @@ def note(text: str) -> None:
     err.print(text, style="dim")
 
 
-def lists_loaded(months: int) -> None:
-    """Print how many months of lists the warehouse got."""
-    out.print(f"warehouse: {quantity(months, 'month')} of lists loaded")
+def lists_loaded(months: int | None) -> None:
+    """Print how many months of lists the warehouse got; None if there is no warehouse."""
+    loaded = f"{quantity(months, 'month')} of lists loaded" if months is not None else "none yet, so nothing was loaded"
+    out.print(f"warehouse: {loaded}")
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -25,8 +25,10 @@ from champion.market.identity.rename_review import review
 from champion.market.identity.succession import Change, Contradiction, Securities, securities
 from champion.market.identity.symbol_runs import listings
 
-__all__ = ["Change", "SymbolHistory", "digest", "listings", "securities"]
+__all__ = ["JOINED_LATER", "Change", "SymbolHistory", "digest", "listings", "securities"]
 
+JOINED_LATER = frozenset({"SZ"})
+"""Series of shares whose rows once were instruments of their own (`NSE:BRIGHT:SZ`)."""
 _Timelines: TypeAlias = Mapping[str, Sequence[tuple[date, str]]]
 
 
@@ -137,9 +139,15 @@ class SymbolHistory:
         return {name: sorted(symbols) for name, symbols in found.items()}
 
 
-def digest(names: Mapping[str, str]) -> str:
-    """Return one SHA-256 over the names of a session's symbols: equal digests mean equal names."""
-    return sha256("\n".join(f"{symbol} {name}" for symbol, name in sorted(names.items())).encode()).hexdigest()
+def digest(names: Mapping[str, str], series: Iterable[str] = ()) -> str:
+    """Return one SHA-256 over the names of a session's symbols: equal digests mean equal instrument ids.
+
+    `series` are those of the session's rows. Without one that joined the series of shares later, the digest is that of
+    lakes written before; with one, a session written before is outdated.
+    """
+    joined = [f"series {one}" for one in sorted(JOINED_LATER.intersection(series))]
+    lines = [f"{symbol} {name}" for symbol, name in sorted(names.items())]
+    return sha256("\n".join([*lines, *joined]).encode()).hexdigest()
 
 
 def _value_at(timeline: Sequence[tuple[date, str]], session: date) -> str | None:

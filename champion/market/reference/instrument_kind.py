@@ -20,12 +20,13 @@ from typing import TypeAlias
 import polars as pl
 
 from champion.base.counting import known_names
-from champion.contracts.instrument_kinds import KINDS, UNKNOWN
+from champion.contracts.instrument_kinds import KINDS, UNKNOWN, WINDOW
 from champion.errors import UsageError
 from champion.market.reference.kind_rules import NO_ISIN, RULES, Rule
 
 __all__ = [
     "COLUMN", "OtherEvidence", "classify", "clickhouse", "evidence", "kind", "of_kinds", "require_kinds", "with_kinds",
+    "with_windows",
 ]  # fmt: skip
 __dir__ = __all__.copy
 
@@ -37,6 +38,7 @@ _ID = "instrument_id"
 _FORM = r"^[A-Z]{2}[A-Z0-9]{9}[0-9]$"
 _MARKS = {"#": digits, "?": digits + ascii_uppercase}
 _EACH = [_ID, "isin", "series", "symbol"]
+_SHARE = "^([^:]+:[^:]+):"  # the id of a share, in that of a further series
 _PREFIX = 3  # characters of an ISIN before the issuer
 _NONE = "no rule covers its ISIN and series"
 
@@ -136,12 +138,32 @@ def classify(bars: pl.DataFrame | pl.LazyFrame, listed: pl.DataFrame | None = No
     ).sort(_ID)  # fmt: skip
 
 
+def with_windows(instruments: pl.DataFrame) -> pl.DataFrame:
+    """Return instruments of `classify` with `window_of`: the instrument in which a trading window trades, else null.
+
+    It is the share of the same symbol, whose id lacks the series, else the instrument with the same ISIN, as the units
+    of a trust; null if `instruments` has neither.
+
+    >>> share = {"instrument_id": "NSE:A", "isin": "INE002A01018", "instrument_kind": "equity"}
+    >>> window = share | {"instrument_id": "NSE:A:BL", "instrument_kind": "trading_window"}
+    >>> with_windows(pl.DataFrame([share, window]))["window_of"].to_list()
+    [None, 'NSE:A']
+    """
+    is_window = pl.col(COLUMN) == WINDOW
+    others = instruments.filter(~is_window)
+    by_isin = others.drop_nulls("isin").group_by("isin").agg(_same=pl.col(_ID).min())
+    share = pl.col(_ID).str.extract(_SHARE)
+    own = pl.when(share.is_in(others[_ID].implode())).then(share)
+    found = instruments.join(by_isin, on="isin", how="left", maintain_order="left")
+    return found.with_columns(window_of=pl.when(is_window).then(pl.coalesce(own, "_same"))).drop("_same")
+
+
 def clickhouse() -> str:
     """Return `kind` as a ClickHouse expression of the columns code, series and symbol, for views.
 
     `code` is characters 1 to 3, 8 and 9 of a well-formed ISIN, else `-`. Names are not used.
 
-    >>> clickhouse().splitlines()[2]
+    >>> clickhouse().splitlines()[3]
     "    code = 'INE01', 'equity',"
     """
     lines = [f"    {_in_sql(rule)}, '{rule.kind}'," for rule in RULES if not rule.name]
@@ -189,7 +211,9 @@ def _first_rule(
 
 
 def _applies(rule: Rule, code: pl.Expr, series: pl.Expr, symbol: pl.Expr, name: pl.Expr | None) -> pl.Expr:
-    conditions = [code == rule.isin if len(rule.isin) != _PREFIX else code.str.starts_with(rule.isin)]
+    conditions = []
+    if rule.isin:
+        conditions.append(code == rule.isin if len(rule.isin) != _PREFIX else code.str.starts_with(rule.isin))
     if rule.series:
         conditions.append(series.is_in(expanded(rule.series)))
     if rule.symbol:
@@ -201,7 +225,7 @@ def _applies(rule: Rule, code: pl.Expr, series: pl.Expr, symbol: pl.Expr, name: 
 
 def _in_sql(rule: Rule) -> str:
     whole = len(rule.isin) != _PREFIX
-    conditions = [f"code = '{rule.isin}'" if whole else f"startsWith(code, '{rule.isin}')"]
+    conditions = [f"code = '{rule.isin}'" if whole else f"startsWith(code, '{rule.isin}')"] if rule.isin else []
     if rule.series:
         patterns = rule.series.replace("#", "[0-9]").replace("?", "[0-9A-Z]").split()
         conditions.append(f"match(series, '^({'|'.join(patterns)})$')")

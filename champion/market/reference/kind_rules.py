@@ -3,7 +3,7 @@
 A rule applies if all its conditions do:
 
 - `isin`: the start of the ISIN, characters 1 to 3 and, if given, the security type in characters 8 and 9 (`INE01`); `-`
-  for a bar without a well-formed ISIN.
+  for a bar without a well-formed ISIN; empty for every ISIN.
 - `series`: the allowed series, separated by spaces; `#` is any digit, `?` any letter or digit; empty for every series.
 - `symbol`, `name`: regular expressions that symbol and company name match; empty for every symbol and name.
 
@@ -11,6 +11,9 @@ Every combination of series and ISIN type in the exchange's files of 2016-01-01,
 rule (`benchmarks/evidence/instrument_kinds.py` counts them). Sources: the ISIN's structure by NSDL (INE companies, INF
 mutual funds, IN9 partly paid or differential voting rights, IN0 central and IN1 to IN4 state governments), the
 exchange's legend of series, and for each rule the securities in these files.
+
+The first rule has no ISIN, because a window is one whatever trades in it: beside 713 of the 714 bars in BL, BO and T0
+of 2019 to 2024, the same symbol or ISIN has a bar in its own series on the same session.
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ class Rule(NamedTuple):
 
 
 RULES: Final = (
+    Rule("", "BL BO IL T0", "", "", "trading_window",
+         "a window for block deals (BL), a buy-back (BO), foreign investors (IL), same-day settlement (T0)"),
     Rule("INE01", "", r"DVR(EQS)?$", "", "dvr", "type 01, but the symbol ends in DVR, as SCAPDVR beside STAMPEDE"),
     Rule("INE01", "", "", "", "equity", "type 01: a fully paid equity share; the series says only how it is settled"),
     Rule("INE20", "", "", "", "rights_entitlement", "type 20: a right to shares or units, tradable for about a week"),
@@ -57,9 +62,9 @@ RULES: Final = (
     Rule("IN3", "", "", "", "government", "IN3: loans of a state government"),
     Rule("IN4", "", "", "", "government", "IN4: loans of a state government"),
     Rule("-", "", r"-RE\d*$", "", "rights_entitlement", "the symbol ends in -RE: a rights entitlement"),
-    Rule("-", "BE BL BZ EQ", r"DVR(EQS)?$", "", "dvr", "the symbol ends in DVR: such shares in all files"),
+    Rule("-", "BE BZ EQ", r"DVR(EQS)?$", "", "dvr", "the symbol ends in DVR: such shares in all files"),
     Rule("-", "SM ST SZ", "", "", "equity", "the SME platform lists companies; rights there are named -RE"),
-    Rule("-", "IL IT", "", "", "equity", "limits of institutions and foreign investors: ordinary shares in all files"),
+    Rule("-", "IT", "", "", "equity", "the institutional trading platform lists companies that no other series has"),
     Rule("-", "GB", "", "", "gold_bond", "series GB: sovereign gold bonds in all files"),
     Rule("-", "GS SG TB", "", "", "government", "series GS, SG, TB: government bonds and bills in all files"),
     Rule("-", "MF", "", "", "fund", "series MF: closed-ended funds in all files"),
@@ -69,10 +74,9 @@ RULES: Final = (
     Rule("-", "E# X#", "", "", "partly_paid", "series E and X: partly paid shares in all files"),
     Rule("-", "DR", "", "", "depositary_receipt", "series DR: depositary receipts in all files"),
     Rule("-", "N? Y? Z? D# HC", "", "", "debt", "series of debentures and bonds in all files"),
-    Rule("-", "BO", "", "", "unknown", "orders of a buy-back, in which any security can stand"),
-    Rule("-", "BE BZ BL EQ T0", "", r"\b(ETF|ETFS|BEES)\b|MUTUAL FUND|EXCHANGE TRADED|FUND HOUSE", "fund",
+    Rule("-", "BE BZ EQ", "", r"\b(ETF|ETFS|BEES)\b|MUTUAL FUND|EXCHANGE TRADED|FUND HOUSE", "fund",
          "the published name is that of a fund"),
-    Rule("-", "BE BZ BL EQ T0", "", "", "unknown", "the series holds shares, DVR and fund units alike, and no ISIN"),
-    Rule("-", "A? B?", "", "", "debt", "series of debentures and bonds in all files, apart from BE, BL, BO, BZ"),
+    Rule("-", "BE BZ EQ", "", "", "unknown", "the series holds shares, DVR and fund units alike, and no ISIN"),
+    Rule("-", "A? B?", "", "", "debt", "series of debentures and bonds in all files, apart from BE, BZ and windows"),
 )  # fmt: skip
 """The rules in order; what none of them covers is `unknown`."""

@@ -21,6 +21,7 @@ from typing import Final
 
 import polars as pl
 
+from champion.contracts.instrument_kinds import WINDOW
 from champion.market.identity.continuation import CONTINUATIONS
 
 __all__ = ["LISTED_SERIES", "QUIET", "STATUSES", "life"]
@@ -30,8 +31,8 @@ QUIET: Final = 40
 """Sessions of the market without a bar after which an instrument is not active."""
 LISTED_SERIES: Final = ("EQ", "BE", "BZ")
 """The series whose company shares the exchange's list of shares contains."""
-STATUSES: Final = ("active", "continued", "suspended", "delisted", "inactive")
-"""`inactive` is an end of trading that no list explains."""
+STATUSES: Final = ("active", "continued", "suspended", "delisted", "inactive", "window")
+"""`inactive` is an end of trading that no list explains; `window` has no life of its own (`window_of` has one)."""
 _ID = "instrument_id"
 
 
@@ -51,9 +52,9 @@ def life(
 
     `status` is one of `STATUSES`. `continued_as` is the instrument as which a share goes on, null for all others; its
     status is `continued` from the first bar of the other one. `status_since` is the first session of the market without
-    a bar of the instrument; null while it is active. `listed_on` is the date of listing in the latest list that gives
-    one, else null: the first session in the bars is no listing if the lake begins with it. Nothing after the last of
-    `sessions` is used if `lists` and `continued` hold none.
+    a bar of the instrument; null while it is active, and for a trading window. `listed_on` is the date of listing in
+    the latest list that gives one, else null: the first session in the bars is no listing if the lake begins with it.
+    Nothing after the last of `sessions` is used if `lists` and `continued` hold none.
 
     >>> days = [date(2024, 1, day) for day in range(1, 31)] + [date(2024, 2, day) for day in range(1, 29)]
     >>> share = {"series": "EQ", "instrument_kind": "equity", "first_session": days[0]}
@@ -72,7 +73,9 @@ def life(
     read_since = (newest > pl.col("last_session")).fill_null(value=False)
     covered = (pl.col("instrument_kind") == "equity") & pl.col("series").is_in(LISTED_SERIES)
     status = (
-        pl.when(pl.col("continued_as").is_not_null())
+        pl.when(pl.col("instrument_kind") == WINDOW)
+        .then(pl.lit("window"))
+        .when(pl.col("continued_as").is_not_null())
         .then(pl.lit("continued"))
         .when(idle < QUIET)
         .then(pl.lit("active"))
@@ -82,13 +85,13 @@ def life(
         .then(pl.lit("delisted"))
         .otherwise(pl.lit("inactive"))
     )
-    is_active = pl.col("status") == "active"
+    is_active, has_ended = pl.col("status") == "active", ~pl.col("status").is_in(["active", "window"])
     return dated.with_columns(status=status).select(
         *instruments.columns,
         "continued_as",
         "listed_on",
         "status",
-        status_since=pl.when(~is_active).then("next_session"),
+        status_since=pl.when(has_ended).then("next_session"),
         is_active=is_active,
     )
 

@@ -50,7 +50,8 @@ def for_session(
         have = ranges(covered(dates, sessions), sessions)
         raise UsageError(
             f"No list of price bands applies to {session}: it would be dated {before or 'before the first session'}. "
-            f"Lists cover the sessions {have}. Elsewhere, infer bands from bars (basis 'inferred')."
+            f"Lists cover {'no session' if have == 'none' else f'the sessions {have}'}: `champion lists fetch` loads "
+            "more. Elsewhere, infer bands from bars (basis 'inferred')."
         )
     return found.rename({"trade_date": "list_date", "ingest_time": "known_at"}).select(
         *_COLUMNS, basis=pl.lit(PUBLISHED)

@@ -302,13 +302,22 @@ def left_out(lake: Lake, frame: pl.DataFrame) -> dict[str, str | int]:
     return {"labels_across_gaps": int(frame["across_gap"].sum()), "corporate_actions": reach(lake).text}
 
 
-def is_current(lake: Lake) -> bool:
-    """Whether the lake's actions and factors follow the rules of this version of Champion."""
-    for name, part, version in (ACTIONS, "actions", VERSION), (FACTORS, "factors", FACTORS_VERSION):
-        manifests = [lake.manifest(name, day) for day in lake.sessions(name)[-1:]]
-        if any(one is not None and one.current.inputs.get(part) != version for one in manifests):
-            return False
-    return True
+def is_current(settings: Settings) -> bool:
+    """Whether the lake's actions and factors follow the rules of this version of Champion.
+
+    Only the actions of lists in staging can be derived again; other actions keep the rules they were read by.
+    """
+    lake = Lake(settings.lake)
+    in_staging = {file.session for file in kept_lists(staging_folders(settings), PATTERN)}
+    stages = (
+        (ACTIONS, "actions", VERSION, sorted(in_staging.intersection(lake.sessions(ACTIONS)))),
+        (FACTORS, "factors", FACTORS_VERSION, lake.sessions(FACTORS)[-1:]),
+    )
+    return all(
+        (manifest := lake.manifest(name, day)) is None or manifest.current.inputs.get(part) == version
+        for name, part, version, days in stages
+        for day in days
+    )
 
 
 def unadjusted_gaps(lake: Lake, start: date, end: date, factors: pl.DataFrame | None = None) -> pl.DataFrame:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from champion import contracts
 from champion.market import delivery, equity_bars, index_bars
 from champion.market.reference import daily_lists
 from champion.sources.indices import INDEX_CLOSES
@@ -45,11 +46,17 @@ class DatasetSpec:
         return f"quarantine_{self.dataset}"
 
     @property
+    def series(self) -> str | None:
+        """The raw column with the series of a row, which is part of most ids; None without one."""
+        return next((name for name in _SERIES if name in contracts.load(self.raw).polars_schema), None)
+
+    @property
     def names(self) -> tuple[str, str, str]:
         """The three datasets, in the order in which they are written."""
         return self.raw, self.quarantine, self.normalized
 
 
+_SERIES = ("SctySrs", "SERIES", "Series")
 _HIT, _EXTREME = ("SYMBOL", "SERIES", "HIGH_LOW"), ("SECURITY", "NEW_STATUS", "NEW")
 _BARS = ("equity_ohlc", ("TckrSymb", "SctySrs", "Src"), equity_bars.normalize, equity_bars.VERSION, "TckrSymb")
 LIST_SPECS = (

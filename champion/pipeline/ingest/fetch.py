@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import sha256
+from pathlib import Path
 
 from champion.base.progress import Progress, silent
 from champion.errors import ArchiveError, ArchiveUnavailable, SessionNotPublished, UsageError
-from champion.pipeline.ingest.datasets import PUBLICATIONS
+from champion.pipeline.ingest.datasets import LISTS, PUBLICATIONS
 from champion.settings import Settings
 from champion.sources.download.archive import Archive, RetryPolicy, Staged, find_staged
 from champion.sources.table import Publication
@@ -82,6 +83,11 @@ def retry_policy(settings: Settings) -> RetryPolicy:
     return RetryPolicy(apart=settings.archive_pause, silence=settings.archive_silence)
 
 
+def lists_staging(settings: Settings) -> Path:
+    """Return the staging folder of a separate folder of lists."""
+    return settings.staging / "lists"
+
+
 def fetch(
     settings: Settings,
     start: date,
@@ -89,17 +95,19 @@ def fetch(
     *,
     refresh: bool = False,
     publications: Sequence[Publication] = PUBLICATIONS,
+    lists: Archive | None = None,
     progress: Progress = silent,
 ) -> FetchResult:
     """Fetch the files of `start` to `end` into staging; without `refresh`, only those that are not there.
 
-    A file that fails does not stop the others. After three dates in a row without an answer, the fetch ends.
+    A file that fails does not stop the others. After three dates in a row without an answer, the fetch ends. A list of
+    a session that the archive does not have comes from `lists`, the folder of lists.
     """
     wanted = dates(start, end)
     staged, absent, failed = list[FetchedFile](), list[date](), list[tuple[date, ArchiveError]]()
     with Archive(settings.archive, settings.staging, patience=retry_policy(settings)) as archive:
         for done, session in enumerate(wanted, start=1):
-            files, errors = _fetch_session(archive, session, publications, refresh=refresh)
+            files, errors = _fetch_session(archive, lists, session, publications, refresh=refresh)
             staged += files
             failed += [(session, error) for error in errors]
             if not files and not errors:
@@ -112,12 +120,12 @@ def fetch(
 
 
 def _fetch_session(
-    archive: Archive, session: date, publications: Sequence[Publication], *, refresh: bool
+    archive: Archive, lists: Archive | None, session: date, publications: Sequence[Publication], *, refresh: bool
 ) -> tuple[list[FetchedFile], list[ArchiveError]]:
     files, errors = list[FetchedFile](), list[ArchiveError]()
     for publication in publications:
         try:
-            files.append(FetchedFile(publication, archive.fetch(session, publication, refresh=refresh)))
+            files.append(_fetch_one(archive, lists, session, publication, refresh=refresh))
         except SessionNotPublished:
             if publication is publications[0]:
                 break
@@ -126,6 +134,21 @@ def _fetch_session(
             if isinstance(error, ArchiveUnavailable):
                 break  # the next run asks for the rest of the session
     return files, errors
+
+
+def _fetch_one(
+    archive: Archive, lists: Archive | None, session: date, publication: Publication, *, refresh: bool
+) -> FetchedFile:
+    try:
+        return FetchedFile(publication, archive.fetch(session, publication, refresh=refresh))
+    except (SessionNotPublished, ArchiveUnavailable):
+        if lists is None or publication not in LISTS:
+            raise
+        try:
+            return FetchedFile(publication, lists.fetch(session, publication, refresh=refresh))
+        except SessionNotPublished:
+            pass
+        raise
 
 
 def digest(files: Sequence[FetchedFile]) -> str:
@@ -138,9 +161,16 @@ def staged(
     settings: Settings, start: date, end: date, publications: Sequence[Publication] = PUBLICATIONS
 ) -> list[FetchedFile]:
     """Return the staged files of a range of dates, session by session, without a request to the archive."""
-    return [
-        FetchedFile(publication, file)
+    found = (
+        (publication, _find_staged(settings, session, publication))
         for session in dates(start, end)
         for publication in publications
-        if (file := find_staged(settings.staging, session, publication)) is not None
-    ]
+    )
+    return [FetchedFile(publication, file) for publication, file in found if file is not None]
+
+
+def _find_staged(settings: Settings, session: date, publication: Publication) -> Staged | None:
+    file = find_staged(settings.staging, session, publication)
+    if file is None and publication in LISTS:
+        return find_staged(lists_staging(settings), session, publication)
+    return file

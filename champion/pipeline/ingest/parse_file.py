@@ -25,7 +25,7 @@ class ParsedFile:
     """The rows of a file by the raw, normalized and quarantine contract of its publication.
 
     Each of the file's `row_count` data lines is in `normalized` or in `quarantine`, never in both. `names` is the
-    digest of the instrument names of renamed symbols.
+    digest of the instrument names of renamed symbols, see `symbol_history.digest`.
     """
 
     row_count: int
@@ -76,7 +76,8 @@ def split_rows(published: Published, origin: Staged, spec: DatasetSpec, history:
         lines = f"{quantity(published.row_count, 'line')}, but {len(kept)} kept and {len(refused)} rejected"
         raise ContractError(f"{origin.name}: {lines}; nothing was written")
     accepted = raw.accepted.drop(ROW), normalized.accepted.drop(ROW)
-    return ParsedFile(published.row_count, *accepted, quarantine, digest(names))
+    series = [] if spec.series is None else raw.accepted[spec.series].unique().to_list()
+    return ParsedFile(published.row_count, *accepted, quarantine, digest(names, series))
 
 
 def _quarantine(stage: str, rejected: pl.DataFrame, published: Published, origin: Staged) -> pl.DataFrame:

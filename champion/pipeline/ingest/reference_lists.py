@@ -12,7 +12,7 @@ from champion.base.clock import INDIA
 from champion.base.counting import quantity
 from champion.errors import FormatError
 from champion.lake import Lake
-from champion.pipeline.ingest.fetch import retry_policy
+from champion.pipeline.ingest.fetch import lists_staging, retry_policy
 from champion.settings import Settings
 from champion.sources.download import staging_records
 from champion.sources.download.archive import Archive, Staged, set_aside
@@ -96,11 +96,6 @@ def refusal(path: str, error: Exception) -> str:
     """Return path and error of a refused list; an error that begins with the file's name loses it."""
     reason = str(error).removeprefix(f"{path}: ").removeprefix(f"{path.rpartition('/')[2]}: ")
     return f"{path}: {reason}"
-
-
-def lists_staging(settings: Settings) -> Path:
-    """Return the staging folder of a separate folder of lists."""
-    return settings.staging / "lists"
 
 
 def staging_folders(settings: Settings) -> list[Path]:

@@ -16,7 +16,7 @@ from champion.lake import Lake
 from champion.market.envelope import stamp_list
 from champion.market.equity_bars import EQUITY_SERIES
 from champion.market.identity.succession import Contradiction, Explains, Run
-from champion.market.identity.symbol_history import SymbolHistory, digest, listings, securities
+from champion.market.identity.symbol_history import JOINED_LATER, SymbolHistory, digest, listings, securities
 from champion.pipeline.ingest.datasets import DatasetSpec
 from champion.pipeline.ingest.fetch import retry_policy
 from champion.pipeline.ingest.reference_lists import RefreshResult, absent, commit, lists_archive
@@ -154,14 +154,17 @@ def names_by_session(
 ) -> dict[date, str]:
     """Return the digest of the instrument names of each session's symbols; see `symbol_history.digest`.
 
-    Sessions whose symbols were never renamed are left out; their digest is `NO_NAMES`. `start` and `end` are included.
+    Sessions whose symbols were never renamed, and are in no series that joined the series of shares later, are left
+    out; their digest is `NO_NAMES`. `start` and `end` are included.
     """
     if spec.symbol is None:
         return {}
-    session = contracts.load(spec.raw).session
-    renamed = lake.scan(spec.raw, start, end).filter(pl.col(spec.symbol).is_in(history.changed_symbols))
-    by_session = renamed.group_by(session).agg(spec.symbol).collect()
-    return {day: digest(history.names(symbols, day)) for day, symbols in by_session.rows()}
+    session, symbol = contracts.load(spec.raw).session, pl.col(spec.symbol)
+    series = pl.lit(None, pl.String) if spec.series is None else pl.col(spec.series)
+    concerned = symbol.is_in(history.changed_symbols) | series.is_in(JOINED_LATER)
+    rows = lake.scan(spec.raw, start, end).filter(concerned).group_by(session)
+    by_session = rows.agg(symbol, series.unique().alias("_series")).collect()
+    return {day: digest(history.names(symbols, day), found) for day, symbols, found in by_session.rows()}
 
 
 def _read(staged: Staged) -> pl.DataFrame:

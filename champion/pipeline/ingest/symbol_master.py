@@ -65,7 +65,8 @@ def company_sectors(lake: Lake, day: date | None = None) -> pl.DataFrame:
 def register(lake: Lake, as_of: date | None = None) -> pl.DataFrame:
     """Return every instrument with bars up to `as_of`, by default up to the last session; one row each, sorted by id.
 
-    Columns: instrument_id, symbol, series and isin (the latest), instrument_kind with its evidence, company (from the
+    Columns: instrument_id, symbol, series and isin (the latest), instrument_kind with its evidence, window_of (the
+    instrument in which a trading window trades), company (from the
     latest list of shares that has it, else from the source in company_source: see
     `champion.market.reference.company_names`), face_value (rupees; from the list of shares), sector and industry (as
     the index lists gave them on the date, or in the latest list), first_session, last_session, listed_on, status,
@@ -78,7 +79,7 @@ def register(lake: Lake, as_of: date | None = None) -> pl.DataFrame:
     read = [day for day in lake.sessions(SYMBOLS) if as_of is None or day <= as_of]
     lists = lake.scan(SYMBOLS, read[0], read[-1]).collect() if read else None
     newest = None if lists is None else lists.filter(pl.col("list_date") == read[-1])
-    classified = instrument_kind.classify(spans, newest)
+    classified = instrument_kind.with_windows(instrument_kind.classify(spans, newest))
     lifespans = spans.group_by(_ID).agg(pl.col("first_session").min(), last_session=pl.col("trade_date").max())
     of_companies = company_sectors(lake, as_of)
     named = classified.join(_named(lake, classified, lists, as_of), on=_ID, how="left")

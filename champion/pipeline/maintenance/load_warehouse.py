@@ -75,8 +75,10 @@ def load(
     return results
 
 
-def load_lists(settings: Settings, names: Collection[str], start: date | None = None, end: date | None = None) -> int:
-    """Load these lists into the warehouse and return the number of loaded months; 0 if there is no warehouse yet.
+def load_lists(
+    settings: Settings, names: Collection[str], start: date | None = None, end: date | None = None
+) -> int | None:
+    """Load these lists into the warehouse and return the number of loaded months; None if there is no warehouse yet.
 
     Queries of the warehouse then agree with the lake. `start` and `end` bound the lists of single sessions.
 
@@ -85,7 +87,7 @@ def load_lists(settings: Settings, names: Collection[str], start: date | None = 
     """
     path = client.embedded_path(settings)
     if path is not None and not path.exists():
-        return 0
+        return None
     today = clock.today()
     results = load(settings, start or today, end or today, [name for name in DATASETS if name in names])
     return sum(not result.skipped for result in results)

@@ -10,7 +10,7 @@ import polars as pl
 from champion import contracts, features
 from champion.base.counting import quantity
 from champion.contracts.datasets import BARS, FACTORS, SYMBOLS
-from champion.errors import LakeError, UsageError
+from champion.errors import LakeError, ModelError, UsageError
 from champion.lake import Lake
 from champion.market.actions import adjustment
 from champion.modeling.labels import Returns, forward_return
@@ -18,6 +18,7 @@ from champion.modeling.model_inputs import LOOKBACK, model_inputs, needs, scale_
 from champion.modeling.universe import TURNOVER_WINDOW, Universe, members, refused
 from champion.pipeline.feature_store.build import stale_sessions
 from champion.pipeline.feature_store.builder_code import code_digest
+from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.feature_store.frame_cache import FrameCache
 from champion.pipeline.ingest import quality
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
@@ -158,9 +159,7 @@ def scoring_frame(lake: Lake, session: date, *, universe: Universe, feature_set:
     Raises:
         LakeError: the session has no current features, or no instrument is in the universe.
     """
-    if session not in set(lake.sessions(features.find(feature_set).contract, session, session)):
-        raise LakeError(f"no features for session {session}: run `champion daily {session}` first")
-    check_current(lake, session, session, feature_set)
+    require_features(lake, session, feature_set)
     bars = _bars(lake, session, session)
     chosen = _chosen(lake, bars, session, session, universe, feature_set)
     rows = _features(lake, session, session, bars, chosen, feature_set)
@@ -249,6 +248,37 @@ def inputs(feature_set: str = FEATURE_SET) -> list[str]:
         UsageError: a custom feature of the set is in rupees: see `model_columns`.
     """
     return model_columns(feature_set).names
+
+
+def require_features(lake: Lake, session: date, feature_set: str = FEATURE_SET) -> None:
+    """Require that a session has features, and that they are up to date.
+
+    Raises:
+        LakeError: it has none, or they are older than bars and actions.
+    """
+    if session not in set(lake.sessions(features.find(feature_set).contract, session, session)):
+        raise LakeError(f"no features for session {session}: run `champion daily {session}` first")
+    check_current(lake, session, session, feature_set)
+
+
+def trainable_sessions(
+    lake: Lake, start: date | None, end: date | None, *, universe: Universe, feature_set: str = FEATURE_SET
+) -> list[date]:
+    """Return the sessions from `start` to `end` with features, if a model can be trained on them.
+
+    Call it before a run: it refuses at once what the run could not use.
+
+    Raises:
+        ModelError: there are none.
+        LakeError: the features of some are older than bars and actions, or missing.
+        UsageError: the lists of the universe do not cover them.
+    """
+    sessions = lake.sessions(ensure_contracts(lake, feature_set).contract, start, end)
+    universe_lists.require_known(lake, universe, sessions)
+    check_current(lake, None, end, feature_set)
+    if not sessions:
+        raise ModelError(f"no features from {start or 'the start'} to {end or 'today'}: run `champion backfill` first")
+    return sessions
 
 
 def check_current(lake: Lake, start: date | None, end: date | None, feature_set: str = FEATURE_SET) -> None:

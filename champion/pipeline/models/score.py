@@ -9,7 +9,7 @@ from champion import contracts, features
 from champion.base import clock
 from champion.base.counting import quantity
 from champion.contracts.datasets import BARS, PREDICTIONS
-from champion.errors import ModelError
+from champion.errors import LakeError, ModelError
 from champion.lake import Lake
 from champion.market.envelope import stamp
 from champion.market.quality_gates import LOOKBACK
@@ -20,7 +20,7 @@ from champion.pipeline.models import frames
 from champion.pipeline.models.evaluate import HORIZON, TRAIN_END, UNIVERSE
 from champion.settings import Settings
 from champion.settings.quality_limits import Limits
-from champion.tracking import registry, standing
+from champion.tracking import connectivity, registry, standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,39 @@ class ScoreResult:
     version: registry.Version
     scores: pl.DataFrame
     written: bool
+
+
+def champion_for(settings: Settings, session: date) -> tuple[registry.Version | None, str]:
+    """Return the champion if it can score a session, else None and the reason."""
+    if (number := registry.alias_of(settings, registry.CHAMPION)) is None:
+        return None, "there is no champion: run `champion train`, or `champion models promote`"
+    version = registry.find(settings, number)
+    train_end = version.day(TRAIN_END)
+    if session <= train_end:
+        return None, f"version {number} was trained on sessions to {train_end}: scores of these are in sample"
+    return version, ""
+
+
+def require_scorable(settings: Settings, session: date) -> None:
+    """Require a champion that can score a session, and the session's features, before anything slow starts.
+
+    Features of a set that extends another are built by the run itself.
+
+    Raises:
+        ServiceError: MLflow does not answer.
+        ModelError: there is no such champion.
+        LakeError: the session has no bars, or no current features.
+    """
+    lake = Lake(settings.lake)
+    if not lake.sessions(BARS, session, session):
+        raise LakeError(f"no bars of session {session}: run `champion daily {session}` first")
+    connectivity.require(settings)
+    standing.require_agreement(settings)
+    version, reason = champion_for(settings, session)
+    if version is None:
+        raise ModelError(f"session {session} was not scored: {reason}")
+    if "+" not in version.feature_version:
+        frames.require_features(lake, session, version.feature_version)
 
 
 def score_session(settings: Settings, session: date) -> ScoreResult:

@@ -165,9 +165,9 @@ def _corporate_actions(settings: Settings) -> Check:
     download = "download CF-CA-equities-*.csv from the exchange into a folder that CHAMPION_LISTS names"
     if not lake.sessions(ACTIONS):
         return Check(name, "warning", "none known: prices are not adjusted for splits", download)
-    if not corporate_actions.is_current(lake):
-        found = "derived by an earlier version, which parsed fewer texts and lists"
-        remedy = "`champion actions refresh`, then `champion features START END` and `champion train`"
+    if not corporate_actions.is_current(settings):
+        found = "derived by an earlier version, which parsed fewer texts, lists and names of companies"
+        remedy = "`champion daily` derives them again, as do `champion actions refresh` and then `champion features`"
         return Check(name, "warning", found, remedy)
     reach, waiting = corporate_actions.reach(lake), corporate_actions.questions(lake)
     facts, remedies = [reach.text], list[str]()

@@ -4,9 +4,11 @@ Price bands, the F&O ban list, circuit hits, new 52-week highs and lows, and mar
 of them: a list that is missing, refused or unanswered is named in the result and stops nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import date
+from itertools import groupby
 from typing import Any
 
 from champion.base.counting import quantity
@@ -17,10 +19,11 @@ from champion.lake import Lake
 from champion.pipeline.ingest.datasets import LIST_SPECS, LISTS
 from champion.pipeline.ingest.fetch import fetch
 from champion.pipeline.ingest.ingest import ingest
-from champion.pipeline.ingest.reference_lists import RefreshResult
+from champion.pipeline.ingest.reference_lists import RefreshResult, lists_archive
 from champion.pipeline.reference import index_lists
 from champion.pipeline.reference.rolling_lists import covered, refresh_histories, refresh_lots
 from champion.settings import Settings
+from champion.sources.download.transport import canonical
 from champion.sources.publications import BHAVCOPY
 
 
@@ -28,22 +31,65 @@ from champion.sources.publications import BHAVCOPY
 class ListsResult:
     """The outcome for the lists of a range of sessions.
 
-    `written` and `already` count files; `missing` names each list of which a session has no file, as `price bands
-    2024-05-06`; `refused` has the error of each malformed file and of the first unanswered request.
+    `sessions` are those of the range; `written` and `already` count files; `missing` has the sessions of which a list
+    has no file, by its name; `asked` has the addresses of the first such file; `refused` has the error of each
+    malformed file and of the first unanswered request.
     """
 
+    sessions: Sequence[date]
     written: int
     already: int
-    missing: Sequence[str]
+    missing: Mapping[str, Sequence[date]]
+    asked: Mapping[str, Sequence[str]]
     refused: Sequence[str]
 
     @property
-    def note(self) -> str:
-        """The result as one sentence."""
+    def counts(self) -> str:
+        """The numbers of files as one sentence."""
+        missing = sum(map(len, self.missing.values()))
         parts = [f"{quantity(self.written, 'list')} written, {self.already} already in the lake"]
-        parts += [f"{len(self.missing)} missing: {', '.join(self.missing[:6])}"] if self.missing else []
-        parts += [f"{len(self.refused)} refused: {'; '.join(self.refused[:3])}"] if self.refused else []
-        return "; ".join(parts)
+        parts += [f"{missing} missing"] if missing else []
+        parts += [f"{len(self.refused)} refused"] if self.refused else []
+        return ", ".join(parts)
+
+    @property
+    def gaps(self) -> dict[str, str]:
+        """The sessions without a file, by list; sessions that follow each other as first and last.
+
+        >>> days = [date(2024, 5, 3), date(2024, 5, 6), date(2024, 5, 7), date(2024, 5, 8)]
+        >>> ListsResult(days, 1, 0, {"price bands": [*days[:2], days[3]]}, {}, ()).gaps
+        {'price bands': '3 sessions: 2024-05-03 to 2024-05-06, 2024-05-08'}
+        """
+        return {name: f"{quantity(len(days), 'session')}: {self._spans(days)}" for name, days in self.missing.items()}
+
+    @property
+    def note(self) -> str:
+        """The result as one sentence, with each missing and each refused list."""
+        absent = [f"no {name} of {days}" for name, days in self.gaps.items()]
+        return "; ".join([self.counts, *absent, *self.refused])
+
+    def require_any(self, start: date, end: date) -> None:
+        """Require that the range has a session, and that one of its lists was found.
+
+        Raises:
+            ArchiveError: there is no session, or each list of each session is missing.
+        """
+        if not self.sessions and not self.refused:
+            raise ArchiveError(
+                f"no session from {start} to {end} has a bhavcopy, and lists are fetched for sessions alone: "
+                f"check the dates, or run `champion backfill {start} {end}` first"
+            )
+        if self.missing and not self.refused and not self.written and not self.already:
+            raise ArchiveError(
+                f"no list of {quantity(len(self.sessions), 'session')} from {start} to {end} was found. Put the "
+                "exchange's files under these addresses into the folder that CHAMPION_LISTS names, then run "
+                f"`champion lists fetch {start} {end}` again"
+            )
+
+    def _spans(self, days: Sequence[date]) -> str:
+        places = {day: place for place, day in enumerate(self.sessions)}
+        runs = [[day for _, day in run] for _, run in groupby(enumerate(days), lambda one: places[one[1]] - one[0])]
+        return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +117,29 @@ class Coverage:
 def refresh(settings: Settings, start: date, end: date, progress: Progress = silent) -> ListsResult:
     """Fetch and ingest the lists of the sessions from `start` to `end`; files in staging are not requested again.
 
-    A date without a bhavcopy is no session, and its lists are not requested. If the archive does not answer, the rest
-    of that session's lists wait for the next run.
+    A list that the archive does not have is taken from the folder of lists (`Settings.lists`), under the same path. A
+    date without a bhavcopy is no session, and its lists are not requested. If the archive does not answer and the
+    folder does not have a list, the rest of that session's lists wait for the next run.
 
     Raises:
         UsageError: `end` is before `start`, or the archive setting is wrong.
     """
-    fetched = fetch(settings, start, end, publications=(BHAVCOPY, *LISTS), progress=progress)
+    with nullcontext() if settings.lists is None else lists_archive(settings) as folder:
+        fetched = fetch(settings, start, end, publications=(BHAVCOPY, *LISTS), lists=folder, progress=progress)
     files = [file for file in fetched.staged if file.publication in LISTS]
     result = ingest(Lake(settings.lake), files)
-    counts = result.totals
+    counts, sessions = result.totals, fetched.sessions
     have = {(file.session, file.publication.name) for file in files}
-    missing = [
-        f"{publication.name} {session}"
-        for session in fetched.sessions
-        for publication in LISTS
-        if (session, publication.name) not in have
-    ]
+    absent = {one.name: [day for day in sessions if (day, one.name) not in have] for one in LISTS}
+    missing = {name: days for name, days in absent.items() if days}
+    bases = [canonical(base).rstrip("/") for base in (settings.archive, settings.lists) if base is not None]
+    asked = {
+        one.name: [f"{base}/{path}" for base in dict.fromkeys(bases) for path in one.paths(missing[one.name][0])]
+        for one in LISTS
+        if one.name in missing
+    }
     refused = [str(error) for _, error in fetched.failed] + [error for _, error in result.failed]
-    return ListsResult(counts["written"], counts["already"], missing, refused)
+    return ListsResult(sessions, counts["written"], counts["already"], missing, asked, refused)
 
 
 def refresh_undated(settings: Settings) -> dict[str, str | RefreshResult]:

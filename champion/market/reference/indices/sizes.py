@@ -47,8 +47,16 @@ class Size(NamedTuple):
 
 
 def company() -> pl.Expr:
-    """Return what two lines of one company have in common: the issuer in their ISINs, else the instrument or name."""
-    return pl.coalesce(pl.col("isin").str.head(OF_ISSUER), "instrument_id", "company")
+    """Return what two lines of one company have in common: the issuer in their ISINs, else the instrument or name.
+
+    An ISIN with IN9 is that of a further class of shares, and its issuer is the one of the same letters after INE.
+
+    >>> isins = {"isin": ["INE155A01022", "IN9155A01020", None], "instrument_id": ["N:A", "N:B", "N:C"], "company": "C"}
+    >>> pl.DataFrame(isins).select(company()).to_series().to_list()
+    ['INE155A', 'INE155A', 'N:C']
+    """
+    issuer = pl.col("isin").str.replace("^IN9", "INE").str.head(OF_ISSUER)
+    return pl.coalesce(issuer, "instrument_id", "company")
 
 
 def sizes(lists: pl.DataFrame, set_aside: pl.DataFrame) -> dict[str, Size]:
