@@ -11,7 +11,7 @@ from copies import copied
 from sklearn.linear_model import LogisticRegression
 
 from champion.lake import Lake
-from champion.modeling import multiplicity
+from champion.modeling import gate_luck
 from champion.modeling.estimators import Recipe
 from champion.modeling.gate_rules import Evidence, RuleResult, rules
 from champion.modeling.labels import forward_return
@@ -120,7 +120,7 @@ def test_version_with_planted_skill_replaces_a_champion_and_the_ledger_keeps_eac
     assert 0.9 < entry.evidence["beside"]["deflated_sharpe"] < 1
     (before,) = (one for one in promotion.history(settings) if one.version == refused)
     assert before.reasons[0].startswith("data: The check of scores found equal scores of all instruments")
-    spent = f"at a rate of {multiplicity.spent_level(0.2, trials=4):.2%}"
+    spent = f"at a rate of {gate_luck.spent_level(0.2, trials=4):.2%}"
     assert spent in kept["luck"]["sentence"], "both decisions are about the same four trials: the level is spent once"
     again = notebook_data.of_promotion(settings, 2).inputs
     trials.declare(settings, 3, "a test")
