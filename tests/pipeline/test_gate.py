@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ import pytest
 from copies import copied
 from sklearn.linear_model import LogisticRegression
 
+from champion.contracts.datasets import BARS, DELIVERY, FACTORS, PREDICTIONS, PRICE_BANDS, SECTORS
 from champion.lake import Lake
 from champion.modeling import gate_luck
 from champion.modeling.estimators import Recipe
@@ -18,7 +20,17 @@ from champion.modeling.labels import forward_return
 from champion.modeling.training import TrainingResult
 from champion.modeling.universe import find
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
-from champion.pipeline.models import evaluate, frames, looks, notebook_data, recipes, styled, trials
+from champion.pipeline.models import (
+    evaluate,
+    frames,
+    looks,
+    notebook_data,
+    portfolio,
+    portfolio_report,
+    recipes,
+    styled,
+    trials,
+)
 from champion.pipeline.models.register import Task, register_challenger
 from champion.portfolio.construction import Rule
 from champion.portfolio.simulator import MarketRules
@@ -146,6 +158,43 @@ def test_champion_without_a_series_is_simulated_and_blocks_for_a_time_without_sc
         Path(runs.location(runs.get(settings, champion.run_id), name)).unlink()
     lost = evaluate.evaluate(settings, number).rules.filter(rule="champion")["sentence"].item()
     assert "known for 0 sessions, and 50 are needed. It blocks until 50 sessions since its promotion are known" in lost
+
+
+def test_key_of_a_report_about_accounts_has_every_dataset_that_the_report_reads(
+    modelled: Settings, market: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision, an account beside indices, and the styles of scores, with a list of bands and one of sectors."""
+    settings = copied(modelled, tmp_path)
+    lake, read = Lake(settings.lake), set[str]()
+    for method in ("scan", "sessions"):
+        real = getattr(Lake, method)
+
+        def noted(self: Lake, name: str, *args: Any, real: Any = real, **options: Any) -> Any:
+            read.add(name)
+            return real(self, name, *args, **options)
+
+        monkeypatch.setattr(Lake, method, noted)
+    scores = planted(market).select(*KEY, "score")
+    evaluate.evaluate(settings, 1, None)
+    followed = [lambda: portfolio.simulate(scores, CONSTRUCTION[0], lake=lake)]
+    assert portfolio_report.simulated(followed[0], lake).result is not None
+    styled.with_styles(lake, scores)
+    monkeypatch.undo()
+    assert {BARS, DELIVERY, FACTORS, PRICE_BANDS, SECTORS} <= read, "the reports read them"
+    keys = {
+        "promotion": notebook_data.of_promotion(settings, 1).inputs,
+        "training": notebook_data.of_training(lake, lake.sessions(BARS)[-1], "v1", "all").inputs,
+    }
+    for name, key in keys.items():
+        assert read - {PREDICTIONS} <= set(key), f"the key of {name} lacks {read - set(key)}"
+    changed = lake.sessions(BARS)[3]
+    rows = lake.scan(BARS, changed, changed).collect()
+    lake.write(BARS, changed, rows.with_columns(pl.col("volume") + 1), {"file": "corrected"})
+    for name, again in {
+        "promotion": notebook_data.of_promotion(settings, 1).inputs,
+        "training": notebook_data.of_training(lake, lake.sessions(BARS)[-1], "v1", "all").inputs,
+    }.items():
+        assert [each for each in again if again[each] != keys[name][each]] == [BARS]
 
 
 def register(settings: Settings, rows: pl.DataFrame) -> int:

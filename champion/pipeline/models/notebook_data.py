@@ -7,7 +7,28 @@ from datetime import date, timedelta
 from typing import Any
 
 from champion import features
-from champion.contracts.datasets import BAN_LIST, BARS, FACTORS, PREDICTIONS, PRICE_BANDS, TARGETS
+from champion.contracts.datasets import (
+    ACCEPTANCES,
+    BAN_LIST,
+    BARS,
+    CIRCUIT_HITS,
+    CONSTITUENTS,
+    CONTRADICTIONS,
+    DELIVERY,
+    EXTREMES,
+    FACTORS,
+    INDEX_BARS,
+    INDEX_CHANGES,
+    INDEX_HISTORY,
+    INDEX_MEMBERS,
+    MARKET_ACTIVITY,
+    PREDICTIONS,
+    PRICE_BANDS,
+    SECTORS,
+    SYMBOLS,
+    TARGETS,
+    is_list,
+)
 from champion.lake import Lake
 from champion.market.trading_days import LONGEST_CLOSURE
 from champion.modeling.universe import find
@@ -17,6 +38,12 @@ from champion.pipeline.models import evaluate, register, trials
 from champion.pipeline.reference import universe_lists
 from champion.settings import Settings
 from champion.tracking import promotion, registry
+
+READ_BY_ACCOUNTS = (
+    BARS, DELIVERY, FACTORS, ACCEPTANCES, PRICE_BANDS, CIRCUIT_HITS, EXTREMES, MARKET_ACTIVITY, SYMBOLS, SECTORS,
+    CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, CONTRADICTIONS, INDEX_BARS, INDEX_HISTORY,
+)  # fmt: skip
+"""The datasets that the simulated accounts, styles, sectors and benchmarks of a report are computed from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +77,7 @@ def of_notebook(settings: Settings, name: str, parameters: Mapping[str, Any]) ->
             end, feature_set = _day(parameters["as_of"]), parameters["feature_set"]
             sessions = lake.sessions(features.find(feature_set).contract, _day(parameters["start"]), end)
             universe_lists.require_known(lake, find(parameters["universe"]), sessions)
-            return NotebookData(register.digests(lake, end, feature_set, parameters["universe"]))
+            return of_training(lake, end, feature_set, parameters["universe"])
         case "scoring":
             if (number := registry.alias_of(settings, registry.CHAMPION)) is not None:
                 return of_scoring(settings, registry.find(settings, number), _day(parameters["session"]))
@@ -62,6 +89,11 @@ def of_features(lake: Lake, feature_set: str, start: date, end: date) -> Noteboo
     chosen = ensure_contracts(lake, feature_set)
     made_from = {BARS: lake.digest(BARS, end=end), FACTORS: corporate_actions.digest(lake, end)}
     return NotebookData({**made_from, "feature_set": features.identity(chosen)}, (chosen.contract,), (start, end))
+
+
+def of_training(lake: Lake, end: date, feature_set: str, universe: str) -> NotebookData:
+    """Return the data that the training notebook reads: what the model is trained on, and what accounts depend on."""
+    return NotebookData({**of_accounts(lake, end), **register.digests(lake, end, feature_set, universe)})
 
 
 def of_scoring(settings: Settings, champion: registry.Version, session: date) -> NotebookData:
@@ -76,11 +108,12 @@ def of_scoring(settings: Settings, champion: registry.Version, session: date) ->
         lists[f"earlier {name}"] = lake.digest(name, end=session - timedelta(1))
     lists[BAN_LIST] = lake.digest(BAN_LIST, session, session + LONGEST_CLOSURE)
     model = f"{registry.MODEL}/{champion.number}"
-    return NotebookData({"model": model, **lists, **digests}, (PREDICTIONS, TARGETS), (session, session))
+    read = {"model": model, **of_accounts(lake, session), **lists, **digests}
+    return NotebookData(read, (PREDICTIONS, TARGETS), (session, session))
 
 
 def of_promotion(settings: Settings, version: int) -> NotebookData:
-    """Return the data that the promotion notebook reads: models, levels, trials, decisions, bars and scores.
+    """Return the data that the promotion notebook reads: models, levels, trials, decisions and `READ_BY_ACCOUNTS`.
 
     A report about the same version and champion is another one once a trial was added.
     """
@@ -91,10 +124,24 @@ def of_promotion(settings: Settings, version: int) -> NotebookData:
         "gate": json.dumps(asdict(evaluate.levels_of(settings))),
         "trials": trials.fingerprint(trials.recorded(settings)),
         "decisions": str(max([entry.decision for entry in decisions], default=0)),
-        BARS: lake.digest(BARS),
         PREDICTIONS: lake.digest(PREDICTIONS),
+        **of_accounts(lake),
     }
     return NotebookData(inputs)
+
+
+def of_accounts(lake: Lake, end: date | None = None) -> dict[str, str]:
+    """Return digests of all datasets that an account, the styles of its scores and its benchmarks are computed from.
+
+    A report about accounts has them in its key, so another file of prices, bands, actions or sectors gives another
+    report. Datasets that only mark a session as one, such as circuit hits, decide to which session a list applies.
+    Sessions count up to `end`, and lists, whose date is that of their reading, in whole.
+
+    >>> from pathlib import Path
+    >>> set(of_accounts(Lake(Path("lake")))) >= {BARS, DELIVERY, FACTORS, PRICE_BANDS, SECTORS}
+    True
+    """
+    return {name: lake.digest(name, end=None if is_list(name) else end) for name in READ_BY_ACCOUNTS}
 
 
 def _day(value: str | date) -> date:
