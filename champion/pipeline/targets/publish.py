@@ -49,10 +49,11 @@ def publish(settings: Settings, session: date, version: registry.Version, rule: 
 
     The weights are those that `portfolio.simulate` would decide after the close of the session on the version's scores,
     the earlier ones as known when the sessions after them opened: the paper account follows the same. Scores that were
-    published after the next session opened decide nothing, unless none was in time. Weights depend on nothing later than the lists dated `session` and the ban list of the next session. `rule` is by default the one that
-    the version was trained for, by which gate and paper account simulate it. What was published before the next session
-    opened stays after its opening, whatever changes in the lake: people may have traded it. Otherwise a repeated call
-    writes only what has changed, and the lake keeps the earlier targets as a revision.
+    published after the next session opened decide nothing, unless none was in time. Weights depend on nothing later
+    than the lists dated `session` and the ban list of the next session. `rule` is by default the one that the version
+    was trained for, by which gate and paper account simulate it. What was published before the next session opened
+    stays after its opening, whatever changes in the lake: people may have traded it. Otherwise a repeated call writes
+    only what has changed, and the lake keeps the earlier targets as a revision.
 
     Raises:
         LakeError: the version has not scored the session.
