@@ -171,6 +171,8 @@ def _luck(evidence: Evidence, level: float) -> RuleResult:
         f"{quantity(luck.sessions, 'session')}; the best of {trials}{also} without skill "
         f"exceeds {luck.sharpe_needed:.2f} at a rate of {rate:.2%} (p-value {luck.p_value:.4f})."
     )
+    if not luck.passed:
+        sentence += " More sessions lower what is needed, and each further trial or refit raises it."
     return RuleResult("luck", luck.sharpe, luck.sharpe_needed, passed=luck.passed, sentence=sentence)
 
 

@@ -43,6 +43,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy i
 HORIZON, KEY = 5, ["instrument_id", "trade_date"]
 # Without costs, because the best 5 of 18 shares earn too little in 213 sessions to show that they pay them too.
 CONSTRUCTION = (Rule(top=5, cap=0.2), MarketRules(capital=3e5, charged=False, impact=0.0))
+CORRECT = "correct the model or its inputs, and train it again"
 CHECKS = pl.DataFrame({"canary": ["shuffled labels"], "passed": [True], "found": ["AUC 0.5012"]})
 
 
@@ -80,20 +81,31 @@ def test_scores_with_planted_skill_pass_each_rule(modelled: Settings, market: pl
 
 
 @pytest.mark.parametrize(
-    ("score", "rule", "says"),
+    ("score", "rule", "says", "remedy"),
     [
-        ("unknown", "data", "scores are unknown or infinite"),
-        ("constant", "data", "equal scores of all instruments"),
-        ("doubled", "data", "scores of an instrument that has several in one session"),
-        ("ahead", "data", "The check of score of the next session found a mean rank IC of 1.00"),
-        ("label", "data", "The check of score of its own label found a mean rank IC of 1.00"),
-        ("memorised", "luck", "the best of 1 recorded trial without skill exceeds"),
-        ("random", "luck", "the best of 1 recorded trial without skill exceeds"),
+        ("unknown", "data", "scores are unknown or infinite", CORRECT),
+        ("constant", "data", "equal scores of all instruments", CORRECT),
+        ("doubled", "data", "scores of an instrument that has several in one session", CORRECT),
+        (
+            "ahead",
+            "data",
+            "The check of score of the next session found a mean rank IC of 1.00",
+            "look for prices of a later session in its inputs, or for scores joined to the wrong session",
+        ),
+        (
+            "label",
+            "data",
+            "The check of score of its own label found a mean rank IC of 1.00",
+            "look for rows that the model was trained on among those that it scored, or for prices of later sessions",
+        ),
+        ("memorised", "luck", "the best of 1 recorded trial without skill exceeds", "More sessions lower"),
+        ("random", "luck", "the best of 1 recorded trial without skill exceeds", "More sessions lower"),
     ],
 )
 def test_worthless_scores_are_refused_by_a_named_rule(
-    modelled: Settings, market: pl.DataFrame, score: str, rule: str, says: str
+    modelled: Settings, market: pl.DataFrame, score: str, rule: str, says: str, remedy: str
 ) -> None:
+    """Each refusal names what was found and what to do."""
     rng, good = np.random.default_rng(9), planted(market)
     made = {
         "unknown": lambda: good.with_columns(
@@ -109,6 +121,7 @@ def test_worthless_scores_are_refused_by_a_named_rule(
     found = judged(modelled, made[score]())
     assert not found[rule].passed
     assert says in found[rule].sentence
+    assert remedy in found[rule].sentence
 
 
 def test_version_with_planted_skill_replaces_a_champion_and_the_ledger_keeps_each_rule(
