@@ -25,7 +25,7 @@ from champion.pipeline.ingest import market_data_lock
 from champion.pipeline.models import evaluate, frames, notebook_data, recipes, register, score
 from champion.pipeline.models.model_columns import model_columns
 from champion.pipeline.reference import universe_lists
-from champion.pipeline.search import outcomes, plan as plans, space as spaces
+from champion.pipeline.search import outcomes, plan as plans, report as search_report, space as spaces
 from champion.pipeline.search.outcomes import Tried
 from champion.pipeline.search.plan import Plan, Training
 from champion.portfolio.construction import Rule
@@ -90,7 +90,7 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
     }
     with record_flow("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
         parent = recording.run_id
-        data = notebook_data.NotebookData(register.digests(lake, sessions[-1], feature_set, universe))
+        data = notebook_data.of_training(lake, sessions[-1], feature_set, universe)
         trained = steps.notebook("training", parameters, data, parent=parent, force=force)
         version = int(trained.values["version"])
         if trained.outcome is Outcome.SKIPPED and evaluate.has_decision(Settings(), version):
@@ -161,7 +161,9 @@ def model_health(sessions: int = 60) -> dict[str, Any]:
     champion = registry.find(settings, number)
     parameters = {"as_of": scored[-1].isoformat(), "sessions": sessions}
     digests = register.digests(lake, scored[-1], champion.feature_version)
-    inputs = {"model": f"{registry.MODEL}/{number}", PREDICTIONS: lake.digest(PREDICTIONS), **digests}
+    # Outcomes of the last scores are known by later bars, so these count too.
+    known = {**digests, PREDICTIONS: lake.digest(PREDICTIONS), **notebook_data.of_accounts(lake)}
+    inputs = {"model": f"{registry.MODEL}/{number}", **known}
     with record_flow(experiments.MODEL_HEALTH, f"model health {scored[-1]}", parameters) as recording:
         report = steps.notebook("decay", parameters, notebook_data.NotebookData(inputs), parent=recording.run_id)
         return recording.keep_result({"outcome": report.outcome.value, "run_id": report.run_id, **report.metrics})
@@ -237,7 +239,7 @@ def search_recipes(space: str, *, parallel: int | None = None) -> dict[str, Any]
         record_flow(experiments.SEARCH, f"search {chosen.name}", parameters) as recording,
     ):
         found = outcomes.write(settings, planned, try_all(planned, parent=recording.run_id, parallel=parallel))
-        data = notebook_data.NotebookData({"search": outcomes.digest(found)})
+        data = notebook_data.NotebookData(search_report.inputs(settings, found))
         report = steps.notebook("search", {"search": planned.id}, data, parent=recording.run_id)
         counted = {"recipes": len(found.recipes), "failed": len(found.failed)}
         result = {"search": planned.id, **counted, **report.values, **report.metrics, "report": report.html}
@@ -276,6 +278,7 @@ def try_one(planned: Plan, training: Training, *, parent: str) -> list[Tried]:
     """Train one model in this worker, and judge its scores under each rule of its recipes."""
     settings, given = Settings(), training.parameters
     with market_data_lock.reading(settings, get_run_logger().info):
-        read = register.digests(Lake(settings.lake), planned.end, given["feature_set"], given["universe"])
-        run = steps.notebook(plans.TRAINING, given, notebook_data.NotebookData(read), parent=parent)
+        lake = Lake(settings.lake)
+        data = notebook_data.of_training(lake, planned.end, given["feature_set"], given["universe"])
+        run = steps.notebook(plans.TRAINING, given, data, parent=parent)
         return outcomes.of_training(settings, planned, training, int(run.values["version"]), run.run_id)

@@ -93,7 +93,7 @@ def judged(settings: Settings, search: outcomes.Search, step: Callable[[str], No
     tried, data = choice.recipe(search, entries), choice.data(search, entries)
     look = looks.begin(settings, tried, window=(search.start, search.end), data=data, source=outcomes.SOURCE)
     step("chosen account")
-    luck = report.against_luck(settings, search, trials.known(settings, look.id))
+    luck = report.against_luck(settings, search, look.id)
     choices = choice.choose(outcomes.returns(settings, search), choice.fold_starts(settings, search))
     followed = choice.follow(settings, search, choices)
     step("chosen result")

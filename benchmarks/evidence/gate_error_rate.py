@@ -24,6 +24,7 @@ from scipy.stats import beta
 from benchmarks import meter
 from benchmarks.evidence import gate_worlds
 from champion.modeling import multiplicity
+from champion.modeling.gate_luck import spent_level
 
 LEVEL, DRAWS, MOST = 0.025, 1_000, 0.033
 ONE_BY_ONE = 10  # every tenth search
@@ -69,7 +70,7 @@ def _one_by_one(found: multiplicity.Maxima) -> tuple[bool, bool]:
     """Return whether any trial passes against the trials before it, at the whole level and at what is left of it."""
     scores, drawn = found.scores[found.judged], found.drawn[:, found.judged]
     rates = ((np.maximum.accumulate(drawn, axis=1) >= scores).sum(axis=0) + 1) / (len(drawn) + 1)
-    levels = [multiplicity.spent_level(LEVEL, count + 1, count) for count in range(len(rates))]
+    levels = [spent_level(LEVEL, count + 1, count) for count in range(len(rates))]
     return bool((rates <= LEVEL).any()), bool((rates <= levels).any())
 
 

@@ -16,17 +16,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 
-import numpy as np
 import polars as pl
 from scipy.stats import kurtosis, skew, t as student
 
 from champion.base.counting import quantity
 from champion.errors import ModelError
 from champion.modeling import multiplicity
+from champion.modeling.gate_luck import Evidence, Levels, earlier_series, judged, numbers, spent
 from champion.modeling.metrics import deflated_sharpe_ratio, summarise_ic
-from champion.modeling.multiplicity import Floats, Luck
+from champion.modeling.multiplicity import Luck
 from champion.modeling.overfitting import overfitting_of
 
 __all__ = ["TABLE", "Evidence", "Levels", "RuleResult", "beside", "judged", "rules", "table"]
@@ -55,24 +54,6 @@ _LISTED = {"implausible inputs", "recomputed inputs"}  # checks whose finding is
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
-    """The gate's levels: the rates at which each rule may pass a version without skill.
-
-    Args:
-        luck: of all decisions of the trial ledger together, for net active return; see `multiplicity.spent_level`.
-        neutral: for skill after neutralisation.
-        champion: for the difference to the champion, and for the champion's own return since its promotion.
-
-    >>> Levels().luck
-    0.025
-    """
-
-    luck: float = 0.025
-    neutral: float = 0.025
-    champion: float = 0.025
-
-
-@dataclass(frozen=True, slots=True)
 class RuleResult:
     """One rule of the gate: its name, its figure and threshold (NaN if unknown), its verdict, and why.
 
@@ -85,51 +66,6 @@ class RuleResult:
     threshold: float
     passed: bool
     sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What the gate knows about a version.
-
-    Args:
-        trial: the version's column in `returns`.
-        returns: trade_date and the daily net active returns of each recorded trial with a series, null where it has no
-            session.
-        horizon: the longest horizon of the recorded trials, in sessions.
-        own_horizon: the horizon of the version's labels.
-        checks: the table of `leakage_checks.LeakageChecks`; None if they were not run.
-        neutral_ic: trade_date and ic from `styles.neutral_ic`; None if it was not measured.
-        independent: number of recorded trials without a series.
-        judged_before: number of recorded trials at the time of the gate's last decision about other trials or series.
-        ledger: a digest of the recorded trials and their series.
-        wider: the factor `multiplicity.widening` of the version; NaN, unknown, is a refusal.
-        champion: the champion's column in `returns`, which lacks it if the champion has no series; None without a
-            champion.
-        promoted_on: the date of the champion's promotion.
-        live: trade_date and active, the champion's daily net active returns by the scores it published since then.
-        sessions_since: sessions of the market since the champion's promotion.
-        apart: why the returns of both cannot be compared, as a sentence without full stop; empty if they can.
-
-    >>> daily = pl.DataFrame({"trade_date": [date(2024, 1, 1)], "t1": [0.001]})
-    >>> Evidence("t1", daily, horizon=5, own_horizon=5).champion is None
-    True
-    """
-
-    trial: str
-    returns: pl.DataFrame
-    horizon: int
-    own_horizon: int
-    checks: pl.DataFrame | None = None
-    neutral_ic: pl.DataFrame | None = None
-    independent: int = 0
-    judged_before: int = 0
-    ledger: str = ""
-    wider: float = _UNKNOWN
-    champion: str | None = None
-    promoted_on: date | None = None
-    live: pl.DataFrame | None = None
-    sessions_since: int = 0
-    apart: str = ""
 
 
 def rules(evidence: Evidence, levels: Levels | None = None) -> list[RuleResult]:
@@ -164,6 +100,7 @@ def beside(evidence: Evidence, level: float) -> dict[str, float]:
     The deflated Sharpe ratio counts the effective number of trials, `multiplicity.Luck.effective` at `level`. See
     `overfitting_of` for the probability of overfitting.
 
+    >>> import numpy as np
     >>> daily = pl.DataFrame({"trade_date": range(300), "t1": np.random.default_rng(1).normal(0.001, 0.005, 300)})
     >>> round(beside(Evidence("t1", daily, horizon=5, own_horizon=5), 0.025)["deflated_sharpe"], 2)
     0.97
@@ -210,18 +147,15 @@ def _data(checks: pl.DataFrame | None) -> RuleResult:
 
 
 def _luck(evidence: Evidence, level: float) -> RuleResult:
-    count = evidence.returns.width - 1 + evidence.independent
     if evidence.trial not in evidence.returns.columns:
         sentence = "Its trial has no series of daily net active returns: train it again, with the simulated portfolio."
         return RuleResult("luck", _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
     if math.isnan(evidence.wider):
         sentence = "Whether a few instruments earned it is not known: its scores have no decision with known returns."
         return RuleResult("luck", _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
-    # A refit of the champion's recipe is no new chance: its trial has passed before.
-    refit = evidence.trial == evidence.champion
-    spent = level if refit else multiplicity.spent_level(level, count, evidence.judged_before)
+    rate = spent(evidence, level)
     try:
-        luck = judged(evidence, spent)
+        luck = judged(evidence, rate)
     except ModelError as error:
         return RuleResult("luck", _UNKNOWN, _UNKNOWN, passed=False, sentence=f"Its series cannot be judged: {error}.")
     if math.isnan(luck.score):
@@ -229,32 +163,17 @@ def _luck(evidence: Evidence, level: float) -> RuleResult:
         needed = quantity(multiplicity.FEWEST_BLOCKS * luck.block, "session")
         sentence = f"Its series has {few} or does not vary; it needs at least {needed}: train on more."
         return RuleResult("luck", _UNKNOWN, _UNKNOWN, passed=False, sentence=sentence)
+    refits = 0 if evidence.is_exempt else earlier_series(evidence).width
+    trials = f"{quantity(luck.trials - refits, 'recorded trial')}"
+    also = f", and of {quantity(refits, 'earlier series', 'earlier series')} of this one," if refits else ""
     sentence = (
         f"The Sharpe ratio of its daily net active returns is {luck.sharpe:.2f} a year over "
-        f"{quantity(luck.sessions, 'session')}; the best of {quantity(luck.trials, 'recorded trial')} without skill "
-        f"exceeds {luck.sharpe_needed:.2f} at a rate of {spent:.2%} (p-value {luck.p_value:.4f})."
+        f"{quantity(luck.sessions, 'session')}; the best of {trials}{also} without skill "
+        f"exceeds {luck.sharpe_needed:.2f} at a rate of {rate:.2%} (p-value {luck.p_value:.4f})."
     )
+    if not luck.passed:
+        sentence += " More sessions lower what is needed, and each further trial or refit raises it."
     return RuleResult("luck", luck.sharpe, luck.sharpe_needed, passed=luck.passed, sentence=sentence)
-
-
-def judged(evidence: Evidence, level: float) -> Luck:
-    """Return the version's net active return against the best of all recorded trials by luck at a level.
-
-    Raises:
-        ModelError: there are too few sessions for a block.
-
-    >>> daily = np.random.default_rng(1).normal(0.001, 0.005, 300)
-    >>> found = judged(Evidence("t1", pl.DataFrame({"trade_date": range(300), "t1": daily}), 5, 5), level=0.025)
-    >>> found.trials, found.passed
-    (1, True)
-    """
-    columns = [name for name in evidence.returns.columns if name != "trade_date"]
-    place = columns.index(evidence.trial)
-    wider = np.full(len(columns), _UNKNOWN)
-    wider[place] = evidence.wider
-    values = _numbers(evidence.returns.sort("trade_date").select(columns))
-    chosen = {"horizon": evidence.horizon, "level": level, "independent": evidence.independent}
-    return multiplicity.beyond_luck(values, place, wider=wider, **chosen)  # type: ignore[arg-type]
 
 
 def _neutral_skill(evidence: Evidence, level: float) -> RuleResult:
@@ -275,12 +194,13 @@ def _neutral_skill(evidence: Evidence, level: float) -> RuleResult:
 
 def _champion(evidence: Evidence, level: float) -> RuleResult:
     name, returns = "champion", _with_champion(evidence)
-    standing = _standing(evidence, returns, level)
+    whose, standing = _standing(evidence, returns, level)
     if standing is not None and not standing.passed:
         sentence = (
-            f"The champion does not block: since its promotion on {evidence.promoted_on} the Sharpe ratio of its daily "
-            f"net active returns is {standing.sharpe:.2f} a year over {quantity(standing.sessions, 'session')}, below "
-            f"{standing.sharpe_needed:.2f}, which chance exceeds at a rate of {level:.1%}."
+            f"The champion does not block: since its promotion on {evidence.promoted_on} the Sharpe ratio of the daily "
+            f"net active returns of {whose} is {standing.sharpe:.2f} a year over "
+            f"{quantity(standing.sessions, 'session')}, below {standing.sharpe_needed:.2f}, which chance exceeds at a "
+            f"rate of {level:.1%}."
         )
         return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=True, sentence=sentence)
     if evidence.trial == evidence.champion:
@@ -288,7 +208,8 @@ def _champion(evidence: Evidence, level: float) -> RuleResult:
         return RuleResult(name, _UNKNOWN, _UNKNOWN, passed=True, sentence=sentence)
     difference = None
     if evidence.trial in evidence.returns.columns and not evidence.apart:
-        difference = _alone(returns, pl.col(evidence.trial) - pl.col(_CHAMPION), evidence.horizon, level)
+        horizon = max(evidence.horizon, _champions_horizon(evidence))
+        difference = _alone(returns, pl.col(evidence.trial) - pl.col(_CHAMPION), horizon, level)
     if difference is None:
         return _not_compared(evidence, returns, is_standing=standing is not None)
     sentence = (
@@ -304,7 +225,8 @@ def _not_compared(evidence: Evidence, returns: pl.DataFrame, *, is_standing: boo
 
     `is_standing` is whether the champion earned something since its promotion.
     """
-    name, needed = "champion", multiplicity.FEWEST_BLOCKS * evidence.horizon
+    longest = multiplicity.dependence(max(evidence.horizon, _champions_horizon(evidence)))
+    name, needed = "champion", multiplicity.FEWEST_BLOCKS * longest
     known, since = returns[_CHAMPION].count(), evidence.sessions_since
     if known >= needed and not evidence.apart:
         common = 0
@@ -339,26 +261,30 @@ def _with_champion(evidence: Evidence) -> pl.DataFrame:
     return both.with_columns(pl.coalesce(own, _LIVE).alias(_CHAMPION))
 
 
-def _standing(evidence: Evidence, returns: pl.DataFrame, level: float) -> Luck | None:
-    """Return whether the champion earned anything since its promotion; None if too few sessions are known.
+def _standing(evidence: Evidence, returns: pl.DataFrame, level: float) -> tuple[str, Luck | None]:
+    """Return whether the champion earned anything since its promotion, and the series that shows it in words.
 
-    Its published scores show it, or, if there are too few of them, refits of its recipe on these sessions.
+    Its published scores show it. If there are too few of them, refits of its recipe on these sessions do: the champion
+    itself has no out-of-sample scores there. None if too few sessions are known.
     """
     if evidence.promoted_on is None:
-        return None
+        return "", None
     since = returns.filter(pl.col("trade_date") > evidence.promoted_on)
-    found = (_alone(since, pl.col(name), evidence.horizon, level) for name in (_LIVE, _CHAMPION))
-    return next((one for one in found if one is not None), None)
+    series = {_LIVE: "the scores that it published in time", _CHAMPION: "refits of its recipe and its published scores"}
+    for column, whose in series.items():
+        if (found := _alone(since, pl.col(column), _champions_horizon(evidence), level)) is not None:
+            return whose, found
+    return "", None
+
+
+def _champions_horizon(evidence: Evidence) -> int:
+    return evidence.horizons.get(str(evidence.champion), evidence.horizon)
 
 
 def _alone(returns: pl.DataFrame, series: pl.Expr, horizon: int, level: float) -> Luck | None:
     """Return whether the mean of one series is above 0 at a level; None if it is too short or does not vary."""
-    values = _numbers(returns.sort("trade_date").select(series.alias("series")).drop_nulls())
-    if len(values) < multiplicity.FEWEST_BLOCKS * horizon:
+    values = numbers(returns.sort("trade_date").select(series.alias("series")).drop_nulls())
+    if len(values) < multiplicity.FEWEST_BLOCKS * multiplicity.dependence(horizon):
         return None
     luck = multiplicity.beyond_luck(values, 0, horizon=horizon, level=level)
     return None if math.isnan(luck.score) else luck
-
-
-def _numbers(frame: pl.DataFrame) -> Floats:
-    return frame.select(pl.all().cast(pl.Float64).fill_null(_UNKNOWN)).to_numpy()

@@ -14,18 +14,23 @@
    1959), and trials without a series count as independent scores.
 6. The critical value is the quantile of the largest score of a draw. Trials above the candidate that pass themselves do
    not count against it (step-down).
-7. Each decision of the gate is another chance to be fooled. `spent_level` divides the level over the decisions.
+7. A trial whose returns depend on each other for longer than a block may look better than it is, so it always counts
+   against the candidate: the step-down never takes it out. Its drawn scores need no longer blocks, because each draw is
+   divided by its own error.
+8. Each recorded series is another chance to be fooled: `gate_luck.spent_level` divides the level over them.
 
 Sources: H. White, A Reality Check for Data Snooping, Econometrica 68 (2000); J. Romano and M. Wolf, Stepwise Multiple
 Testing as Formalized Data Snooping, Econometrica 73 (2005); F. Goetze and H. Kuensch, Second-order correctness of the
 blockwise bootstrap, Annals of Statistics 24 (1996); C. Cameron, J. Gelbach and D. Miller, Robust Inference With
 Multiway Clustering, Journal of Business and Economic Statistics 29 (2011); D. Wallace, Bounds on Normal Approximations
-to Student's and the Chi-Square Distributions, Annals of Mathematical Statistics 30 (1959).
+to Student's and the Chi-Square Distributions, Annals of Mathematical Statistics 30 (1959); P. Hall, J. Horowitz and
+B. Jing, On Blocking Rules for the Bootstrap with Dependent Data, Biometrika 82 (1995), for the cube root.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TypeAlias
@@ -39,8 +44,8 @@ from champion.indicators.numeric.variation import RESIDUE
 from champion.modeling.metrics import SESSIONS_PER_YEAR
 
 __all__ = [
-    "DRAWS", "FEWEST_BLOCKS", "Luck", "Maxima", "beyond_luck", "block_length", "bootstrap", "judge", "spent_level",
-    "widening",
+    "DRAWS", "FEWEST_BLOCKS", "LONGEST_BLOCK", "Luck", "Maxima", "beyond_luck", "block_length", "bootstrap",
+    "dependence", "judge", "widening",
 ]  # fmt: skip
 __dir__ = __all__.copy
 
@@ -50,6 +55,8 @@ DRAWS = 10_000
 """Draws of the bootstrap. The critical value of one trial at 2.5% then has a standard error of 0.03."""
 FEWEST_BLOCKS = 10
 """Blocks of sessions that a series needs; the standard error over fewer is too uncertain."""
+LONGEST_BLOCK = 63
+"""Sessions of the longest block, a quarter of a year; see `dependence`."""
 _NORMAL = NormalDist()
 _STEPS = 60  # halvings of an interval: the last is below the rounding of a float
 _FARTHEST = 12.0  # standard deviations: no critical value is as high
@@ -122,13 +129,27 @@ class Maxima:
         return np.isfinite(self.scores)
 
 
-def block_length(sessions: int, horizon: int) -> int:
-    """Return the sessions of a block: the longest horizon of the trials, and at least the cube root of the sessions.
+def dependence(horizon: int) -> int:
+    """Return the sessions over which the daily returns of a trial are taken to depend on each other: at most a quarter.
 
-    >>> block_length(500, horizon=5), block_length(1500, horizon=20)
-    (8, 20)
+    The return of a session is that session's alone, whatever the horizon of the label: weights that were decided before
+    times returns without skill are not correlated in time. A long horizon keeps instruments for long, which `widening`
+    counts. Blocks cover clusters of volatility and weights that change little, so they follow the horizon up to
+    `LONGEST_BLOCK`; longer ones would leave too few blocks to know an error by.
+
+    >>> dependence(5), dependence(250)
+    (5, 63)
     """
-    return max(horizon, math.ceil(round(math.cbrt(sessions), 9)))
+    return min(horizon, LONGEST_BLOCK)
+
+
+def block_length(sessions: int, horizon: int) -> int:
+    """Return the sessions of a block: `dependence` of the candidate's horizon, and at least the cube root of sessions.
+
+    >>> block_length(500, horizon=5), block_length(1500, horizon=20), block_length(1500, horizon=250)
+    (8, 20, 63)
+    """
+    return max(dependence(horizon), math.ceil(round(math.cbrt(sessions), 9)))
 
 
 def widening(weights: Floats, benchmark: Floats, active: Floats) -> float:
@@ -206,6 +227,7 @@ def beyond_luck(
     level: float,
     independent: int = 0,
     wider: Floats | None = None,
+    lasting: Sequence[int] = (),
     draws: int = DRAWS,
 ) -> Luck:
     """Return whether a trial's mean daily net active return is beyond the best of all recorded trials by luck.
@@ -214,10 +236,11 @@ def beyond_luck(
         returns: daily net active returns as decimals, a row per session in order, a column per trial; NaN where a trial
             has no session.
         candidate: the column of the trial that is judged.
-        horizon: the longest horizon of the trials in sessions; blocks are at least as long.
+        horizon: the candidate's horizon in sessions, which sets the length of a block: see `block_length`.
         level: the rate at which the best of all trials without skill may pass.
         independent: number of recorded trials without a series; each counts as an independent trial.
         wider: the factor `widening` of each trial, by default 1.
+        lasting: the columns of trials with a longer dependence than a block, which always count: see `judge`.
         draws: draws of the bootstrap.
 
     A candidate that cannot be judged has a p-value of 1 and scores that are NaN.
@@ -234,11 +257,15 @@ def beyond_luck(
     True
     """
     block = block_length(len(returns), horizon)
-    return judge(bootstrap(returns, block, draws, wider), candidate, level=level, independent=independent)
+    found = bootstrap(returns, block, draws, wider)
+    return judge(found, candidate, level=level, independent=independent, lasting=lasting)
 
 
-def judge(found: Maxima, candidate: int, *, level: float, independent: int = 0) -> Luck:
+def judge(found: Maxima, candidate: int, *, level: float, independent: int = 0, lasting: Sequence[int] = ()) -> Luck:
     """Return what `beyond_luck` returns, from the scores of a bootstrap.
+
+    Trials in the columns `lasting` count against the candidate even if they pass themselves, because blocks shorter
+    than their dependence may understate their error.
 
     >>> daily = np.random.default_rng(7).normal(0, 0.005, size=(750, 20))
     >>> judge(bootstrap(daily, block=10), 0, level=0.025, independent=180).trials
@@ -250,7 +277,7 @@ def judge(found: Maxima, candidate: int, *, level: float, independent: int = 0) 
     if not 0 < level < 1:
         raise ModelError(f"a level is a rate between 0 and 1, got {level}")
     alone = independent + int((~found.judged).sum())
-    critical, p_value = _step_down(found, candidate, level, alone)
+    critical, p_value = _step_down(found, candidate, level, alone, [one for one in lasting if one != candidate])
     sessions = int(found.sessions[candidate])
     yearly = math.nan
     if found.judged[candidate]:
@@ -271,36 +298,20 @@ def judge(found: Maxima, candidate: int, *, level: float, independent: int = 0) 
     )
 
 
-def spent_level(level: float, trials: int, before: int = 0) -> float:
-    """Return the level of one decision: all decisions of a ledger together pass luck at most at the rate `level`.
-
-    Args:
-        level: the rate at which any decision may ever pass a trial without skill.
-        trials: trials recorded now.
-        before: trials recorded at the time of the last decision, 0 before the first.
-
-    The best of n new trials among K passes by luck at the rate of the decision's level times n / K. After K trials
-    1 / (1 + ln(1 + K)) of the level is left for all that follow. So one decision after a search of 200 trials has 84%
-    of the level, the decision about the first trial 41%, and about the 200th, if each was judged when it was recorded,
-    2.5%. A decision without a new trial counts as one about a new trial.
-
-    >>> [round(spent_level(0.025, *trials), 4) for trials in ((200, 0), (1, 0), (200, 199))]
-    [0.021, 0.0102, 0.0006]
-    """
-    new = min(max(trials - before, 1), trials)
-    left = [1 / (1 + math.log1p(count)) for count in (trials - new, trials)]
-    return level * (left[0] - left[1]) * trials / new
-
-
-def _step_down(found: Maxima, candidate: int, level: float, alone: int) -> tuple[float, float]:
+def _step_down(found: Maxima, candidate: int, level: float, alone: int, lasting: Sequence[int]) -> tuple[float, float]:
     """Return the candidate's critical value and its p-value, adjusted for all trials that may be luck."""
-    judged = np.flatnonzero(found.judged)
+    steps = found.judged.copy()
+    steps[list(lasting)] = False
+    judged = np.flatnonzero(steps)
     order = judged[np.argsort(-found.scores[judged], kind="stable")]
     place = np.flatnonzero(order == candidate)
-    # The largest score of each draw among the trial at a place and those behind it.
-    behind = np.maximum.accumulate(found.drawn[:, order[::-1]], axis=1)[:, ::-1]
-    if not order.size:
+    always = found.drawn[:, found.judged & ~steps]
+    # The largest score of each draw among the trials that always count, the one at a place, and those behind it.
+    behind = np.maximum.accumulate(np.c_[always, found.drawn[:, order[::-1]]], axis=1)[:, always.shape[1] :][:, ::-1]
+    if not order.size and not always.size:
         return _NORMAL.inv_cdf((1 - level) ** (1 / alone)), 1.0
+    if not order.size:
+        return _critical(np.sort(always.max(axis=1)), level, alone), 1.0
     if not place.size:
         return _critical(np.sort(behind[:, 0]), level, alone), 1.0
     adjusted = 0.0

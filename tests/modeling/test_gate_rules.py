@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from scipy.stats import binom
 
+from champion.modeling.gate_luck import spent_level
 from champion.modeling.gate_rules import Evidence, Levels, RuleResult, beside, judged, rules, table
 
 FIRST, SESSIONS = date(2023, 1, 2), 500
@@ -120,6 +121,7 @@ def test_champion_without_skill_since_its_promotion_stops_blocking() -> None:
     )
     champion = replace(GOOD, champion="t2", returns=lucky, promoted_on=DAYS[200])
     assert "does not block" in by_name(champion)["champion"].sentence
+    assert "of refits of its recipe and its published scores is" in by_name(champion)["champion"].sentence
     assert by_name(champion)["champion"].passed
     # Too few sessions say nothing, so it blocks.
     early = by_name(replace(champion, promoted_on=DAYS[470]))["champion"]
@@ -145,6 +147,7 @@ def test_scores_published_since_its_promotion_judge_the_champion_first() -> None
         by_name(replace(champion, live=live.select("trade_date", active=name)))["champion"] for name in ("down", "up")
     )
     assert "does not block: since its promotion on 2023-01-02 the Sharpe ratio" in down.sentence
+    assert "of the scores that it published in time is" in down.sentence
     assert down.passed
     assert "less the champion's is" in up.sentence, "the live returns are the champion's series if it has no other"
     assert not up.passed
@@ -153,11 +156,37 @@ def test_scores_published_since_its_promotion_judge_the_champion_first() -> None
 
 
 def test_refit_of_the_champion_is_no_new_chance() -> None:
-    found = by_name(replace(GOOD, champion="t1", judged_before=4))
+    champion = replace(GOOD, champion="t1", judged_before=4)
+    found = by_name(replace(champion, proven=True))
     assert found["champion"].passed
     assert "refit" in found["champion"].sentence
     assert "at a rate of 2.50%" in found["luck"].sentence
+    assert "at a rate of 2.50%" not in by_name(champion)["luck"].sentence, "the champion was forced"
     assert "at a rate of 2.50%" not in by_name(replace(GOOD, judged_before=3))["luck"].sentence
+
+
+def test_earlier_series_of_a_refit_are_judged_beside_it() -> None:
+    earlier = returns(t1=0.25).select("trade_date", first="t1").with_columns(second="first").head(400)
+    refit = replace(GOOD, judged_before=4, refits=2, earlier=earlier)
+    rule = by_name(refit)["luck"]
+    assert "the best of 4 recorded trials, and of 2 earlier series of this one, without skill exceeds" in rule.sentence
+    # Both are one series, nearly that of the trial: the smaller level raises the threshold, and their number does not.
+    level = spent_level(0.025, 4, 4, refits=2, own=2)
+    assert level < spent_level(0.025, 4, 4)
+    assert f"at a rate of {level:.2%}" in rule.sentence
+    alone = judged(replace(GOOD, returns=GOOD.returns), level)
+    assert judged(refit, level).sharpe_needed == pytest.approx(alone.sharpe_needed, abs=0.1)
+    exempt = replace(refit, champion="t1", proven=True)
+    assert judged(exempt, 0.025) == judged(replace(exempt, earlier=None), 0.025)
+
+
+def test_one_long_horizon_does_not_change_the_blocks_of_a_short_one() -> None:
+    """A trial of 250 sessions, by which all would need 2,500 sessions if it set the blocks."""
+    long = replace(GOOD, horizons={"t2": 250})
+    assert judged(long, 0.025).block == 8
+    assert by_name(long)["luck"].passed
+    blocked = by_name(replace(long, champion="t2", returns=returns(t1=0.25, t2=0.0).head(600)))["champion"]
+    assert "known for 500 sessions, and 630 are needed" in blocked.sentence, "ten blocks of a quarter"
 
 
 @pytest.mark.parametrize("level", [0.025, 0.1])

@@ -13,7 +13,8 @@ from scipy.stats import binom
 
 from champion.errors import ModelError
 from champion.modeling import multiplicity
-from champion.modeling.multiplicity import Floats, beyond_luck, bootstrap, spent_level, widening
+from champion.modeling.gate_luck import spent_level
+from champion.modeling.multiplicity import Floats, beyond_luck, bootstrap, widening
 
 LEVEL, HORIZON = 0.025, 5
 ERROR = math.sqrt(LEVEL * (1 - LEVEL) / multiplicity.DRAWS) / NormalDist().pdf(NormalDist().inv_cdf(1 - LEVEL))
@@ -150,6 +151,83 @@ def test_decisions_spend_no_more_than_the_level(new: list[int]) -> None:
     spent = [spent_level(LEVEL, after, before) * (after - before) / after for before, after in pairwise(counts)]
     assert 0 < sum(spent) < LEVEL
     assert all(spent_level(LEVEL, after, before) <= LEVEL for before, after in pairwise(counts))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), min_size=1, max_size=40))
+def test_decisions_about_refits_spend_no_more_than_the_level(steps: list[tuple[int, int]]) -> None:
+    """Each step records trials and refits, then decides; the rate of the new chances is their part of the scores."""
+    trials, refits, spent = 1, 0, spent_level(LEVEL, 1)
+    for new, again in steps:
+        before, trials, refits = trials, trials + new, refits + again
+        level, chances = spent_level(LEVEL, trials, before, refits, own=again), max(new, 1)
+        assert level <= LEVEL
+        # A decision without a new trial is about at least one refit; asking again about the same series is free.
+        spent += level * chances / (trials + again) if new or again else 0.0
+    assert 0 < spent < LEVEL
+
+
+def refitted(rng: np.random.Generator, alike: float, refits: int, first: int = 252) -> Floats:
+    """Return the series of one trial without skill that is fitted again each week, with this correlation to the first.
+
+    1 is one series that grows longer; 0 is another model each week.
+    """
+    sessions = first + 5 * (refits - 1)
+    same, returns = rng.standard_t(4, sessions), np.full((sessions, refits), np.nan)
+    for number in range(refits):
+        until = first + 5 * number
+        fresh = rng.standard_t(4, until) if alike < 1 else 0.0
+        returns[:until, number] = math.sqrt(alike) * same[:until] + math.sqrt(1 - alike) * fresh
+    return returns
+
+
+@pytest.mark.parametrize("alike", [1.0, 0.8, 0.0])
+def test_trial_without_skill_is_hardly_ever_promoted_however_often_it_is_refitted(alike: float) -> None:
+    """20 weekly refits, each judged when it is recorded; at the whole level for each, more than twice as many pass."""
+    rng, tries, level, ever, each = np.random.default_rng(8), 100, 0.1, 0, 0
+    levels = [spent_level(level, 1, min(number, 1), number, number) for number in range(20)]
+    for _ in range(tries):
+        found = bootstrap(refitted(rng, alike, 20), 7, 1000)
+        rates = [((found.drawn[:, : n + 1].max(axis=1) >= found.scores[n]).sum() + 1) / 1001 for n in range(20)]
+        ever += bool((np.array(rates) <= levels).any())
+        alone = ((found.drawn >= found.scores).sum(axis=0) + 1) / 1001
+        each += bool((alone <= level).any())
+    assert ever <= binom.ppf(0.999, tries, level)
+    assert each > 1.5 * ever
+
+
+def test_long_horizon_of_another_trial_neither_raises_the_block_nor_is_taken_out() -> None:
+    returns = noise(2) + np.array([0.0, 0.01])
+    short = beyond_luck(returns, 0, horizon=HORIZON, level=LEVEL)
+    long = beyond_luck(returns, 0, horizon=HORIZON, level=LEVEL, lasting=[1])
+    assert short.block == long.block == 8
+    assert short.critical == pytest.approx(in_theory(1), abs=4 * ERROR), "the second passes itself, so one is left"
+    assert long.critical == pytest.approx(in_theory(2), abs=4 * ERROR), "its error may be understated, so it counts"
+    assert beyond_luck(returns, 1, horizon=250, level=LEVEL, lasting=[1]).sessions == 400
+    nothing = noise(2)
+    nothing[:, 0] = 0.0
+    assert beyond_luck(nothing, 0, horizon=HORIZON, level=LEVEL, lasting=[1]).p_value == 1.0
+
+
+def test_account_that_decides_once_a_year_passes_at_the_stated_rate_by_the_longest_block() -> None:
+    """Four years of returns without skill with clusters of volatility; 10 of 40 instruments are held for 250 sessions.
+
+    Its daily returns do not depend on each other although its horizon does, so blocks of a quarter are long enough.
+    """
+    rng, tries, level, passed = np.random.default_rng(4), 100, 0.1, 0
+    block = multiplicity.block_length(1000, 250)
+    assert block == multiplicity.LONGEST_BLOCK
+    for _ in range(tries):
+        calm = np.exp(0.5 * np.cumsum(rng.normal(size=1000)) / math.sqrt(252))[:, None]
+        returns = calm * rng.standard_t(4, (1000, 40))
+        active = np.empty(1000)
+        for year in range(0, 1000, 250):
+            held = rng.choice(40, 10, replace=False)
+            part = returns[year : year + 250]
+            active[year : year + 250] = part[:, held].mean(axis=1) - part.mean(axis=1)
+        passed += beyond_luck(active[:, None], 0, horizon=250, level=level, draws=400).passed
+    low, high = binom.ppf([0.0005, 0.9995], tries, level)
+    assert low <= passed <= high
 
 
 def test_bad_input_is_refused() -> None:

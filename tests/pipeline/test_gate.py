@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,15 +11,26 @@ import pytest
 from copies import copied
 from sklearn.linear_model import LogisticRegression
 
+from champion.contracts.datasets import BARS, DELIVERY, FACTORS, PREDICTIONS, PRICE_BANDS, SECTORS
 from champion.lake import Lake
-from champion.modeling import multiplicity
+from champion.modeling import gate_luck
 from champion.modeling.estimators import Recipe
 from champion.modeling.gate_rules import Evidence, RuleResult, rules
 from champion.modeling.labels import forward_return
 from champion.modeling.training import TrainingResult
 from champion.modeling.universe import find
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
-from champion.pipeline.models import evaluate, frames, looks, notebook_data, recipes, styled, trials
+from champion.pipeline.models import (
+    evaluate,
+    frames,
+    looks,
+    notebook_data,
+    portfolio,
+    portfolio_report,
+    recipes,
+    styled,
+    trials,
+)
 from champion.pipeline.models.register import Task, register_challenger
 from champion.portfolio.construction import Rule
 from champion.portfolio.simulator import MarketRules
@@ -31,6 +43,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy i
 HORIZON, KEY = 5, ["instrument_id", "trade_date"]
 # Without costs, because the best 5 of 18 shares earn too little in 213 sessions to show that they pay them too.
 CONSTRUCTION = (Rule(top=5, cap=0.2), MarketRules(capital=3e5, charged=False, impact=0.0))
+CORRECT = "correct the model or its inputs, and train it again"
 CHECKS = pl.DataFrame({"canary": ["shuffled labels"], "passed": [True], "found": ["AUC 0.5012"]})
 
 
@@ -68,20 +81,31 @@ def test_scores_with_planted_skill_pass_each_rule(modelled: Settings, market: pl
 
 
 @pytest.mark.parametrize(
-    ("score", "rule", "says"),
+    ("score", "rule", "says", "remedy"),
     [
-        ("unknown", "data", "scores are unknown or infinite"),
-        ("constant", "data", "equal scores of all instruments"),
-        ("doubled", "data", "scores of an instrument that has several in one session"),
-        ("ahead", "data", "The check of score of the next session found a mean rank IC of 1.00"),
-        ("label", "data", "The check of score of its own label found a mean rank IC of 1.00"),
-        ("memorised", "luck", "the best of 1 recorded trial without skill exceeds"),
-        ("random", "luck", "the best of 1 recorded trial without skill exceeds"),
+        ("unknown", "data", "scores are unknown or infinite", CORRECT),
+        ("constant", "data", "equal scores of all instruments", CORRECT),
+        ("doubled", "data", "scores of an instrument that has several in one session", CORRECT),
+        (
+            "ahead",
+            "data",
+            "The check of score of the next session found a mean rank IC of 1.00",
+            "look for prices of a later session in its inputs, or for scores joined to the wrong session",
+        ),
+        (
+            "label",
+            "data",
+            "The check of score of its own label found a mean rank IC of 1.00",
+            "look for rows that the model was trained on among those that it scored, or for prices of later sessions",
+        ),
+        ("memorised", "luck", "the best of 1 recorded trial without skill exceeds", "More sessions lower"),
+        ("random", "luck", "the best of 1 recorded trial without skill exceeds", "More sessions lower"),
     ],
 )
 def test_worthless_scores_are_refused_by_a_named_rule(
-    modelled: Settings, market: pl.DataFrame, score: str, rule: str, says: str
+    modelled: Settings, market: pl.DataFrame, score: str, rule: str, says: str, remedy: str
 ) -> None:
+    """Each refusal names what was found and what to do."""
     rng, good = np.random.default_rng(9), planted(market)
     made = {
         "unknown": lambda: good.with_columns(
@@ -97,6 +121,7 @@ def test_worthless_scores_are_refused_by_a_named_rule(
     found = judged(modelled, made[score]())
     assert not found[rule].passed
     assert says in found[rule].sentence
+    assert remedy in found[rule].sentence
 
 
 def test_version_with_planted_skill_replaces_a_champion_and_the_ledger_keeps_each_rule(
@@ -120,7 +145,7 @@ def test_version_with_planted_skill_replaces_a_champion_and_the_ledger_keeps_eac
     assert 0.9 < entry.evidence["beside"]["deflated_sharpe"] < 1
     (before,) = (one for one in promotion.history(settings) if one.version == refused)
     assert before.reasons[0].startswith("data: The check of scores found equal scores of all instruments")
-    spent = f"at a rate of {multiplicity.spent_level(0.2, trials=4):.2%}"
+    spent = f"at a rate of {gate_luck.spent_level(0.2, trials=4):.2%}"
     assert spent in kept["luck"]["sentence"], "both decisions are about the same four trials: the level is spent once"
     again = notebook_data.of_promotion(settings, 2).inputs
     trials.declare(settings, 3, "a test")
@@ -146,6 +171,43 @@ def test_champion_without_a_series_is_simulated_and_blocks_for_a_time_without_sc
         Path(runs.location(runs.get(settings, champion.run_id), name)).unlink()
     lost = evaluate.evaluate(settings, number).rules.filter(rule="champion")["sentence"].item()
     assert "known for 0 sessions, and 50 are needed. It blocks until 50 sessions since its promotion are known" in lost
+
+
+def test_key_of_a_report_about_accounts_has_every_dataset_that_the_report_reads(
+    modelled: Settings, market: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision, an account beside indices, and the styles of scores, with a list of bands and one of sectors."""
+    settings = copied(modelled, tmp_path)
+    lake, read = Lake(settings.lake), set[str]()
+    for method in ("scan", "sessions"):
+        real = getattr(Lake, method)
+
+        def noted(self: Lake, name: str, *args: Any, real: Any = real, **options: Any) -> Any:
+            read.add(name)
+            return real(self, name, *args, **options)
+
+        monkeypatch.setattr(Lake, method, noted)
+    scores = planted(market).select(*KEY, "score")
+    evaluate.evaluate(settings, 1, None)
+    followed = [lambda: portfolio.simulate(scores, CONSTRUCTION[0], lake=lake)]
+    assert portfolio_report.simulated(followed[0], lake).result is not None
+    styled.with_styles(lake, scores)
+    monkeypatch.undo()
+    assert {BARS, DELIVERY, FACTORS, PRICE_BANDS, SECTORS} <= read, "the reports read them"
+    keys = {
+        "promotion": notebook_data.of_promotion(settings, 1).inputs,
+        "training": notebook_data.of_training(lake, lake.sessions(BARS)[-1], "v1", "all").inputs,
+    }
+    for name, key in keys.items():
+        assert read - {PREDICTIONS} <= set(key), f"the key of {name} lacks {read - set(key)}"
+    changed = lake.sessions(BARS)[3]
+    rows = lake.scan(BARS, changed, changed).collect()
+    lake.write(BARS, changed, rows.with_columns(pl.col("volume") + 1), {"file": "corrected"})
+    for name, again in {
+        "promotion": notebook_data.of_promotion(settings, 1).inputs,
+        "training": notebook_data.of_training(lake, lake.sessions(BARS)[-1], "v1", "all").inputs,
+    }.items():
+        assert [each for each in again if again[each] != keys[name][each]] == [BARS]
 
 
 def register(settings: Settings, rows: pl.DataFrame) -> int:

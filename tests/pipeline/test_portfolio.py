@@ -27,6 +27,7 @@ from champion.pipeline.models.evaluate import out_of_sample
 from champion.pipeline.models.index_comparison import compare
 from champion.pipeline.models.paper_account import paper_account
 from champion.pipeline.models.portfolio_report import compared
+from champion.pipeline.targets import publish
 from champion.portfolio.construction import Rule, target_weights
 from champion.portfolio.contract_note import COMPONENTS
 from champion.portfolio.simulator import MarketRules
@@ -275,6 +276,32 @@ def test_a_paper_account_follows_what_was_published_since_the_promotion(publishe
         nothing = paper_account(lake, other, end)
         assert (nothing.followed, nothing.account.result, nothing.account.metrics) == (0, None, {})
         assert "no score since then was published" in nothing.text
+
+
+def test_published_targets_are_those_that_the_paper_account_decides(
+    modelled: Settings, published: tuple[Lake, list[date]], tmp_path: Path
+) -> None:
+    """Of each session, with one that was scored late, on a day that decides."""
+    original, days = published
+    settings = modelled.model_copy(update={"home": tmp_path / "home"})
+    shutil.copytree(original.root, settings.lake)
+    lake, version, rule = Lake(settings.lake), registry.find(modelled, 1), Rule(top=5, cap=0.25, every=1)
+    promoted = session_close(days[0]) - timedelta(days=9)
+    champion = Entry(1, "promote", "done", 1, None, "a test", forced=True, at=promoted, effective=promoted)
+    paper = paper_account(lake, champion, days[-1], (rule, MarketRules())).account.result
+    assert paper is not None
+    weights = paper.construction.weights.filter(pl.col("weight") > 0)
+    decided = weights["trade_date"].unique().sort().to_list()
+    assert days[6] not in decided, "it was scored late"
+    for day in days[5:9]:
+        found = publish.publish(settings, day, version, rule)
+        last = max(each for each in decided if each <= day)
+        expected = weights.filter(trade_date=last).select("instrument_id", "weight").sort("instrument_id")
+        ours = found.targets.filter(pl.col("weight") > 0).select("instrument_id", "weight").sort("instrument_id")
+        assert ours.equals(expected), day
+        assert found.targets["decided_on"].unique().to_list() == [last]
+        late = f"{day} was scored after {days[7]} opened: the weights are those that were decided before"
+        assert (late in found.note) is (day == days[6])
 
 
 def test_scores_of_later_change_nothing_in_the_past_of_a_paper_account(

@@ -33,8 +33,6 @@ OUT_OF_SAMPLE = "result/tables/out_of_sample.parquet"
 SCORES = "result/tables/scores.parquet"  # of the same sessions, with the rows whose forward return is not known
 CHECKS = "result/tables/canaries.parquet"
 CANARY = "canary_passed"
-TRIALS, LEDGER = "trials", "trials_digest"
-"""The evidence of a decision with the number of trials recorded by then, and the digest of these with their series."""
 HORIZON, LAG, UNIVERSE, TRAIN_END = "champion.horizon", "champion.lag", "champion.universe", "champion.learnt_to"
 RETURNS_TAG = "champion.returns"  # a version without it was trained on returns of the price
 LABEL_END = "champion.knew_to"  # the last session whose prices a label of the training rows depends on
@@ -111,8 +109,8 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
         "paired": paired,
         "champion_version": None if rival is None else rival.number,
         "levels": asdict(levels),
-        TRIALS: known.independent + known.returns.width - 1,
-        LEDGER: known.ledger,
+        trials.TRIALS: known.independent + known.returns.width - 1,
+        trials.LEDGER: known.ledger,
     }
     return Evaluation(version, champion, decision, evidence, sessions)
 
@@ -135,30 +133,25 @@ def _evidence(
     `own`, so a version of an own notebook is judged like any other. `decisions` are the lines of the promotion ledger.
     """
     lake, horizon = Lake(settings.lake), candidate.integer(HORIZON)
-    (trial, *others), known = looks.of_versions(settings, candidate, *([] if rival is None else [rival]))
-    returns = trials.matrix(settings, known)
-    returns = returns if looks.has_own_series(trial, candidate) else returns.drop(trial.id, strict=False)
-    count = sum(one.count for one in known)
-    if others and others[0].id not in returns.columns:
-        returns = _with_series(settings, returns, others[0].id, rival)
-    # All trials of a ledger are judged together, so decisions about the same trials spend the level once.
-    seen = trials.fingerprint(known)
-    earlier = [entry.evidence for entry in decisions if entry.evidence.get(LEDGER) != seen]
+    (trial, *others), recorded = looks.of_versions(settings, candidate, *([] if rival is None else [rival]))
     _, scored = scores(settings, str(candidate.number))
     found = styled.judged_scores(lake, scored, own, recipes.construction_of(trial.recipe)[0], horizon)
+    known = trials.evidence_of_luck(settings, trial, recorded, decisions, wider=found.wider)
+    returns, count = known.returns, known.independent + known.returns.width
+    returns = returns if looks.has_own_series(trial, candidate) else returns.drop(trial.id, strict=False)
+    if others and others[0].id not in returns.columns:
+        returns = _with_series(settings, returns, others[0].id, rival)
     checks = _checks(settings, candidate)
-    return gate_rules.Evidence(
-        trial.id,
-        returns,
-        horizon=max(horizon, trials.longest_horizon(known)),
+    return replace(
+        known,
+        returns=returns,
+        horizon=max(horizon, known.horizon),
         own_horizon=horizon,
         checks=None if checks is None else pl.concat([checks, found.checks]),
         neutral_ic=found.neutral_ic,
-        independent=count - (returns.width - 1),
-        judged_before=max([int(one.get(TRIALS, 0)) for one in earlier], default=0),
-        ledger=seen,
-        wider=found.wider,
+        independent=count - returns.width,
         champion=others[0].id if others else None,
+        proven=rival is not None and trials.has_passed_luck(decisions, rival.number),
     )
 
 

@@ -8,7 +8,28 @@ from functools import partial
 from typing import Any
 
 from champion import features
-from champion.contracts.datasets import BAN_LIST, BARS, FACTORS, PREDICTIONS, PRICE_BANDS, TARGETS
+from champion.contracts.datasets import (
+    ACCEPTANCES,
+    BAN_LIST,
+    BARS,
+    CIRCUIT_HITS,
+    CONSTITUENTS,
+    CONTRADICTIONS,
+    DELIVERY,
+    EXTREMES,
+    FACTORS,
+    INDEX_BARS,
+    INDEX_CHANGES,
+    INDEX_HISTORY,
+    INDEX_MEMBERS,
+    MARKET_ACTIVITY,
+    PREDICTIONS,
+    PRICE_BANDS,
+    SECTORS,
+    SYMBOLS,
+    TARGETS,
+    is_list,
+)
 from champion.lake import Lake
 from champion.market.trading_days import LONGEST_CLOSURE
 from champion.modeling.universe import find
@@ -19,6 +40,12 @@ from champion.pipeline.reference import universe_lists
 from champion.runner import NotebookRequest, notebook, parameters
 from champion.settings import Settings
 from champion.tracking import promotion, registry
+
+READ_BY_ACCOUNTS = (
+    BARS, DELIVERY, FACTORS, ACCEPTANCES, PRICE_BANDS, CIRCUIT_HITS, EXTREMES, MARKET_ACTIVITY, SYMBOLS, SECTORS,
+    CONSTITUENTS, INDEX_CHANGES, INDEX_MEMBERS, CONTRADICTIONS, INDEX_BARS, INDEX_HISTORY,
+)  # fmt: skip
+"""The datasets that the simulated accounts, styles, sectors and benchmarks of a report are computed from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +79,7 @@ def of_notebook(settings: Settings, name: str, given: Mapping[str, Any]) -> Note
             end, feature_set = _day(given["as_of"]), given["feature_set"]
             sessions = lake.sessions(features.find(feature_set).contract, _day(given["start"]), end)
             universe_lists.require_known(lake, find(given["universe"]), sessions)
-            return NotebookData(register.digests(lake, end, feature_set, given["universe"]))
+            return of_training(lake, end, feature_set, given["universe"])
         case "scoring":
             if (number := registry.alias_of(settings, registry.CHAMPION)) is not None:
                 return of_scoring(settings, registry.find(settings, number), _day(given["session"]))
@@ -84,6 +111,11 @@ def of_features(lake: Lake, feature_set: str, start: date, end: date) -> Noteboo
     return NotebookData({**made_from, "feature_set": features.identity(chosen)}, (chosen.contract,), (start, end))
 
 
+def of_training(lake: Lake, end: date, feature_set: str, universe: str) -> NotebookData:
+    """Return the data that the training notebook reads: what the model is trained on, and what accounts depend on."""
+    return NotebookData({**of_accounts(lake, end), **register.digests(lake, end, feature_set, universe)})
+
+
 def of_scoring(settings: Settings, champion: registry.Version, session: date) -> NotebookData:
     """Return the data that the scoring notebook reads and writes with this champion.
 
@@ -96,11 +128,12 @@ def of_scoring(settings: Settings, champion: registry.Version, session: date) ->
         lists[f"earlier {name}"] = lake.digest(name, end=session - timedelta(1))
     lists[BAN_LIST] = lake.digest(BAN_LIST, session, session + LONGEST_CLOSURE)
     model = f"{registry.MODEL}/{champion.number}"
-    return NotebookData({"model": model, **lists, **digests}, (PREDICTIONS, TARGETS), (session, session))
+    read = {"model": model, **of_accounts(lake, session), **lists, **digests}
+    return NotebookData(read, (PREDICTIONS, TARGETS), (session, session))
 
 
 def of_promotion(settings: Settings, version: int) -> NotebookData:
-    """Return the data that the promotion notebook reads: models, levels, trials, decisions, bars and scores.
+    """Return the data that the promotion notebook reads: models, levels, trials, decisions and `READ_BY_ACCOUNTS`.
 
     A report about the same version and champion is another one once a trial was added.
     """
@@ -111,10 +144,24 @@ def of_promotion(settings: Settings, version: int) -> NotebookData:
         "gate": json.dumps(asdict(evaluate.levels_of(settings))),
         "trials": trials.fingerprint(trials.recorded(settings)),
         "decisions": str(max([entry.decision for entry in decisions], default=0)),
-        BARS: lake.digest(BARS),
         PREDICTIONS: lake.digest(PREDICTIONS),
+        **of_accounts(lake),
     }
     return NotebookData(inputs)
+
+
+def of_accounts(lake: Lake, end: date | None = None) -> dict[str, str]:
+    """Return digests of all datasets that an account, the styles of its scores and its benchmarks are computed from.
+
+    A report about accounts has them in its key, so another file of prices, bands, actions or sectors gives another
+    report. Datasets that only mark a session as one, such as circuit hits, decide to which session a list applies.
+    Sessions count up to `end`, and lists, whose date is that of their reading, in whole.
+
+    >>> from pathlib import Path
+    >>> set(of_accounts(Lake(Path("lake")))) >= {BARS, DELIVERY, FACTORS, PRICE_BANDS, SECTORS}
+    True
+    """
+    return {name: lake.digest(name, end=None if is_list(name) else end) for name in READ_BY_ACCOUNTS}
 
 
 def _day(value: str | date) -> date:

@@ -78,7 +78,7 @@ def paper_account(
     promoted = champion.effective or champion.at
     since = promoted.astimezone(INDIA).date()
     scores = as_known(lake, champion.version, since, end)
-    on_time = scores.filter(pl.col("ingest_time") >= promoted, pl.col("ingest_time") < pl.col("open"))
+    on_time = in_time(scores, promoted)
     followed = on_time["trade_date"].n_unique()
     late = scores["trade_date"].n_unique() - followed
     if not followed:
@@ -86,6 +86,21 @@ def paper_account(
     else:
         account = simulated(lambda: _follow(lake, on_time.drop("ingest_time", "open"), end, construction), lake)
     return PaperAccount(champion.version, since, followed, late, account)
+
+
+def in_time(scores: pl.DataFrame, promoted: datetime | None = None) -> pl.DataFrame:
+    """Return the scores (as of `as_known`) that orders at the next open could follow.
+
+    They were published after the version was `promoted`, and before the session after theirs opened. The paper account
+    and the published targets follow these.
+
+    >>> opened = datetime(2024, 1, 16, 3, 45, tzinfo=UTC)
+    >>> written = [opened - timedelta(hours=9), opened]
+    >>> in_time(pl.DataFrame({"score": [0.1, 0.2], "ingest_time": written, "open": [opened] * 2}))["score"].to_list()
+    [0.1]
+    """
+    since = pl.lit(value=True) if promoted is None else pl.col("ingest_time") >= promoted
+    return scores.filter(since, pl.col("ingest_time") < pl.col("open"))
 
 
 def as_known(lake: Lake, version: int, since: date, end: date) -> pl.DataFrame:

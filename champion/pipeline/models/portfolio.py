@@ -168,18 +168,41 @@ def simulate(
     lake = lake or workspace.lake()
     if arrays is None:
         arrays = market(lake, scored, after=rule.every, fill=fill or "average", end=end)
-    inside, left_out = followable(known, rule, rules, arrays, lake)
-    constructed = construct(inside, rule)
+    constructed, weights, left_out = decided(known, rule, rules, arrays, lake)
     account = simulator.simulate(arrays, constructed.weights, rules)
-    weights = _all_equally(inside, constructed.uninvested["trade_date"], rule.invested)
-    # Whole shares, volume and cash would make the benchmark of a small account another one than that of a large one.
-    free = replace(rules.without_frictions(), bands=rules.bands, sme=rules.sme)
-    benchmark = simulator.simulate(arrays, weights, free)
+    benchmark = benchmark_account(arrays, weights, rules)
     counts = {
         "unknown_ends": float(account.cuts.filter(reason="written_off").height),
         "unread_actions": float(_unread(account, arrays).height),
     }
     return Portfolio(account, benchmark, report.summary(account, benchmark) | counts, constructed, left_out, arrays)
+
+
+def decided(
+    scores: pl.DataFrame, rule: Rule, rules: MarketRules, arrays: MarketArrays, lake: Lake
+) -> tuple[Construction, pl.DataFrame, LeftOut]:
+    """Return the decisions of a rule on checked scores, those of its benchmark, and the scores that are left out.
+
+    The benchmark holds all scored instruments equally, and is decided on the days of the rule.
+
+    >>> day = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
+    >>> found = decided(day, Rule(top=1), MarketRules(), market(workspace.lake(), day, after=1), workspace.lake())
+    >>> found[1].rows()
+    [('NSE:ACME', datetime.date(2024, 1, 15), 0.98)]
+    """
+    inside, left_out = followable(scores, rule, rules, arrays, lake)
+    constructed = construct(inside, rule)
+    return constructed, _all_equally(inside, constructed.uninvested["trade_date"], rule.invested), left_out
+
+
+def benchmark_account(arrays: MarketArrays, weights: pl.DataFrame, rules: MarketRules) -> Simulation:
+    """Return the account of a benchmark's weights without costs, the same for small and large accounts.
+
+    >>> day = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "weight": [0.98]})
+    >>> benchmark_account(market(workspace.lake(), day, after=1), day, MarketRules()).account["charges"].to_list()
+    [0.0, 0.0]
+    """
+    return simulator.simulate(arrays, weights, replace(rules.without_frictions(), bands=rules.bands, sme=rules.sme))
 
 
 def phases(

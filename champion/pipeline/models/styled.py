@@ -120,12 +120,18 @@ def checked(lake: Lake, scores: pl.DataFrame, out_of_sample: pl.DataFrame, horiz
     return score_checks(known.join(labels, on=_KEY, how="left").join(ahead, on=_KEY, how="left"), horizon)
 
 
-def clustered(lake: Lake, scores: pl.DataFrame, rule: Rule | None = None) -> float:
+def returns_between(lake: Lake, first: date, every: int) -> pl.DataFrame:
+    """Return the forward_return of all instruments from `first` on, as `clustered` needs it for rules of `every`."""
+    bars = adjusted_bars(lake, first, columns=_COLUMNS, kinds=None)
+    return forward_return(bars, every, LAG).select(*_KEY, "forward_return").drop_nulls()
+
+
+def clustered(lake: Lake, scores: pl.DataFrame, rule: Rule | None = None, ahead: pl.DataFrame | None = None) -> float:
     """Return the factor `multiplicity.widening` of a portfolio that follows scores by a rule, before costs.
 
     `scores` has trade_date, instrument_id and score. Each decision's instruments count from the close of the next
     session to that of the session after the next decision; the benchmark holds all scored instruments equally. NaN if
-    no return is known.
+    no return is known. `ahead` is what `returns_between` returns, to judge many portfolios.
     """
     rule = rule or Rule()
     known = scores.drop_nulls(["trade_date", "instrument_id", "score"])
@@ -134,9 +140,7 @@ def clustered(lake: Lake, scores: pl.DataFrame, rule: Rule | None = None) -> flo
     )
     if chosen.is_empty():
         return math.nan
-    first: date = known["trade_date"].min()  # type: ignore[assignment]
-    bars = adjusted_bars(lake, first, columns=_COLUMNS, kinds=None)
-    ahead = forward_return(bars, rule.every, LAG).select(*_KEY, "forward_return").drop_nulls()
+    ahead = returns_between(lake, known["trade_date"].min(), rule.every) if ahead is None else ahead  # type: ignore[arg-type]
     decided = known.join(chosen.select("trade_date").unique(), on="trade_date", how="semi").select(_KEY)
     rows = decided.join(ahead, on=_KEY).join(chosen, on=_KEY, how="left").with_columns(pl.col("weight").fill_null(0.0))
     rows = rows.with_columns(

@@ -14,8 +14,10 @@ True
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -23,19 +25,24 @@ import polars as pl
 from champion import workspace
 from champion.base import clock
 from champion.errors import UsageError
+from champion.modeling.gate_luck import Evidence
 from champion.modeling.metrics import SESSIONS_PER_YEAR, deflated_sharpe_ratio, sharpe_ratio
 from champion.modeling.overfitting import overfitting_of
 from champion.pipeline.models import looks, recipes
-from champion.portfolio.construction import Rule
 from champion.settings import Settings
 from champion.tracking import experiments
 from champion.tracking.trials import former_runs, grouping, ledger, series
 from champion.tracking.trials.entry import Entry, digest
 from champion.tracking.trials.grouping import Trial
 
+if TYPE_CHECKING:
+    from champion.tracking.promotion_ledger import Entry as Decided
+
 EXPERIMENT = experiments.TRAINING
 BY_HAND, PERIOD_SHARPE = former_runs.BY_HAND, former_runs.PERIOD_SHARPE
 TRIAL, COUNTED, ESTIMATOR, LOOK = former_runs.TRIAL, former_runs.COUNTED, former_runs.ESTIMATOR, former_runs.LOOK
+TRIALS, LEDGER = "trials", "trials_digest"
+"""The evidence of a decision with the number of trials recorded by then, and the digest of these with their series."""
 _FIGURES = {
     "id": pl.String, "recorded": pl.Date, "recipe": pl.String, "first": pl.Date, "last": pl.Date, "sessions": pl.Int64,
     "net_active_return": pl.Float64, "sharpe": pl.Float64, "source": pl.String, "run": pl.String, "count": pl.Int64,
@@ -130,14 +137,74 @@ def matrix(settings: Settings, known: list[Trial] | None = None) -> pl.DataFrame
     return series.side_by_side((trial.id, series_of(settings, trial)) for trial in chosen)
 
 
-def longest_horizon(known: list[Trial]) -> int:
-    """Return the largest number of sessions over which the returns of a trial depend on each other.
+def horizon_of(trial: Trial) -> int:
+    """Return the sessions over which the returns of a trial may depend on each other.
 
-    >>> longest_horizon([])
-    5
+    It is the horizon of its labels, and at least the days between two decisions of its account.
+
+    >>> from champion.portfolio.construction import Rule
+    >>> from champion.portfolio.simulator import MarketRules
+    >>> recipe = recipes.of_factor("v1", "return_5", universe="all", horizon=20, lag=1)
+    >>> weekly, rare = recipe, recipes.constructed(recipe, Rule(every=63), MarketRules())
+    >>> [horizon_of(Trial("t", one, [])) for one in ({}, weekly, rare)]
+    [5, 20, 63]
     """
-    horizons = [int(trial.recipe.get("target", {}).get("horizon", 1)) for trial in known]
-    return max([Rule().every, *horizons, *(recipes.construction_of(trial.recipe)[0].every for trial in known)])
+    return max(int(trial.recipe.get("target", {}).get("horizon", 1)), recipes.construction_of(trial.recipe)[0].every)
+
+
+def evidence_of_luck(
+    settings: Settings, trial: Trial, known: list[Trial], decisions: Sequence[Decided], *, wider: float
+) -> Evidence:
+    """Return what the rule of luck judges a trial by, among the `known` trials: for the gate, and for pages.
+
+    Args:
+        settings: the workspace.
+        trial: the trial that is judged.
+        known: all recorded trials that count.
+        decisions: the lines of the promotion ledger.
+        wider: the factor `multiplicity.widening` of the trial; NaN if it is not known.
+
+    Raises:
+        ModelError: the ledger is damaged.
+    """
+    returns, seen, horizon = matrix(settings, known), fingerprint(known), horizon_of(trial)
+    # All trials of a ledger are judged together, so decisions about the same trials spend the level once.
+    before = [int(one.evidence.get(TRIALS, 0)) for one in decisions if one.evidence.get(LEDGER) != seen]
+    named = [result.series for result in trial.latest if result.series]
+    further = [one for one in dict.fromkeys(named) if one != named[-1]]
+    return Evidence(
+        trial.id,
+        returns,
+        horizon=horizon,
+        own_horizon=horizon,
+        independent=sum(one.count for one in known) - (returns.width - 1),
+        horizons={one.id: horizon_of(one) for one in known},
+        judged_before=max(before, default=0),
+        refits=sum(refits(one) for one in known),
+        earlier=series.side_by_side((f"earlier {digest}", series.get(settings, digest)) for digest in further),
+        ledger=seen,
+        wider=wider,
+    )
+
+
+def has_passed_luck(decisions: Sequence[Decided], version: int) -> bool:
+    """Return whether a version became champion because it passed the rule of luck; a forced promotion shows nothing.
+
+    >>> has_passed_luck([], 1)
+    False
+    """
+    promoted = [one for one in decisions if (one.version, one.kind, one.state) == (version, "promote", "done")]
+    judged = [rule for one in promoted if not one.forced for rule in one.evidence.get("rules", ())]
+    return any(rule["rule"] == "luck" and rule["passed"] for rule in judged)
+
+
+def refits(trial: Trial) -> int:
+    """Return how many further series a trial has, because it was fitted again on more sessions or on other data.
+
+    >>> refits(Trial("t", {}, []))
+    0
+    """
+    return max(len({result.series for result in trial.results.values() if result.series}) - 1, 0)
 
 
 def fingerprint(known: list[Trial]) -> str:

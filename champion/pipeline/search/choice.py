@@ -25,7 +25,8 @@ from champion.modeling.metrics import SESSIONS_PER_YEAR, sharpe_ratio
 from champion.pipeline.models import evaluate, portfolio
 from champion.pipeline.search.outcomes import Search, Tried
 from champion.portfolio import report, simulator
-from champion.portfolio.construction import Rule, target_weights
+from champion.portfolio.construction import Rule
+from champion.portfolio.inputs import checked_scores
 from champion.portfolio.simulator import MarketRules
 from champion.settings import Settings
 from champion.tracking import registry
@@ -121,19 +122,20 @@ def follow(settings: Settings, search: Search, choices: pl.DataFrame) -> Followe
     scores = pl.concat([part for _, part in parts])
     rules = [Rule(**by_number[number].rule) for number, _ in parts]
     market = portfolio.market(lake, scores, after=max(rule.every for rule in rules), end=search.end)
-    whole = portfolio.simulate(scores, rules[0], arrays=market, lake=lake)
     if len(set(rules)) == 1:
+        whole = portfolio.simulate(scores, rules[0], arrays=market, lake=lake)
         return Followed(scores, whole.active, whole.growth, whole.summary)
-    # Rules differ: each part is decided by its own rule, and one account carries out all decisions. The benchmark, all
-    # scored instruments equally, is decided on the days of the first rule.
+    # Rules differ: each part, and its benchmark, is decided by the part's own rule. One account carries out all
+    # decisions, and another one those of the benchmarks, so each recipe is compared with what its own rule allows.
     usual = MarketRules()
     decided = [
-        target_weights(portfolio.followable(part, rule, usual, market, lake)[0], rule)
+        portfolio.decided(checked_scores(part), rule, usual, market, lake)[:2]
         for (_, part), rule in zip(parts, rules, strict=True)
     ]
-    account = simulator.simulate(market, pl.concat(decided), usual)
-    active, growth = report.active(account, whole.benchmark), report.growth(account, whole.benchmark)
-    return Followed(scores, active, growth, report.summary(account, whole.benchmark))
+    account = simulator.simulate(market, pl.concat([found.weights for found, _ in decided]), usual)
+    benchmark = portfolio.benchmark_account(market, pl.concat([weights for _, weights in decided]), usual)
+    active, growth = report.active(account, benchmark), report.growth(account, benchmark)
+    return Followed(scores, active, growth, report.summary(account, benchmark))
 
 
 def recipe(search: Search, entries: Sequence[Entry]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from champion.modeling import targets
 from champion.modeling.splits import PurgedWalkForward
 from champion.modeling.universe import find
 from champion.pipeline.feature_store.contracts import ensure_contracts
-from champion.pipeline.models import frames, register
+from champion.pipeline.models import frames, notebook_data
 from champion.pipeline.reference import universe_lists
 from champion.pipeline.search.space import Candidate, Space, candidates
 from champion.portfolio.construction import Rule
@@ -166,10 +166,10 @@ def running(settings: Settings, plan: Plan, note: Callable[[str], None]) -> Iter
 
 
 def digests(settings: Settings, plan: Plan) -> dict[str, str]:
-    """Return the digests, by name, of the data that the recipes of a search are trained on."""
+    """Return the digests, by name, of the data that the recipes of a search are trained and judged on."""
     lake, found = Lake(settings.lake), dict[str, str]()
     for name, universe in itertools.product(_sets(plan.space), plan.space.recipe.universe):
-        found |= register.digests(lake, plan.end, name, universe)
+        found |= notebook_data.of_training(lake, plan.end, name, universe).inputs
     return found
 
 
@@ -183,8 +183,8 @@ def cost(settings: Settings, plan: Plan, parallel: int) -> Cost:
     lake, book = Lake(settings.lake), notebook.find(TRAINING)
 
     @cache
-    def inputs(feature_set: str, universe: str) -> dict[str, str]:
-        return register.digests(lake, plan.end, feature_set, universe)
+    def inputs(feature_set: str, universe: str) -> Mapping[str, str]:
+        return notebook_data.of_training(lake, plan.end, feature_set, universe).inputs
 
     tags = {cache_lookup.NOTEBOOK: TRAINING, runs.OUTCOME: "succeeded"}
     recorded = runs.find_runs(settings, [experiments.TRAINING], tags=tags, limit=1000)

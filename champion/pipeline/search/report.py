@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,18 @@ import numpy as np
 import polars as pl
 
 from champion.base.counting import quantity
-from champion.modeling import multiplicity
+from champion.contracts.datasets import BARS
+from champion.lake import Lake
+from champion.modeling import gate_luck, multiplicity
+from champion.modeling.gate_luck import numbers
 from champion.modeling.multiplicity import Luck, Maxima
-from champion.pipeline.models import trials
-from champion.pipeline.models.trials import Trials
-from champion.pipeline.search import outcomes
-from champion.pipeline.search.outcomes import Search
+from champion.pipeline.models import evaluate, notebook_data, styled, trials
+from champion.pipeline.search import choice, outcomes
+from champion.pipeline.search.outcomes import Search, Tried
+from champion.portfolio.construction import Rule
 from champion.settings import Settings
+from champion.tracking import promotion
+from champion.tracking.ledger_storage import storable
 from champion.tracking.trials import ledger
 
 DRAWS = 2_000
@@ -38,8 +43,8 @@ class Comparison:
 
     `scores` has place (1 is best), recipe, score (the mean daily net active return over its standard error, as a
     standard normal score), and low, middle and high: the 5%, 50% and 95% quantiles of what the recipe in this place
-    shows without skill. `best` is the gate's rule of luck for the first recipe at the stated level, against all
-    recorded trials; None if no recipe can be judged.
+    shows without skill. `best` is the gate's rule of luck for the first recipe, as the gate would judge it now; None if
+    no recipe can be judged.
     """
 
     scores: pl.DataFrame
@@ -55,7 +60,7 @@ class Comparison:
         return (
             f"recipe {self.recipe} has a Sharpe ratio of {found.sharpe:.2f} a year; the best of "
             f"{quantity(found.trials, 'trial')} without skill exceeds {found.sharpe_needed:.2f} at a rate of "
-            f"{found.level:.1%}, so it {verdict} luck"
+            f"{found.level:.2%}, so it {verdict} luck"
         )
 
 
@@ -86,28 +91,69 @@ def table(settings: Settings, search: Search) -> pl.DataFrame:
     return frame.sort("sharpe", "recipe", descending=[True, False], nulls_last=True)
 
 
-def against_luck(settings: Settings, search: Search, recorded: Trials) -> Comparison:
-    """Return the recipes of a search against luck, among all recorded trials.
+def against_luck(settings: Settings, search: Search, look: str | None = None) -> Comparison:
+    """Return the recipes of a search against luck, among all recorded trials, as the gate judges them.
 
-    The level is the setting `gate_luck`. `recorded` are the trials of the ledger, those of the search included,
-    without the search's own choice: see `trials.known`.
+    The best recipe is judged by the gate's own function: its error is widened if it keeps its instruments, and the
+    level is what is left of the setting `gate_luck` after the trials, refits and decisions so far. `look` is that of
+    the search's own choice, which does not count yet.
+
+    Raises:
+        ModelError: a ledger is damaged.
     """
-    columns = recorded.sessions.columns[1:]
-    places = {columns.index(name): number for number, name in _trial_ids(settings, search).items() if name in columns}
-    sessions = recorded.sessions.height
-    block = multiplicity.block_length(sessions, max(one.horizon for one in search.recipes))
-    if not places or block > sessions:
+    known = [one for one in trials.recorded(settings) if not any(each.id == look for each in one.looks)]
+    returns = trials.matrix(settings, known)
+    columns, ids = returns.columns[1:], _trial_ids(settings, search)
+    places = {columns.index(name): number for number, name in ids.items() if name in columns}
+    block = multiplicity.block_length(returns.height, max(one.horizon for one in search.recipes))
+    if not places or block > returns.height:
         return Comparison(_NOTHING, None)
-    values = (
-        recorded.sessions.sort("trade_date").select(pl.col(columns).cast(pl.Float64).fill_null(math.nan)).to_numpy()
-    )
-    found = multiplicity.bootstrap(values, block, DRAWS)
-    order = sorted((place for place in places if found.judged[place]), key=lambda place: -found.scores[place])
+    by_number = {one.number: one for one in search.known}
+    factors = _widened(settings, [by_number[number] for number in places.values()])
+    wider = np.full(len(columns), math.nan)
+    wider[list(places)] = [factors[number] for number in places.values()]
+    found = multiplicity.bootstrap(numbers(returns.select(columns)), block, DRAWS, wider)
+    judged = [place for place in places if found.judged[place] and not math.isnan(wider[place])]
+    order = sorted(judged, key=lambda place: -found.scores[place])
     if not order:
         return Comparison(_NOTHING, None)
-    alone = recorded.count - len(columns)
-    best = multiplicity.judge(found, order[0], level=settings.gate_luck, independent=alone)
+    first = next(one for one in known if one.id == columns[order[0]])
+    decisions = promotion.history(settings)
+    evidence = trials.evidence_of_luck(settings, first, known, decisions, wider=float(wider[order[0]]))
+    best = gate_luck.judged(evidence, gate_luck.spent(evidence, settings.gate_luck))
     return Comparison(_scores(found, order, places), best, places[order[0]])
+
+
+def inputs(settings: Settings, search: Search) -> dict[str, str]:
+    """Return digests of what the notebook `search` reads, by name: the same digests give the same page.
+
+    Trials count without the search's own choice, which the notebook records itself.
+
+    Raises:
+        ModelError: a ledger is damaged.
+    """
+    own = storable(choice.recipe(search, ledger.read(settings)))
+    known = [one for one in trials.recorded(settings) if one.recipe != own]
+    return {
+        "search": outcomes.digest(search),
+        "gate": str(settings.gate_luck),
+        "trials": trials.fingerprint(known),
+        "decisions": str(max([entry.decision for entry in promotion.history(settings)], default=0)),
+        **notebook_data.of_accounts(Lake(settings.lake)),
+    }
+
+
+def _widened(settings: Settings, recipes: Sequence[Tried]) -> dict[int, float]:
+    """Return the factor `multiplicity.widening` of each recipe, by number; bars are read once for each rule's days."""
+    lake, found, ahead = Lake(settings.lake), dict[int, float](), dict[int, pl.DataFrame]()
+    first = next(iter(lake.sessions(BARS)))
+    for one in recipes:
+        rule = Rule(**one.rule)
+        if rule.every not in ahead:
+            ahead[rule.every] = styled.returns_between(lake, first, rule.every)
+        _, scored = evaluate.scores(settings, str(one.version))
+        found[one.number] = styled.clustered(lake, scored, rule, ahead[rule.every])
+    return found
 
 
 def sentences(search: Search, result: Mapping[str, Any]) -> list[str]:
@@ -148,8 +194,8 @@ def _trial_ids(settings: Settings, search: Search) -> dict[int, str]:
     return {number: name for number, name in found if name is not None}
 
 
-def _scores(found: Maxima, order: list[int], numbers: dict[int, int]) -> pl.DataFrame:
+def _scores(found: Maxima, order: list[int], places: dict[int, int]) -> pl.DataFrame:
     drawn = -np.sort(-found.drawn[:, order], axis=1)
     low, middle, high = np.quantile(drawn, _BAND, axis=0)
-    columns = {"recipe": [numbers[place] for place in order], "score": found.scores[order]}
+    columns = {"recipe": [places[place] for place in order], "score": found.scores[order]}
     return pl.DataFrame(columns | {"low": low, "middle": middle, "high": high}).with_row_index("place", 1)

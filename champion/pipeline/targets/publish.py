@@ -21,12 +21,12 @@ from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.models import frames, portfolio, recipes
 from champion.pipeline.models.evaluate import UNIVERSE
-from champion.pipeline.models.paper_account import as_known
+from champion.pipeline.models.paper_account import as_known, in_time
 from champion.pipeline.reference import universe_lists
 from champion.pipeline.targets import orders, published
 from champion.portfolio.construction import Construction, Rule, construct
 from champion.settings import Settings
-from champion.tracking import registry
+from champion.tracking import promotion, registry
 
 _SAME = 1e-9  # of the equity
 
@@ -35,7 +35,8 @@ _SAME = 1e-9  # of the equity
 class PublishedTargets:
     """The targets of a session (contract predictions_equity_targets), best weight first, and whether they were written.
 
-    `note` says what the rule leaves in cash, or that the targets stay because the next session has opened.
+    `note` says what the rule leaves in cash, that the session was scored late, or that the targets stay because the
+    next session has opened.
     """
 
     targets: pl.DataFrame
@@ -47,11 +48,12 @@ def publish(settings: Settings, session: date, version: registry.Version, rule: 
     """Commit the target weights of a version for the session after `session`, which it has scored.
 
     The weights are those that `portfolio.simulate` would decide after the close of the session on the version's scores,
-    the earlier ones as known when the sessions after them opened: the paper account follows the same. They depend on
-    nothing later than the lists dated `session` and the ban list of the next session. `rule` is by default the one that
-    the version was trained for, by which gate and paper account simulate it. What was published before the next session
-    opened stays after its opening, whatever changes in the lake: people may have traded it. Otherwise a repeated call
-    writes only what has changed, and the lake keeps the earlier targets as a revision.
+    the earlier ones as known when the sessions after them opened: the paper account follows the same. Scores that were
+    published after the next session opened decide nothing, unless none was in time. Weights depend on nothing later
+    than the lists dated `session` and the ban list of the next session. `rule` is by default the one that the version
+    was trained for, by which gate and paper account simulate it. What was published before the next session opened
+    stays after its opening, whatever changes in the lake: people may have traded it. Otherwise a repeated call writes
+    only what has changed, and the lake keeps the earlier targets as a revision.
 
     Raises:
         LakeError: the version has not scored the session.
@@ -68,7 +70,9 @@ def publish(settings: Settings, session: date, version: registry.Version, rule: 
         note = f"published before {following} opened: they stay as they were"
         return PublishedTargets(published.ordered(mine), written=False, note=note)
     universe, before = stored(version.text(UNIVERSE)), published.latest(lake, session - timedelta(1))
-    rows, note = _decided(lake, session, today, before, rule)
+    scores, late = _followed(settings, session, following, today)
+    rows, note = _decided(lake, session, today, scores, before, rule)
+    note = "; ".join(filter(None, (late, note)))
     rows = orders.limits(lake, session, following, _excluded(lake, session, universe, rows))
     rows = orders.warned(lake, session, following, rows).with_columns(
         following=pl.lit(following),
@@ -87,10 +91,10 @@ def publish(settings: Settings, session: date, version: registry.Version, rule: 
 
 
 def _decided(
-    lake: Lake, session: date, today: pl.DataFrame, before: pl.DataFrame, rule: Rule
+    lake: Lake, session: date, today: pl.DataFrame, scores: pl.DataFrame, before: pl.DataFrame, rule: Rule
 ) -> tuple[pl.DataFrame, str]:
     """Return the instruments of the session with bar, score, weights and action, and what the rule leaves in cash."""
-    found = _constructed(lake, session, today, rule)
+    found = _constructed(lake, session, scores, rule)
     decided_on: date = found.uninvested["trade_date"].max() or session  # type: ignore[assignment]
     weights = found.weights.filter(trade_date=decided_on).select("instrument_id", "weight")
     bars = equity_bars(lake, session, session, kinds=None).select("instrument_id", "symbol", "series", "close")
@@ -122,12 +126,30 @@ def _decided(
     return known.with_columns(action=action), found.text
 
 
-def _constructed(lake: Lake, session: date, today: pl.DataFrame, rule: Rule) -> Construction:
-    """Return the decisions on the version's scores up to the session, without shares in series of small companies."""
-    first, version = lake.sessions(PREDICTIONS)[0], today["model_version"][0]
-    columns = ("trade_date", "instrument_id", "score")
-    earlier = as_known(lake, version, first, session - timedelta(1))
-    scores = pl.concat([earlier.select(columns), today.select(columns)])
+def _followed(settings: Settings, session: date, following: date, today: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+    """Return the version's scores up to the session that an account follows, and a note if today's are not among them.
+
+    What can be traded at an open is what was known before it, so scores that were published later decide nothing, as
+    in the paper account. A session that is scored late keeps the weights that were decided before. If no score of the
+    version was in time, all of them were made in hindsight, nobody follows them, and they show what the rule would do.
+    """
+    lake, version = Lake(settings.lake), today["model_version"][0]
+    champion = promotion.current_champion(settings)
+    promoted = champion and champion.version == version and (champion.effective or champion.at)
+    earlier = as_known(lake, version, lake.sessions(PREDICTIONS)[0], session - timedelta(1))
+    opened = pl.lit(session_open(following)).cast(earlier.schema["open"])
+    scores = pl.concat([earlier, today.with_columns(open=opened).select(earlier.columns)])
+    followed = in_time(scores, promoted or None)
+    if followed.is_empty():
+        return scores, ""
+    is_late = followed["trade_date"].max() != session
+    late = f"{session} was scored after {following} opened: the weights are those that were decided before"
+    return followed, late if is_late else ""
+
+
+def _constructed(lake: Lake, session: date, scores: pl.DataFrame, rule: Rule) -> Construction:
+    """Return the decisions on scores up to the session, without shares in series of small companies."""
+    scores = scores.select("trade_date", "instrument_id", "score")
     small = lake.scan(BARS, scores["trade_date"].min(), session).filter(pl.col("series").is_in(SME_SERIES))  # type: ignore[arg-type]
     refused = small.select("trade_date", "instrument_id").collect()
     followed = scores.join(refused, on=["trade_date", "instrument_id"], how="anti")
