@@ -45,7 +45,7 @@ def portfolios_of(model: RiskModel, *, random: int = 10, seed: int = 7) -> Portf
 
     >>> from champion.modeling.risk.model import Estimation
     >>> nothing = np.zeros((0, 0))
-    >>> model = RiskModel((), ("A", "B"), ("IT",), Estimation(), nothing, nothing, nothing, ())
+    >>> model = RiskModel((), ("A", "B"), ("IT",), Estimation(), *[nothing] * 5, ())
     >>> exposed = np.array([[1.0, 1.0, 0.25, 0.0, 0.0, 0.0], [1.0, 0.0, -0.25, 0.0, 0.0, 0.0]])
     >>> forecast = Forecast(date(2024, 1, 1), ("A", "B"), exposed, np.eye(6), np.ones(2))
     >>> weights = portfolios_of(model, random=1)(forecast)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Floats: TypeAlias = NDArray[np.float64]
 
 
-def weighted_covariance(returns: Floats, half_life: float, lags: int = 0) -> Floats:
+def weighted_covariance(returns: Floats, half_life: float, lags: int = 0, noise: Floats | None = None) -> Floats:
     """Return the covariance of the columns for one session, around a mean of 0; NaN is left out.
 
     The last row has the weight 1, and a row `half_life` sessions earlier 1/2. The mean of a daily return is small
@@ -18,6 +18,9 @@ def weighted_covariance(returns: Floats, half_life: float, lags: int = 0) -> Flo
     are added with the weights of Bartlett (Newey and West 1987): the variance over several sessions, per session. Two
     columns of unequal history are scaled by the weights of each, so the result is positive semidefinite. 0 for a column
     without values.
+
+    `noise` is the covariance of the estimation errors in each row. It is taken off, down to eigenvalues of 0: a factor
+    return is estimated from shares whose specific risk is forecast too, and would else be counted twice.
 
     >>> returns = np.array([[0.01, 0.02], [-0.01, -0.02]])
     >>> (weighted_covariance(returns, half_life=1e9) * 1e4).round(6).tolist()
@@ -35,22 +38,28 @@ def weighted_covariance(returns: Floats, half_life: float, lags: int = 0) -> Flo
     for lag in range(1, min(lags, len(returns) - 1) + 1):
         shifted = scaled[lag:].T @ scaled[:-lag]
         found += (1 - lag / (lags + 1)) * (shifted + shifted.T)
-    return np.asarray(found, np.float64)
+    if noise is None:
+        return np.asarray(found, np.float64)
+    scale = np.sqrt(np.divide(1.0, sums, out=np.zeros_like(sums), where=sums > 0))
+    values, vectors = np.linalg.eigh(found - np.tensordot(weights, noise, 1) * np.outer(scale, scale))
+    return np.asarray((vectors * np.maximum(values, 0.0)) @ vectors.T, np.float64)
 
 
-def factor_covariance(returns: Floats, half_lives: tuple[float, float], lags: int) -> Floats:
+def factor_covariance(
+    returns: Floats, half_lives: tuple[float, float], lags: int, noise: Floats | None = None
+) -> Floats:
     """Return the covariance of factors: variances with the first half-life, correlations with the second.
 
     Correlations change more slowly than volatilities, and are as many as pairs of factors, so they need a longer
-    history (USE4, section 4).
+    history (USE4, section 4). The other arguments are those of `weighted_covariance`.
 
     >>> returns = np.array([[0.01, 0.02], [-0.01, -0.02]] * 5)
     >>> (factor_covariance(returns, (5.0, 50.0), 0) * 1e4).round(6).tolist()
     [[1.0, 2.0], [2.0, 4.0]]
     """
     short, long = half_lives
-    variances = np.diag(weighted_covariance(returns, short, lags))
-    slow = weighted_covariance(returns, long, lags)
+    variances = np.diag(weighted_covariance(returns, short, lags, noise))
+    slow = weighted_covariance(returns, long, lags, noise)
     scale = np.sqrt(np.divide(variances, np.diag(slow), out=np.zeros_like(variances), where=np.diag(slow) > 0))
     return np.asarray(slow * np.outer(scale, scale), np.float64)
 

@@ -23,6 +23,7 @@ from champion.modeling.styles import SECTOR
 Places: TypeAlias = NDArray[np.int64]
 _KEY = ["trade_date", "instrument_id"]
 _FIFTHS = 5
+_LEAST_FREEDOM = 0.1  # of a squared return that the regression could not explain; below, it would divide by nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ class Estimation:
     >>> Estimation(half_life=0)
     Traceback (most recent call last):
     ...
-    champion.errors.UsageError: no forecast can have half_life 0: half-lives are above 0, lags and prior are 0 or \
-more, and fewest is 2 or more
+    champion.errors.UsageError: no forecast can have half_life 0: half-lives and prior are above 0, lags is 0 \
+or more, and fewest is 2 or more
     """
 
     half_life: float = 84.0
@@ -57,12 +58,12 @@ more, and fewest is 2 or more
             "half_life": 0 < self.half_life < math.inf,
             "correlation_half_life": 0 < self.correlation_half_life < math.inf,
             "lags": self.lags >= 0,
-            "prior": 0 <= self.prior < math.inf,
+            "prior": 0 < self.prior < math.inf,
             "fewest": self.fewest >= 2,  # noqa: PLR2004 - a variance needs two
         }
         if wrong := [f"{name} {getattr(self, name)!r}" for name, holds in allowed.items() if not holds]:
             raise UsageError(
-                f"no forecast can have {', '.join(wrong)}: half-lives are above 0, lags and prior are 0 or more, "
+                f"no forecast can have {', '.join(wrong)}: half-lives and prior are above 0, lags is 0 or more, "
                 "and fewest is 2 or more"
             )
 
@@ -143,10 +144,12 @@ class RiskModel:
     `factors` names the factors: the market, sectors and `FACTORS`. `factor_returns` has trade_date, factor and value,
     without rows of factors that have no member in the session. The returns of the sectors sum to 0, weighted as the
     regression, so that the market's is that of a share of the middle styles. `specific_returns` has trade_date,
-    instrument_id and value. A return is explained by the exposures at the close of the session before.
+    instrument_id and value. A return is explained by the exposures at the close of the session before. `squares` are
+    the squared specific returns over 1 less their leverage, and `noise` the covariance of the errors of the factor
+    returns that follows from them (HC2: MacKinnon and White, Journal of Econometrics 29, 1985).
 
     >>> nothing = np.zeros((0, 0))
-    >>> RiskModel((), (), (), Estimation(), nothing, nothing, nothing, ()).factor_returns.rows()
+    >>> RiskModel((), (), (), Estimation(), *[nothing] * 5, ()).factor_returns.rows()
     []
     """
 
@@ -156,6 +159,8 @@ class RiskModel:
     estimation: Estimation
     of_factors: Floats
     specific: Floats
+    squares: Floats
+    noise: Floats
     returns: Floats
     rows: tuple[_Session, ...]
     _sums: list[Floats] = field(default_factory=list, repr=False, compare=False)
@@ -219,7 +224,9 @@ class RiskModel:
                 f"{estimation.fewest}. Give earlier bars, or ask for a later session (`known_from`)"
             )
         lives = (estimation.half_life, estimation.correlation_half_life)
-        covariance = _without_history(factor_covariance(past, lives, estimation.lags), history >= estimation.fewest)
+        covariance = _without_history(
+            factor_covariance(past, lives, estimation.lags, self.noise[: row + 1]), history >= estimation.fewest
+        )
         places, exposures = self.exposed(row)
         sums, counts = self._history()
         liquidity = self.rows[row].liquidity
@@ -231,7 +238,7 @@ class RiskModel:
         if not self._sums:
             known = np.where(np.isfinite(self.specific), 1.0, np.nan)
             life = self.estimation.half_life
-            self._sums.extend((decayed_sums(self.specific**2, life), decayed_sums(known, life)))
+            self._sums.extend((decayed_sums(self.squares, life), decayed_sums(known, life)))
         return self._sums[0], self._sums[1]
 
     def _long(self, values: Floats, names: Sequence[str], column: str) -> pl.DataFrame:
@@ -289,40 +296,49 @@ def fit(bars: pl.DataFrame, exposures: pl.DataFrame, estimation: Estimation | No
     returns[1:] = close[1:] / close[:-1] - 1
     sectors = tuple(exposures[SECTOR].unique().sort())
     rows = _sessions(exposures, sessions, instruments, sectors)
-    of_factors = np.full((len(sessions), 1 + len(sectors) + len(FACTORS)), np.nan)
-    specific = np.full_like(close, np.nan)
+    count = 1 + len(sectors) + len(FACTORS)
+    of_factors, noise = np.full((len(sessions), count), np.nan), np.zeros((len(sessions), count, count))
+    specific, squares = np.full_like(close, np.nan), np.full_like(close, np.nan)
     for row in range(1, len(sessions)):
         before = rows[row - 1]
         found = np.isfinite(returns[row, before.places])
         explained = _regressed(before, returns[row, before.places], found, len(sectors))
         if explained is not None:
-            of_factors[row], specific[row, before.places] = explained
-    return RiskModel(sessions, instruments, sectors, estimation or Estimation(), of_factors, specific, returns, rows)
+            of_factors[row], noise[row], specific[row, before.places], squares[row, before.places] = explained
+    estimated = (of_factors, specific, squares, noise, returns)
+    return RiskModel(sessions, instruments, sectors, estimation or Estimation(), *estimated, rows)
 
 
 def _regressed(
     session: _Session, returns: Floats, found: NDArray[np.bool_], sectors: int
-) -> tuple[Floats, Floats] | None:
-    """Return the returns of the factors and the specific returns; None if there are too few instruments.
+) -> tuple[Floats, Floats, Floats, Floats] | None:
+    """Return the returns of the factors, the covariance of their errors, the specific returns and their squares.
 
-    Regressed on all sectors and the styles, without a constant. The market is then the weighted mean of the sectors,
-    and each sector the rest: the solution under the constraint that the sectors sum to 0 (USE4, equation 2.4).
+    None if there are too few instruments. Regressed on all sectors and the styles, without a constant. The market is
+    then the weighted mean of the sectors, and each sector the rest: the solution under the constraint that the sectors
+    sum to 0 (USE4, equation 2.4).
     """
     weights = np.where(found, session.weights, 0.0)
     members = np.bincount(session.sectors[found], weights[found], minlength=sectors)
-    present = members > 0
-    columns = session.exposures(sectors)[:, 1:]
-    used = np.concatenate([present, np.ones(len(FACTORS), bool)])
+    used = np.concatenate([members > 0, np.ones(len(FACTORS), bool)])
     if found.sum() <= used.sum():
         return None
-    design, outcome = columns[:, used], np.where(found, returns, 0.0)
-    normal = design.T @ (design * weights[:, None])
-    solved = np.linalg.lstsq(normal, design.T @ (weights * outcome), rcond=1e-10)[0]
-    slopes = np.full(len(used), np.nan)
-    slopes[used] = solved
-    market = float(np.nansum(members * slopes[:sectors]) / members.sum())
-    specific = np.where(found, returns - design @ solved, np.nan)
-    return np.concatenate([[market], slopes[:sectors] - market, slopes[sectors:]]), specific
+    design, outcome = session.exposures(sectors)[:, 1:][:, used], np.where(found, returns, 0.0)
+    inverse = np.linalg.pinv(design.T @ (design * weights[:, None]), rcond=1e-10, hermitian=True)
+    solver = inverse @ (design * weights[:, None]).T
+    solved = solver @ outcome
+    specific = np.where(found, outcome - design @ solved, np.nan)
+    leverage = (design * solver.T).sum(axis=1)
+    squares = specific**2 / np.maximum(1 - leverage, _LEAST_FREEDOM)
+    # Market and sectors from the slopes of the sectors; the rows of factors without a member stay 0.
+    centred = np.eye(len(used))
+    centred[:sectors, :sectors] -= members / members.sum()
+    named = np.vstack([np.concatenate([members / members.sum(), np.zeros(len(FACTORS))]), centred])[:, used]
+    absent = np.concatenate([[False], ~used])
+    named[absent] = 0.0
+    carried = named @ solver
+    values = np.where(absent, np.nan, named @ solved)
+    return values, (carried * np.nan_to_num(squares)) @ carried.T, specific, squares
 
 
 def _sessions(
