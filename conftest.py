@@ -25,6 +25,7 @@ ASKING = frozenset(
     f"champion.{name}"
     for name in (
         "workspace",
+        "pipeline.feature_store.risk_model",
         "pipeline.ingest.adjusted_bars",
         "pipeline.ingest.symbol_master",
         "pipeline.models.index_comparison",

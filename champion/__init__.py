@@ -3,7 +3,7 @@
 `import champion as ch` gives a notebook `ch.scan`, `ch.scan_adjusted`, `ch.share_moves`, `ch.instruments`,
 `ch.members`, `ch.sectors`, `ch.benchmark`, `ch.sql`, `ch.query`, `ch.trials` and `ch.publish`, and the modules
 `ch.features`, `ch.labels`, `ch.lists`, `ch.metrics`, `ch.pipeline`, `ch.plots`, `ch.portfolio`, `ch.training`,
-`ch.workspace` and the rest.
+`ch.risk`, `ch.workspace` and the rest.
 Each is imported when first used, so that importing Champion costs nothing. `%load_ext champion` gives it `%%sql`.
 """
 
@@ -30,8 +30,8 @@ _FUNCTIONS = {
 }
 _PACKAGES = ("contracts", "features", "indicators", "pipeline", "plots", "portfolio", "workspace")
 _MODELING = (
-    "drift", "estimators", "gate_rules", "labels", "leakage_checks", "metrics", "model_inputs", "multiplicity",
-    "splits", "styles", "targets", "training", "universe",
+    "combination", "drift", "estimators", "gate_rules", "labels", "leakage_checks", "metrics", "model_inputs",
+    "multiplicity", "risk", "splits", "styles", "targets", "training", "universe",
 )  # fmt: skip
 _MODULES = {
     "data_summary": "champion.market.data_summary",

@@ -6,7 +6,7 @@ test rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, TypeAlias
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import (
     BaseEstimator,
+    ClassifierMixin,
     OneToOneFeatureMixin,
     RegressorMixin,
     TransformerMixin,
@@ -34,11 +35,13 @@ from champion.errors import ModelError
 from champion.modeling.targets import DEFAULT
 
 __all__ = [
-    "MODELS", "PREPARATIONS", "Estimator", "PairwiseRanker", "Recipe", "Winsorizer", "fit", "probability", "zero_impute"
+    "MODELS", "PREPARATIONS", "Estimator", "MeanOfRanks", "PairwiseRanker", "Recipe", "Winsorizer", "fit",
+    "probability", "zero_impute",
 ]  # fmt: skip
 __dir__ = __all__.copy
 
 Estimator: TypeAlias = Any  # scikit-learn ships no types
+_STEPS = 1001  # quantiles of the scores of a combination's member
 
 
 class Winsorizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -122,6 +125,72 @@ class PairwiseRanker(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(1 / (1 + np.exp(-(values - self.centre_) @ self.coef_)), dtype=np.float64)
 
 
+class MeanOfRanks(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Combine several models: the mean of the ranks of their scores, each among the scores of the training rows.
+
+    Scores of two models have no common unit; ranks have. A rank is the share of training rows with a lower score, ties
+    counted half, by `_STEPS` quantiles. Nothing but the members is fitted, so no weight can know the outcome. Each
+    member has its own default preprocessing.
+
+    Args:
+        members: names of `MODELS`, or import paths; two or more.
+        random_state: the seed of each member.
+
+    >>> inputs, labels = np.arange(40.0).reshape(-1, 1), np.repeat([0, 1], 20)
+    >>> model = MeanOfRanks(("logistic", "ridge"), random_state=1).fit(inputs, labels)
+    >>> model.predict_proba([[0.0], [19.5], [39.0]])[:, 1].round(2).tolist()
+    [0.0, 0.5, 1.0]
+    """
+
+    def __init__(
+        self, members: Sequence[str] = ("logistic", "hist_gradient_boosting"), random_state: int | None = None
+    ) -> None:
+        self.members = members
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MeanOfRanks:  # noqa: N803
+        """Fit each member, and the quantiles of its scores.
+
+        Raises:
+            ModelError: there are fewer than two members, one is named twice, is not known, or is a combination itself.
+        """
+        names = list(self.members)
+        if len(set(names)) < 2 or len(set(names)) < len(names) or "mean_of_ranks" in names:  # noqa: PLR2004
+            raise ModelError(
+                f"members {', '.join(map(str, names)) or 'none'} are no combination: give two or more models, each once"
+            )
+        values, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
+        self.classes_ = np.unique(labels)
+        seed = 0 if self.random_state is None else self.random_state
+        made = [Recipe(name, seed=seed).make() for name in names]
+        self.members_ = [fit(each, values, labels, sample_weight) for each in made]
+        steps = np.linspace(0, 1, _STEPS)
+        self.quantiles_ = np.array([np.quantile(probability(each, values), steps) for each in self.members_])
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Return 1 less the mean rank, and the mean rank, from 0 to 1."""
+        check_is_fitted(self)
+        values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+        ranks = np.zeros(len(values))
+        for member, grid in zip(self.members_, self.quantiles_, strict=True):
+            scores = probability(member, values)
+            below = sum(np.searchsorted(grid, scores, side) for side in ("left", "right"))
+            ranks += below / (2 * len(grid))
+        mean = ranks / len(self.members_)
+        return np.column_stack([1 - mean, mean])
+
+    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
+        """Return the class whose probability is above one half."""
+        return np.asarray(self.classes_[(self.predict_proba(X)[:, 1] > 0.5).astype(int)])  # noqa: PLR2004
+
+    @override
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
 def zero_impute() -> SimpleImputer:
     """Impute unknown inputs with 0, the middle of the session: inputs are ranks centred on 0."""
     return SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
@@ -153,8 +222,9 @@ MODELS: dict[str, Callable[[int], Estimator]] = {
         early_stopping=False, random_state=seed,
     ),
     "pairwise": lambda seed: PairwiseRanker(random_state=seed),
+    "mean_of_ranks": lambda seed: MeanOfRanks(random_state=seed),
 }  # fmt: skip
-"""Classifiers, regressors and a ranking model by name, as functions of the seed.
+"""Classifiers, regressors, a ranking model and a combination by name, as functions of the seed.
 
 They are small and strongly regularised, because a daily signal is mostly noise.
 """

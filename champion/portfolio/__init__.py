@@ -13,6 +13,8 @@ _PURE = {
     **dict.fromkeys(("MarketRules", "Simulation"), "simulator"),
     "market_arrays": "arrays",
     "mean_variance_weights": "mean_variance",
+    "within_risk": "risk_limit",
+    "active_parts": "risk_attribution",
     **dict.fromkeys(("by_group", "by_instrument", "by_session", "capacity"), "attribution"),
     **dict.fromkeys(("characteristics", "exposures", "quantile_groups"), "attribution"),
 }
@@ -20,6 +22,7 @@ _OF_THE_WORKSPACE = {
     **dict.fromkeys(("Portfolio", "market", "phases", "simulate"), "models.portfolio"),
     "compare": "models.index_comparison",
     "latest_targets": "targets.published",
+    "risk_model": "feature_store.risk_model",
 }
 __all__ = sorted([*_PURE, *_OF_THE_WORKSPACE])  # noqa: PLE0605
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import skops.io
+from scipy.stats import rankdata
 from sklearn.utils.estimator_checks import check_estimator
 
 from champion.errors import ModelError
@@ -37,6 +38,7 @@ def test_winsorizer_clips_to_fitted_quantiles_and_keeps_nan() -> None:
         ("sklearn.naive_bayes:GaussianNB", {}),
         ("sklearn.linear_model.Ridge", {"alpha": 2.0}),
         ("hist_gradient_boosting", {"max_iter": 5, "min_samples_leaf": 20}),
+        ("mean_of_ranks", {"members": ["logistic", "ridge", "sklearn.naive_bayes.GaussianNB"]}),
     ],
 )
 def test_any_estimator_by_import_path_is_deterministic_and_saved_safely(
@@ -88,3 +90,24 @@ def test_weights_reach_a_last_step_that_accepts_them() -> None:
 def test_invalid_recipes_are_refused(recipe: Recipe, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         recipe.make()
+
+
+def test_a_combination_scores_by_the_mean_of_its_members_ranks() -> None:
+    """Each member's rank among the training scores, by scipy, agrees within the spacing of the quantiles."""
+    members = ("logistic", "ridge")
+    made = estimators.fit(Recipe("mean_of_ranks", {"members": members}, seed=3).make(), INPUTS, LABELS)
+    apart = [
+        estimators.probability(estimators.fit(Recipe(name, seed=3).make(), INPUTS, LABELS), INPUTS) for name in members
+    ]
+    ranks = np.mean([(rankdata(each) - 0.5) / len(each) for each in apart], axis=0)
+    assert estimators.probability(made, INPUTS) == pytest.approx(ranks, abs=1 / 300)
+    assert made.predict(INPUTS).tolist() == (estimators.probability(made, INPUTS) > 0.5).astype(int).tolist()
+    unknown = INPUTS.copy()
+    unknown[:, 1] = np.nan
+    assert np.isfinite(estimators.probability(made, unknown)).all()
+
+
+@pytest.mark.parametrize("members", [["logistic"], ["ridge", "ridge"], ["logistic", "mean_of_ranks"]])
+def test_a_combination_of_fewer_than_two_models_is_refused(members: list[str]) -> None:
+    with pytest.raises(ModelError, match=f"members {', '.join(members)} are no combination"):
+        estimators.fit(Recipe("mean_of_ranks", {"members": members}).make(), INPUTS, LABELS)

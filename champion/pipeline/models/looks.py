@@ -14,6 +14,9 @@ intent and result in one call, before it draws.
 >>> look = begin(settings, recipe, window=(day, day), data={}, source="my notebook")
 >>> isinstance(look, Look), look.complete(scores).partition(" of ")[0]
 (True, 'Recorded as trial 6e50241e37')
+>>> found, sentence = record_combination(settings, {"one": scores, "two": scores.with_columns(score=pl.lit(2.0))})
+>>> found["score"].to_list(), sentence.partition(" of ")[0][:17]
+([0.0], 'Recorded as trial')
 >>> active = pl.DataFrame({"trade_date": [date(2024, 1, 16)], "active": [0.01]})
 >>> record_rule(settings, scores, active, Rule(top=20), MarketRules(), source="portfolio").partition(", ")[2]
 'with 1 session of net active returns (`champion trials`).'
@@ -34,8 +37,9 @@ import polars as pl
 
 from champion import report
 from champion.base.counting import quantity
-from champion.errors import ChampionError, ModelError
+from champion.errors import ChampionError, ModelError, UsageError
 from champion.lake import Lake
+from champion.modeling import combination
 from champion.pipeline.models import portfolio, recipes
 from champion.pipeline.models.recipes import Construction
 from champion.settings import Settings
@@ -166,6 +170,37 @@ def record_rule(
     look = replace(entry.look(recipes.constructed(base, rule, rules), *span, data), source=source, run=report.run_id())
     result = _result(Look(settings, look.id, source, look.run, look.recipe), entries, digest, active)
     return _sentence(grouping.trials(ledger.add(settings, [look, result])), result)
+
+
+def record_combination(
+    settings: Settings,
+    scores: Mapping[str, pl.DataFrame],
+    weighting: combination.Weighting = "equal",
+    *,
+    known_after: int = 6,
+) -> tuple[pl.DataFrame, str]:
+    """Combine the scores of several models, record the look, and return the scores and a sentence about the trial.
+
+    The arguments are those of `combination.combined`. Members that a training scored count by their recipes, so the
+    combination of refitted models is the same trial; other scores count by their content. The intent is recorded before
+    the scores are combined, since weights by earlier folds read forward returns.
+
+    Raises:
+        ModelError: the ledger is damaged.
+        UsageError: the scores are refused by `combination.combined`, or none is left.
+    """
+    if any(frame.is_empty() for frame in scores.values()):
+        raise UsageError("a model has no scores: leave it out of the combination")
+    entries = opened(settings)
+    trained = [(_looks_at(entries, fingerprint(frame)), frame) for frame in scores.values()]
+    members = [found[0].recipe if found else {"scores": fingerprint(frame)} for found, frame in trained]
+    data = {name: value for found, _ in trained for one in found[:1] for name, value in one.data.items()}
+    spans = [window(frame) for frame in scores.values()]
+    span = (min(first for first, _ in spans), max(last for _, last in spans))
+    recipe = recipes.combined(weighting, members)
+    look = begin(settings, recipe, window=span, data=data, source="combination")
+    found = combination.combined(scores, weighting, known_after=known_after)
+    return found, look.complete(found, simulated(settings, found))
 
 
 def trained_construction(settings: Settings, scores: pl.DataFrame) -> Construction:

@@ -112,6 +112,21 @@ def construction_of(recipe: Mapping[str, Any]) -> Construction:
     return Rule(**of_rule), MarketRules(**of_market)
 
 
+def combined(weighting: str, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the recipe of a combination of the scores of several recipes, in any order.
+
+    Its horizon is the longest one of its members.
+
+    >>> one, two = ({"model": {"model": name}, "target": {"horizon": 5}} for name in ("ridge", "logistic"))
+    >>> combined("equal", [one, two]) == combined("equal", [two, one])
+    True
+    """
+    ordered = sorted((dict(each) for each in members), key=lambda each: json.dumps(each, sort_keys=True))
+    horizon = max([0, *(int(each.get("target", {}).get("horizon", 0)) for each in members)])
+    target = {"target": {"horizon": horizon}} if horizon else {}
+    return {"combination": weighting, "members": ordered, **target, "construction": {}}
+
+
 def tagged(tags: Mapping[str, str]) -> Construction:
     """Return the construction that a version was trained for, from its tags.
 
@@ -127,6 +142,8 @@ def words(recipe: Mapping[str, Any]) -> str:
     >>> words(of_factor("v1", "return_5", universe="all", horizon=5, lag=1))
     'return_5 of v1, 5 sessions ahead, all'
     """
+    if "combination" in recipe:
+        return f"{recipe['combination']} combination of {'; of '.join(words(each) for each in recipe['members'])}"
     if "features" not in recipe:
         return "; ".join(f"{name} {_plain(value)}" for name, value in recipe.items())
     inputs, target, model = recipe["features"]["inputs"], recipe["target"], recipe.get("model")

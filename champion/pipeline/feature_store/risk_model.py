@@ -1,0 +1,70 @@
+"""The factor risk model of a workspace: adjusted bars, sectors as known on each session, and a universe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from champion import workspace
+from champion.contracts.datasets import BARS
+from champion.errors import UsageError
+from champion.lake import Lake
+from champion.market.actions.adjustment import adjust
+from champion.modeling import risk
+from champion.modeling.risk.exposures import LOOKBACK
+from champion.modeling.universe import Universe, find, members
+from champion.pipeline.ingest.bars import equity_bars, with_kinds
+from champion.pipeline.ingest.corporate_actions import known_factors
+from champion.pipeline.reference.membership import with_sectors
+from champion.pipeline.reference.universe_lists import keep
+
+_KEY = ["instrument_id", "trade_date"]
+_COLUMNS = (*_KEY, "symbol", "isin", "series", "close", "turnover", "volume")
+
+
+def risk_model(
+    start: date | str,
+    end: date | str,
+    *,
+    universe: str | Mapping[str, Any] | Universe = "liquid",
+    estimation: risk.Estimation | None = None,
+    total_return: bool = True,
+    lake: Lake | None = None,
+) -> risk.RiskModel:
+    """Return the risk model of the sessions from `start` to `end`: see `risk.fit` and `risk.exposures`.
+
+    The universe is that of each session. A forecast needs 60 sessions of returns after `start`, and is steady after
+    two half-lives; start a year or more before the first session that matters. Bars before `start` serve the styles.
+    Without lists of sectors, all instruments have the sector `Unknown`.
+
+    Args:
+        start: first session.
+        end: last session; nothing later is used.
+        universe: as in training: a name or filters.
+        estimation: how a forecast weighs the past.
+        total_return: whether a dividend counts as return on its ex-date.
+        lake: by default that of this workspace.
+
+    Raises:
+        UsageError: there are no bars, or the universe is not known or covered.
+
+    >>> model = risk_model("2024-01-10", "2024-01-16")
+    >>> isinstance(model, risk.RiskModel), model.known_from()  # 60 sessions are needed
+    (True, None)
+    """
+    lake, chosen = lake or workspace.lake(), find(universe)
+    first, last = workspace.required_date(start), workspace.required_date(end)
+    # Instruments that skip sessions need more of the calendar.
+    since = min([first, *lake.sessions(BARS, end=first)[-2 * LOOKBACK :]])
+    bars = equity_bars(lake, since, last, kinds=None).select(_COLUMNS).collect()
+    if bars.filter(pl.col("trade_date") >= first).is_empty():
+        raise UsageError(f"the lake has no bars from {first} to {last}: `champion status` says which sessions it has")
+    named = with_kinds(lake, bars) if chosen.kinds else bars
+    inside = members(named, chosen).filter(pl.col("trade_date") >= first)
+    adjusted = adjust(bars, known_factors(lake), total_return=total_return)
+    placed = with_sectors(inside.select(_KEY), lake)
+    exposed = risk.exposures(adjusted, placed).join(keep(inside, lake, chosen), on=_KEY, how="semi")
+    return risk.fit(adjusted.filter(pl.col("trade_date") >= first), exposed, estimation)
