@@ -9,8 +9,8 @@ The bars do not say why a share is traded no more. `endings.csv` has the cases w
   identity is not known to have continued, as the `successor`.
 - `extinguished`: the holders got nothing.
 
-`last` is the last session of the share before its end. A share that is not in the table ends for an unknown reason, and the simulator
-takes its haircut.
+`last` is the last session of the share before its end. A share that is not in the table ends for an unknown reason, and
+the simulator takes its haircut.
 """
 
 from __future__ import annotations

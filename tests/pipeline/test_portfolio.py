@@ -6,42 +6,32 @@ import io
 import json
 import re
 import shutil
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
-from action_lists import published
-from hypothesis import given, settings, strategies as st
 from typer.testing import CliRunner
 
-from champion import contracts
 from champion.cli.app import app
-from champion.contracts.datasets import ACTIONS, BARS, INDEX_BARS, PREDICTIONS
+from champion.contracts.datasets import BARS, INDEX_BARS, PREDICTIONS
 from champion.errors import NotebookError, UsageError
 from champion.lake import Lake
-from champion.market.actions import corporate_actions
-from champion.market.actions.corporate_actions import ListOrigin
 from champion.market.envelope import session_close
-from champion.market.identity.symbol_history import SymbolHistory
 from champion.modeling.metrics import SESSIONS_PER_YEAR
-from champion.pipeline.ingest.corporate_actions import build_factors
 from champion.pipeline.models import portfolio, recipes, trials
 from champion.pipeline.models.evaluate import out_of_sample
 from champion.pipeline.models.index_comparison import compare
 from champion.pipeline.models.paper_account import paper_account
 from champion.pipeline.models.portfolio_report import compared
-from champion.portfolio.arrays import MarketArrays
 from champion.portfolio.construction import Rule, target_weights
 from champion.portfolio.contract_note import COMPONENTS
 from champion.portfolio.simulator import MarketRules
 from champion.runner import NotebookRequest, Outcome, run_notebook
 from champion.settings import Settings
-from champion.sources.actions import parse_actions
 from champion.tracking import registry, runs
 from champion.tracking.promotion_ledger import Entry
 
@@ -129,75 +119,6 @@ def test_a_gap_that_nothing_explains_earns_and_loses_nothing(modelled: Settings,
     assert (sales["instrument_id"] == name).all()
     moves = found.account["equity"].pct_change().drop_nulls()
     assert moves.abs().max() < 0.1, "the gap was booked"  # type: ignore[operator]
-
-
-@pytest.fixture(scope="module")
-def fallen(modelled: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, list[date], list[str]]:
-    """A lake in which all shares open 3% lower on a day, when three of them have a dividend of unknown amount."""
-    lake, made = Lake(modelled.lake), Lake(tmp_path_factory.mktemp("fallen"))
-    days = lake.sessions(BARS)[-16:]
-    shares = lake.scan(BARS, days[0], days[0]).filter(pl.col("instrument_id") == "NSE:" + pl.col("symbol"), series="EQ")
-    names = shares.sort("instrument_id").head(25).collect()["instrument_id"].to_list()
-    for number, day in enumerate(days):
-        bars, scale = lake.scan(BARS, day, day).collect(), 0.97 if number >= 10 else 1.0
-        prices = [pl.col(name) * scale for name in ("open", "high", "low", "close", "turnover")]
-        calm = prices[0] if number != 10 else pl.col("prev_close") * scale
-        calm = pl.when(pl.col("instrument_id") == names[2]).then(calm * 0.9).otherwise(calm)  # more than the market
-        last = pl.col("prev_close") * (0.97 if number > 10 else 1.0)
-        moved = bars.with_columns(*prices[1:], open=calm, prev_close=last).with_columns(
-            low=pl.min_horizontal("low", "open"), high=pl.max_horizontal("high", "open")
-        )
-        typed = moved.select(pl.col(name).cast(kind) for name, kind in bars.schema.items())
-        made.write(BARS, day, typed, {"copy": "bars"})
-    unread = published(*((name.removeprefix("NSE:"), "Interim Dividend", days[10]) for name in names[:3]))
-    origin = ListOrigin("test", "0", session_close(days[-1]), (days[0], days[-1]))
-    rows = corporate_actions.normalize(parse_actions("a.csv", unread), SymbolHistory(), origin)
-    made.write(ACTIONS, days[-1], contracts.load(ACTIONS).conform(rows), {"list": "test"})
-    build_factors(made)
-    return made, days, names
-
-
-@settings(max_examples=8, deadline=None)
-@given(data=st.data())
-def test_the_market_of_a_share_does_not_depend_on_the_others(
-    fallen: tuple[Lake, list[date], list[str]], data: st.DataObject
-) -> None:
-    lake, days, names = fallen
-
-    def traded(scored: set[str], start: date) -> MarketArrays:
-        rows = [(day, name, 1.0) for day in (start, days[9]) for name in sorted(scored)]
-        scores = pl.DataFrame(rows, schema=["trade_date", "instrument_id", "score"], orient="row")
-        return portfolio.market(lake, scores, after=5)
-
-    name = data.draw(st.sampled_from(names[:4]))
-    others = data.draw(st.sets(st.sampled_from(names)))
-    one = traded({name}, days[9])
-    many = traded({name, *others}, data.draw(st.sampled_from(days[:9]))).since(days[9])
-    assert one.sessions == many.sessions
-    own, place = one.instruments.index(name), many.instruments.index(name)
-    for each in fields(MarketArrays)[2:-1]:
-        found = getattr(many, each.name)[:, place].astype(float)
-        np.testing.assert_allclose(getattr(one, each.name)[:, own].astype(float), found, rtol=1e-9, err_msg=each.name)
-    assert one.unread.rows() == many.unread.filter(instrument_id=name).rows()
-    assert one.unread.height == (name in names[:3])
-    assert one.undecided.any() == (name == names[2]), "the market explains the other opens"
-
-
-def test_an_action_of_unknown_amount_is_named_in_the_notes(fallen: tuple[Lake, list[date], list[str]]) -> None:
-    lake, days, names = fallen
-    scores = pl.DataFrame({"trade_date": [days[2]] * 3, "instrument_id": names[:3], "score": [1.0, 1.0, 1.0]})
-    found = portfolio.simulate(scores, Rule(top=3, cap=0.3, every=20), lake=lake)
-    held = sorted(found.account.positions["instrument_id"].unique())
-    assert held == sorted(names[:3])
-    assert found.summary["unread_actions"] == 3
-    note = next(note for note in found.notes if "amount is not known" in note)
-    assert note.startswith("3 corporate actions of holdings whose amount is not known paid nothing: ")
-    assert all(f"{name} on {days[10]}: Interim Dividend" in note for name in held)
-    assert "1 sale because of an action whose effect is not known: see `trades`" in found.notes
-    sold = found.account.trades.filter(reason="undecided_action")
-    assert set(sold["instrument_id"]) == {names[2]}
-    never = portfolio.simulate(scores, Rule(top=3, cap=0.3, every=20), end=days[9], lake=lake)
-    assert never.summary["unread_actions"] == 0, "the account ends before"
 
 
 def test_settings_of_another_kind_are_refused(modelled: Settings, scores: pl.DataFrame) -> None:
