@@ -109,8 +109,8 @@ The default rule holds the best {RULE.top} shares equally, keeps a share down to
 {RULES.capital / _CRORE:g} crore rupees at a discount broker buys and sells at the next session's average price, at most
 {RULES.participation:.0%} of its volume, with square-root impact, pays all charges, and holds no short position. Figures
 are growth a year (365.25 days) from the first trade. `gross` has charges and impact added back. `equal` holds all
-scored shares equally, decided on the same days and filled at the same prices, without costs; `NIFTY 50` is its published total
-return. A share that ended pays its terms if they are known; any other without a bar for
+scored shares equally, decided on the same days and filled at the same prices, without costs; `NIFTY 50` is its
+published total return. A share that ended pays its terms if they are known; any other without a bar for
 {RULES.delisted_after} sessions is written off at a loss of {RULES.haircut:.0%}.
 
 | {" | ".join(_COLUMNS)} |

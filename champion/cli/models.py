@@ -301,7 +301,7 @@ def portfolio(
 
     chosen = console.settings()
     name, scored = scores(chosen, which)
-    rule, rules = looks.trained_construction(chosen, scored)
+    rule, rules = looks.construction(chosen, which, scored)
     rule = replace(rule, **_given(top=top, every=every))
     rules = replace(rules, **_given(capital=capital, plan=plan, participation=participation, impact=impact))
     result = simulate(scored, rule, rules, lake=Lake(chosen.lake))
