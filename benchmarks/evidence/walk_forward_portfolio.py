@@ -8,7 +8,6 @@ import polars as pl
 
 from benchmarks.meter import MIRROR
 from champion.lake import Lake
-from champion.modeling.metrics import SESSIONS_PER_YEAR
 from champion.pipeline.models.portfolio import market, simulate
 from champion.pipeline.reference.membership import with_sectors
 from champion.portfolio.attribution import (
@@ -21,6 +20,7 @@ from champion.portfolio.attribution import (
     quantile_groups,
 )
 from champion.portfolio.construction import Rule
+from champion.portfolio.report import years
 from champion.portfolio.simulator import MarketRules, Simulation
 
 RULE, RULES = Rule(), MarketRules()
@@ -56,8 +56,8 @@ def earned(lake: Lake, scores: pl.DataFrame) -> dict[str, Any]:
 def _growth(account: pl.DataFrame) -> float:
     """Return the growth a year of an account, from the session before its first trade."""
     first = max(int((account["bought"] > 0).arg_max() or 0) - 1, 0)
-    equity = account["equity"][first:]
-    return float((equity[-1] / equity[0]) ** (SESSIONS_PER_YEAR / (len(equity) - 1))) - 1
+    equity, days = account["equity"][first:], account["trade_date"][first:]
+    return float((equity[-1] / equity[0]) ** (1 / years(days[0], days[-1]))) - 1
 
 
 def _nifty(first: date, last: date) -> float | None:
@@ -67,8 +67,9 @@ def _nifty(first: date, last: date) -> float | None:
     with zipfile.ZipFile(_TOTAL_RETURN) as archive:
         rows = pl.read_csv(archive.read("nifty50_tri.csv"))
     levels = rows.select(day=pl.col("timestamp").str.slice(0, 10).str.to_date(), level="close").sort("day")
-    inside = levels.filter(pl.col("day").is_between(first, last))["level"]
-    return float((inside[-1] / inside[0]) ** (SESSIONS_PER_YEAR / (len(inside) - 1))) - 1
+    inside = levels.filter(pl.col("day").is_between(first, last))
+    level, days = inside["level"], inside["day"]
+    return float((level[-1] / level[0]) ** (1 / years(days[0], days[-1]))) - 1
 
 
 def _groups(lake: Lake, account: Simulation, known: pl.DataFrame) -> dict[str, Any]:
@@ -107,9 +108,9 @@ The default rule holds the best {RULE.top} shares equally, keeps a share down to
 {RULE.top * (1 + RULE.buffer):.0f}, and decides on the first session of each week. A cash account of
 {RULES.capital / _CRORE:g} crore rupees at a discount broker buys and sells at the next session's average price, at most
 {RULES.participation:.0%} of its volume, with square-root impact, pays all charges, and holds no short position. Figures
-are growth a year from the first trade. `gross` has charges and impact added back. `equal` holds all scored shares
-equally, decided on the same days and filled at the same prices, without costs; `NIFTY 50` is its published total
-return. A share that ended pays its terms if they are known; any other without a bar for
+are growth a year (365.25 days) from the first trade. `gross` has charges and impact added back. `equal` holds all
+scored shares equally, decided on the same days and filled at the same prices, without costs; `NIFTY 50` is its
+published total return. A share that ended pays its terms if they are known; any other without a bar for
 {RULES.delisted_after} sessions is written off at a loss of {RULES.haircut:.0%}.
 
 | {" | ".join(_COLUMNS)} |

@@ -294,19 +294,19 @@ def portfolio(
     Example: champion portfolio champion --top 20 --capital 1000000
     """
     from champion.lake import Lake  # noqa: PLC0415
-    from champion.pipeline.models import looks  # noqa: PLC0415
+    from champion.pipeline.models import looks, trials  # noqa: PLC0415
     from champion.pipeline.models.evaluate import scores  # noqa: PLC0415
     from champion.pipeline.models.index_comparison import compare  # noqa: PLC0415
     from champion.pipeline.models.portfolio import phases, simulate  # noqa: PLC0415
 
     chosen = console.settings()
     name, scored = scores(chosen, which)
-    rule, rules = looks.trained_construction(chosen, scored)
+    rule, rules = looks.construction(chosen, which, scored)
     rule = replace(rule, **_given(top=top, every=every))
     rules = replace(rules, **_given(capital=capital, plan=plan, participation=participation, impact=impact))
     result = simulate(scored, rule, rules, lake=Lake(chosen.lake))
     trial = looks.record_rule(chosen, scored, result.active, rule, rules, source="portfolio")
-    account, cuts = result.account.account, result.account.cuts
+    account, cuts, active = result.account.account, result.account.cuts, result.active["active"]
     others = phases(scored, rule, rules, arrays=result.market, lake=Lake(chosen.lake))["net_return"]
     compared = compare(result, Lake(chosen.lake))
     shown = {
@@ -318,6 +318,7 @@ def portfolio(
         "equity": round(account["equity"][-1], 2),
         "benchmark_equity": round(result.benchmark.account["equity"][-1], 2),
         **{name: round(value, 4) for name, value in (result.summary | compared.metrics).items()},
+        **({} if active.is_empty() else {"net_active_return": round(trials.figures(active)[0], 4)}),
         "net_return_phases": [round(float(each), 4) for each in (others.min(), others.max())],  # type: ignore[arg-type]
         "benchmarks": compared.texts,
         "fills": result.account.trades.height,

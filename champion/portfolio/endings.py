@@ -5,11 +5,12 @@ The bars do not say why a share is traded no more. `endings.csv` has the cases w
 - `merger`: `shares` of the `successor` for `held` shares. Evidence `bars` means that the terms were compared with the
   last closes of both shares in the bars of the exchange: they agree within 12%. NSE:ALBK is the exception: it closed a
   third above its terms.
-- `reduction`: `shares` for `held` shares of the same company.
+- `reduction`: `shares` for `held` shares of the same company, which the lake has as the same instrument or, if its
+  identity is not known to have continued, as the `successor`.
 - `extinguished`: the holders got nothing.
 
-`last` is the last session of the share. A share that is not in the table ends for an unknown reason, and the simulator
-takes its haircut.
+`last` is the last session of the share before its end. A share that is not in the table ends for an unknown reason, and
+the simulator takes its haircut.
 """
 
 from __future__ import annotations
@@ -42,10 +43,11 @@ def known_endings() -> pl.DataFrame:
 
 
 def valued(endings: pl.DataFrame, closes: pl.DataFrame) -> pl.DataFrame:
-    """Return instrument_id, last, kind and value: the rupees that a holder got for each share, at the close of `last`.
+    """Return instrument_id, last, kind and value: what a holder got for one share, in rupees, at the close of `last`.
 
-    A merger is valued at the successor's close of that session, a reduction at the share's own. Endings without that
-    close are left out: they are of unknown value.
+    It is valued at the first close of the successor from the share's last session on, and `last` is that session: after
+    a reduction the new shares were often traded months later. Endings without that close, and reductions of shares that
+    keep their instrument, are left out: the former are of unknown value, and the latter did not end (`reductions`).
 
     Args:
         endings: as `known_endings`.
@@ -63,9 +65,57 @@ def valued(endings: pl.DataFrame, closes: pl.DataFrame) -> pl.DataFrame:
     require_frame("closes", closes, ("trade_date", "instrument_id", "close"))
     if unknown := set(endings["kind"]) - set(KINDS):
         raise UsageError(f"no share ended by {', '.join(sorted(unknown))}; the kinds are {', '.join(KINDS)}")
-    wanted = endings.with_columns(_priced=pl.coalesce("successor", "instrument_id"))
-    known = closes.select("close", _priced="instrument_id", last="trade_date")
-    priced = wanted.join(known, on=["_priced", "last"], how="left")
+    known = closes.select("close", successor="instrument_id", _valued="trade_date").drop_nulls("close")
+    priced = endings.sort("last").join_asof(
+        known.sort("_valued"), left_on="last", right_on="_valued", by="successor", strategy="forward", coalesce=False,
+        check_sortedness=False,
+    )  # fmt: skip
     nothing = pl.col("kind") == "extinguished"
     value = pl.when(nothing).then(0.0).otherwise(pl.col("close") * pl.col("shares") / pl.col("held"))
-    return priced.select("instrument_id", "last", "kind", value=value).drop_nulls("value")
+    last = pl.when(nothing).then("last").otherwise(pl.coalesce("_valued", "last"))
+    return (
+        priced.select("instrument_id", "kind", last=last, value=value)
+        .drop_nulls("value")
+        .select("instrument_id", "last", "kind", "value")
+    )
+
+
+def reductions(endings: pl.DataFrame, closes: pl.DataFrame) -> pl.DataFrame:
+    """Return the reductions of shares that came back as the same instrument, as factors of corporate actions.
+
+    The columns are instrument_id, last, ex_date (of the first later bar), kind, and price_factor and volume_factor:
+    both are the new shares for one held, so that a holding keeps its last value until the new shares have a price.
+
+    >>> from datetime import date
+    >>> days = [date(2019, 11, 13), date(2020, 1, 27)]
+    >>> closes = pl.DataFrame({"trade_date": days, "instrument_id": ["NSE:RUCHISOYA"] * 2, "close": [3.35, 17.0]})
+    >>> reductions(known_endings(), closes).select("ex_date", "volume_factor").row(0)
+    (datetime.date(2020, 1, 27), 0.01)
+    """
+    reduced = endings.filter(kind="reduction").join(closes.select("instrument_id", "trade_date"), on="instrument_id")
+    later = reduced.filter(pl.col("trade_date") > pl.col("last"))
+    factor = (pl.col("shares") / pl.col("held")).first()
+    found = later.group_by("instrument_id", "last").agg(
+        ex_date=pl.col("trade_date").min(), kind=pl.lit("capital_reduction"), price_factor=factor, volume_factor=factor
+    )
+    return found.sort("ex_date", "instrument_id")
+
+
+def without_reduced(actions: pl.DataFrame, reduced: pl.DataFrame, day: str) -> pl.DataFrame:
+    """Return actions, or gaps, without those in the break of trading of a reduction, whose terms stand in their place.
+
+    `day` is the column with the ex-date or session, `reduced` as `reductions`.
+
+    >>> from datetime import date
+    >>> gap = pl.DataFrame({"instrument_id": ["A", "B"], "session": [date(2020, 1, 27)] * 2})
+    >>> break_ = {"instrument_id": ["A"], "last": [date(2019, 11, 13)], "ex_date": [date(2020, 1, 27)]}
+    >>> without_reduced(gap, pl.DataFrame(break_), "session")["instrument_id"].to_list()
+    ['B']
+    """
+    if reduced.is_empty():
+        return actions
+    spans = reduced.select("instrument_id", _after="last", _until="ex_date")
+    inside = actions.join(spans, on="instrument_id").filter(
+        pl.col(day) > pl.col("_after"), pl.col(day) <= pl.col("_until")
+    )
+    return actions.join(inside, on=["instrument_id", day], how="anti", maintain_order="left")

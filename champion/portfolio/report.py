@@ -1,8 +1,13 @@
-"""What a simulated account earned, before and after costs, and against its benchmark."""
+"""What a simulated account earned, before and after costs, and against its benchmark.
+
+A year is 365.25 days in growth, costs and turnover a year, so that the figures of a calendar year are those that
+everybody else gives for it. Volatility, tracking error and Sharpe ratio are annualised with 252 sessions, as is usual.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 
 import polars as pl
 
@@ -11,10 +16,20 @@ from champion.portfolio.contract_note import COMPONENTS
 from champion.portfolio.history import Simulation
 
 _BASIS_POINTS = 1e4
+_DAYS_PER_YEAR = 365.25
+
+
+def years(first: date, last: date) -> float:
+    """Return the years between two closes, by calendar days.
+
+    >>> years(date(2020, 12, 31), date(2024, 12, 31))
+    4.0
+    """
+    return (last - first).days / _DAYS_PER_YEAR
 
 
 def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str, float]:
-    """Return the figures of an account: returns, risk and costs a year.
+    """Return the figures of an account: returns, risk and costs a year (`years`).
 
     `net_return` and `gross_return` are growth a year; gross has charges and impact added back to each session's profit.
     `charges_bps`, `impact_bps` and each component as `<component>_bps` are basis points of the mean equity a year,
@@ -25,7 +40,8 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
     paid, and no part of gross less net return. `sharpe` is the mean over the deviation of the daily returns, a year. No
     risk-free rate is taken off, because no rates are in the lake, and cash earns nothing: in a year of high rates
     `sharpe` flatters an account that earns less than treasury bills. With a benchmark, `active_return` is net_return
-    less its net_return, and `tracking_error` the deviation a year.
+    less its net_return, a difference of two growth rates, and `tracking_error` the deviation a year of the daily
+    differences. What these differences compound to is another figure: the trials' `net_active_return`.
 
     Sessions before the first trade are left out. All figures are NaN if there is no trade.
 
@@ -38,7 +54,7 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
     >>> weights = pl.DataFrame({"trade_date": [date(2024, 1, 1)], "instrument_id": ["A"], "weight": [0.4]})
     >>> found = simulate(market_arrays(bars), weights, MarketRules(capital=100_000))
     >>> {name: round(value, 2) for name, value in summary(found).items() if name in {"charges_bps", "cash_share"}}
-    {'cash_share': 0.6, 'charges_bps': 600.2}
+    {'cash_share': 0.6, 'charges_bps': 869.94}
     """
     account = found.account
     names = [
@@ -56,27 +72,27 @@ def summary(found: Simulation, benchmark: Simulation | None = None) -> dict[str,
     if (start := _start(account)) is None:
         return dict.fromkeys(names, float("nan"))
     traded = account[start:]
-    years = (traded.height - 1) / metrics.SESSIONS_PER_YEAR
+    span = years(traded["trade_date"][0], traded["trade_date"][-1])
     equity = traded["equity"]
     returns = _returns(traded)
     mean = float(equity.mean())  # type: ignore[arg-type]
     result = {
-        "net_return": _growth(returns, years),
-        "gross_return": _growth(_returns(traded, gross=True), years),
+        "net_return": _growth(returns, span),
+        "gross_return": _growth(_returns(traded, gross=True), span),
         "volatility": float(returns.std() or 0.0) * metrics.SESSIONS_PER_YEAR**0.5,  # type: ignore[arg-type]
         "sharpe": metrics.sharpe_ratio(returns, metrics.SESSIONS_PER_YEAR),
         "max_drawdown": metrics.max_drawdown(equity / equity[0]),
-        "turnover": float((traded["bought"] + traded["sold"]).sum()) / 2 / mean / years,
+        "turnover": float((traded["bought"] + traded["sold"]).sum()) / 2 / mean / span,
         "cash_share": float((traded["cash"] / equity)[1:].mean()),  # type: ignore[arg-type]
         "unfilled_share": float((traded["unfilled"] / equity)[1:].mean()),  # type: ignore[arg-type]
     }
-    result["cash_drag_bps"] = _cash_drag(traded) / mean / years * _BASIS_POINTS
+    result["cash_drag_bps"] = _cash_drag(traded) / mean / span * _BASIS_POINTS
     for name in ("write_offs", "charges", "impact", *COMPONENTS):
-        result[f"{name}_bps"] = float(traded[name].sum()) / mean / years * _BASIS_POINTS
+        result[f"{name}_bps"] = float(traded[name].sum()) / mean / span * _BASIS_POINTS
     if benchmark:
         other = _returns(benchmark.account[start:])
         active = (returns - other).std()
-        result["active_return"] = result["net_return"] - _growth(other, years)
+        result["active_return"] = result["net_return"] - _growth(other, span)
         result["tracking_error"] = float(active or 0.0) * metrics.SESSIONS_PER_YEAR**0.5  # type: ignore[arg-type]
     return result
 
@@ -155,6 +171,6 @@ def _returns(account: pl.DataFrame, *, gross: bool = False) -> pl.Series:
     return (after / before - 1).drop_nulls()
 
 
-def _growth(returns: pl.Series, years: float) -> float:
-    grown: float = (1 + returns).product() ** (1 / years)
+def _growth(returns: pl.Series, span: float) -> float:
+    grown: float = (1 + returns).product() ** (1 / span)
     return grown - 1

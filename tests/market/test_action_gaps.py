@@ -16,6 +16,7 @@ from champion.market.actions.adjustment_factors import DECISION, factors
 from champion.market.actions.corporate_actions import ListOrigin
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.modeling.labels import forward_return
+from champion.portfolio.unread_actions import unread_actions
 from champion.sources import actions as lists, decisions
 
 DAY = timedelta(days=1)
@@ -83,6 +84,26 @@ def test_the_market_and_usual_gaps_explain_a_gap() -> None:
     wild = [(BEFORE - n * DAY, 100.0 + 10 * (n % 2), 100.0) for n in range(30, 0, -1)]
     usual = bars(*wild, (BEFORE, 100.0, 100.0), (EX, 88.0, 88.0))
     assert action_questions.questions(factors(scheme, usual), [BEFORE, EX]).is_empty()
+
+
+@pytest.mark.parametrize("text", ["Bonus Ncrps 1:116", "Interim Dividend", "Hive Off"])
+@pytest.mark.parametrize(
+    ("opened", "other", "fell", "moved"),
+    [(95.0, "", 0.0, True), (100.0, "", 0.0, False), (50.0, "Bonus 1:1", 0.0, False), (95.0, "", -0.05, False)],
+)
+def test_an_action_of_unknown_amount_moved_the_price_if_nothing_explains_the_open(
+    text: str, opened: float, other: str, fell: float, moved: bool
+) -> None:
+    if other and text.startswith("Bonus"):
+        other = "Face Value Split From Rs 10/- Per Share To Rs 5/- Per Share"  # the list has one row for each kind
+    rows = believed((text, EX), *([(other, EX)] if other else []))
+    market = pl.DataFrame({"trade_date": [EX], "market_gap": [fell]})
+    found = factors(rows, bars((BEFORE, 100.0, 100.0), (EX, opened, opened)), market)
+    unread = unread_actions(found, [BEFORE, EX])
+    assert unread.select("session", "moved").rows() == [(EX, moved)]
+    assert unread_actions(found, [EX + DAY]).is_empty(), "before the first session"
+    demerged = factors(believed((text, EX), ("Demerger", EX)), bars((BEFORE, 100.0, 100.0), (EX, 80.0, 80.0)), market)
+    assert unread_actions(demerged, [BEFORE, EX]).is_empty(), "the other action has the whole gap"
 
 
 def test_an_action_that_is_not_understood_explains_no_gap() -> None:

@@ -77,8 +77,9 @@ def test_cash_drag_is_what_the_cash_would_have_earned_in_the_holdings() -> None:
     drag = 500_000 * 0.1 - 500_000 * 0.1  # half of the equity is cash; the holdings rise and fall by a tenth
     assert summary(found)["cash_drag_bps"] == pytest.approx(drag)
     rising = all_in(bars_of([100.0, 100.0, 110.0, 121.0]), replace(RULES, charged=False, impact=0.0))
-    mean = (1e6 + 1e6 + 1.05e6 + 1.105e6) / 4
-    assert summary(rising)["cash_drag_bps"] == pytest.approx(2 * 500_000 * 0.1 / mean * 252 / 3 * 1e4)
+    mean, days = (1e6 + 1e6 + 1.05e6 + 1.105e6) / 4, rising.account["trade_date"]
+    of_a_year = 365.25 / (days[-1] - days[0]).days
+    assert summary(rising)["cash_drag_bps"] == pytest.approx(2 * 500_000 * 0.1 / mean * of_a_year * 1e4)
     assert "cash_drag" not in costs(summary(rising))["component"]
 
 

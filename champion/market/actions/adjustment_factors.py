@@ -13,7 +13,10 @@
 4. Dividends D: P / (P - D), for total returns only. A dividend in per cent refers to the face value at the ex-date.
 5. A manual decision is the whole factor of its ex-date, except dividends: it replaces all other actions.
 
-An action that is not understood has no factor and explains no gap.
+An action that is not understood has no factor and explains no gap. Bonuses and rights in other securities than equity
+shares have none either, as their value is not known. For both, `gap` is what is left of the open of the ex-date after
+the other actions, the market's median gap and what is usual for the share: the price moved by an unknown amount. It is
+measured here, over all shares of the lake, and nowhere else.
 """
 
 import polars as pl
@@ -24,7 +27,7 @@ from champion.contracts.datasets import FACTORS
 from champion.market.actions.action_text import MOVES_NO_PRICE, NOT_IN_EQUITY, NOT_UNDERSTOOD, READ
 from champion.market.envelope import session_close_expr, stamp_list
 
-VERSION = "3"  # raise it when the meaning of the output changes: committed factors are then rebuilt
+VERSION = "4"  # raise it when the meaning of the output changes: committed factors are then rebuilt
 PRICE_BAND = 0.20
 BY_TEXT = ("split", "bonus", "consolidation")
 DIVIDEND = "dividend"
@@ -33,6 +36,8 @@ DECISION = "decision"
 UNDECIDED, DECIDED, NO_BARS = "undecided", "decided", "no_bars"
 OPEN = (NOT_UNDERSTOOD, UNDECIDED)
 """Verdicts that need a manual decision."""
+OF_UNKNOWN_AMOUNT = pl.col("verdict").is_in(OPEN) | pl.col("reason").str.contains(NOT_IN_EQUITY, literal=True)
+"""Whether an action without a factor may have moved the price by an amount that nothing states."""
 _BY_RATIO = ("demerger", "scheme", "capital_reduction")
 NON_DIVIDENDS = (*BY_TEXT, "rights", *_BY_RATIO)
 KINDS = (*NON_DIVIDENDS, DIVIDEND)
@@ -69,7 +74,7 @@ def factors(actions: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | No
     known = pl.when(pl.col("basis") == "ex_date_ratio").then(session_close_expr(pl.col("_opened")))
     found = ruled.with_columns(
         known_at=pl.max_horizontal("known_at", known),
-        gap=pl.when(pl.col("verdict").is_in(OPEN)).then("gap"),
+        gap=pl.when(OF_UNKNOWN_AMOUNT).then("gap"),
         verdict=pl.when(traded).then("verdict").otherwise(pl.lit(NO_BARS)),
         reason=pl.when(pl.col("price_factor").is_null() | (pl.col("kind") == DECISION)).then("reason"),
     )

@@ -199,7 +199,8 @@ def _factors(lake: Lake, as_of: datetime | None) -> pl.DataFrame:
 
 def _market_gaps(lake: Lake, actions: pl.DataFrame) -> pl.DataFrame:
     """Return the market's median open over previous close, less 1, on the sessions where an action may need it."""
-    unknown = actions.filter(pl.col("price_factor").is_null() & (pl.col("kind") != "dividend"))
+    stated = (pl.col("kind") == "dividend") & pl.col("amount").is_not_null()
+    unknown = actions.filter(pl.col("price_factor").is_null() & ~stated)
     sessions = pl.DataFrame({"trade_date": lake.sessions(BARS)}, {"trade_date": pl.Date}).sort("trade_date")
     ex_dates = unknown.select(pl.col("ex_date").unique().sort())
     ahead = ex_dates.join_asof(sessions, left_on="ex_date", right_on="trade_date", strategy="forward", coalesce=False)
@@ -226,6 +227,16 @@ def known_factors(lake: Lake, as_of: datetime | None = None) -> pl.DataFrame:
     of_list = known.filter(pl.col("list_date") == pl.lit(chosen, pl.Date))
     later = of_list.filter((pl.col("kind") == DECISION) & (pl.col("known_at") > as_of))
     return (_factors(lake, as_of) if later.height else of_list).filter(pl.col("known_at") <= as_of)
+
+
+def current_factors(lake: Lake) -> pl.DataFrame:
+    """Return the factors known now by the rules of this version.
+
+    They are derived again, and not stored, if an older version of Champion wrote those of the lake.
+    """
+    manifests = [lake.manifest(FACTORS, day) for day in lake.sessions(FACTORS)[-1:]]
+    older = any(one is not None and one.current.inputs.get("factors") != FACTORS_VERSION for one in manifests)
+    return _factors(lake, None) if older and lake.sessions(ACTIONS) else known_factors(lake)
 
 
 def factor_lines(

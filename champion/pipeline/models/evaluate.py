@@ -13,7 +13,7 @@ import polars as pl
 
 from champion.base import clock
 from champion.contracts.datasets import BARS
-from champion.errors import DecisionOutdated, ModelError, PromotionRefused, UsageError
+from champion.errors import DecisionOutdated, ModelError, PromotionRefused
 from champion.lake import Lake
 from champion.modeling import gate_rules, metrics
 from champion.modeling.labels import Returns
@@ -335,17 +335,7 @@ def scores(settings: Settings, which: str) -> tuple[str, pl.DataFrame]:
     Raises:
         ModelError: there is neither such a version nor such a run, or it holds no scores.
     """
-    try:
-        version = registry.find(settings, int(which) if which.isdigit() else which)
-        name, run_id = f"version {version.number}", version.run_id
-    except ModelError as error:
-        if len(which) < _SHORT:
-            raise
-        try:
-            run_id = runs.find(settings, which).run_id
-        except UsageError as no_run:
-            raise ModelError(f"{error}; {no_run}") from None
-        name = f"run {run_id}"
+    name, run_id, _ = looks.named(settings, which)
     for artifact, rest in ((SCORES, ""), (OUT_OF_SAMPLE, ", only scores whose return became known")):
         if (content := runs.read_file(settings, run_id, artifact)) is not None:
             return name + rest, pl.read_parquet(io.BytesIO(content)).select("instrument_id", "trade_date", "score")

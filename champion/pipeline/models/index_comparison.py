@@ -10,9 +10,9 @@ import polars as pl
 from champion import workspace
 from champion.errors import UsageError
 from champion.lake import Lake
-from champion.modeling import metrics
 from champion.pipeline.models.portfolio import Portfolio
 from champion.pipeline.reference.benchmarks import BENCHMARKS, benchmark
+from champion.portfolio.report import years
 
 INDICES = ("NIFTY 50", "NIFTY 500")
 UNIVERSE = "scored instruments, equally weighted"
@@ -109,10 +109,10 @@ def _row(name: str, basis: str, net: pl.DataFrame, levels: pl.DataFrame, note: s
     if both.height < 2:  # noqa: PLR2004 - a return is between two closes
         nothing = "no session in common" if net.height else "the account has no trade"
         return name, basis, None, None, None, None, None, note or nothing
-    sessions = net.filter(pl.col("trade_date").is_between(both["trade_date"][0], both["trade_date"][-1])).height
-    years = (sessions - 1) / metrics.SESSIONS_PER_YEAR
-    ours, theirs = ((both[column][-1] / both[column][0]) ** (1 / years) - 1 for column in ("net", "level"))
-    return name, basis, both["trade_date"][0], both["trade_date"][-1], ours, theirs, ours - theirs, note
+    first, last = both["trade_date"][0], both["trade_date"][-1]
+    power = 1 / years(first, last)
+    ours, theirs = ((both[column][-1] / both[column][0]) ** power - 1 for column in ("net", "level"))
+    return name, basis, first, last, ours, theirs, ours - theirs, note
 
 
 def _since_first(net: pl.DataFrame, known: pl.DataFrame, name: str) -> pl.DataFrame:

@@ -43,7 +43,7 @@ from champion.modeling import combination
 from champion.pipeline.models import portfolio, recipes
 from champion.pipeline.models.recipes import Construction
 from champion.settings import Settings
-from champion.tracking import registry
+from champion.tracking import registry, runs
 from champion.tracking.trials import entry, former_runs, grouping, ledger, series
 from champion.tracking.trials.entry import Entry
 from champion.tracking.trials.grouping import Trial
@@ -57,6 +57,7 @@ SCORES = "champion.trial_scores"
 """The tag of versions with the digest of the scores that their look was about."""
 _KEPT = (former_runs.PERIOD_SHARPE, "rank_ic", "rank_ic_t")
 _BY_HAND = "registered by hand"
+_SHORT = 8  # characters of a run's id that name it
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,17 +204,49 @@ def record_combination(
     return found, look.complete(found, simulated(settings, found))
 
 
-def trained_construction(settings: Settings, scores: pl.DataFrame) -> Construction:
-    """Return the construction that a training simulated its scores with; the default one if no training has them.
+def trained_construction(settings: Settings, scores: pl.DataFrame, run: str) -> Construction:
+    """Return the construction that the training of an MLflow run simulated its scores with; without it the default one.
 
     >>> from champion import workspace
     >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 16)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
-    >>> trained_construction(workspace.settings(), scores)[0].top
+    >>> trained_construction(workspace.settings(), scores, "a run that is not in the ledger")[0].top
     50
     """
-    looks = _looks_at(opened(settings), fingerprint(scores))
+    looks = [one for one in _looks_at(opened(settings), fingerprint(scores)) if one.run == run]
     trained = next((one.recipe for one in looks if "scores" not in one.recipe), {})  # a look at other scores has them
     return recipes.construction_of(trained)
+
+
+def construction(settings: Settings, which: str, scored: pl.DataFrame) -> Construction:
+    """Return the construction that a model version or training run was trained for.
+
+    It is that of the version's tags, or of the run's own look at its scores: another training may have the same scores
+    and another rule. `which` is as in `evaluate.scores`, and `scored` are its scores.
+
+    Raises:
+        ModelError: there is neither such a version nor such a run.
+    """
+    _, run_id, version = named(settings, which)
+    if version is None:
+        version = next((one for one in registry.versions(settings) if one.run_id == run_id), None)
+    if version is not None and recipes.CONSTRUCTION in version.tags:
+        return recipes.tagged(version.tags)
+    return trained_construction(settings, scored, run_id)
+
+
+def named(settings: Settings, which: str) -> tuple[str, str, registry.Version | None]:
+    """Return a name, the run's id and the version, None for a run, of what `evaluate.scores` takes."""
+    try:
+        version = registry.find(settings, int(which) if which.isdigit() else which)
+    except ModelError as error:
+        if len(which) < _SHORT:
+            raise
+        try:
+            run_id = runs.find(settings, which).run_id
+        except UsageError as no_run:
+            raise ModelError(f"{error}; {no_run}") from None
+        return f"run {run_id}", run_id, None
+    return f"version {version.number}", version.run_id, version
 
 
 def _looks_at(entries: list[Entry], digest: str) -> list[Entry]:

@@ -17,7 +17,7 @@ from champion.market.acceptance import ACCEPTED, accepted_rows
 from champion.market.actions.action_questions import label_gaps
 from champion.pipeline.ingest import quality
 from champion.pipeline.ingest.bars import equity_bars
-from champion.pipeline.ingest.corporate_actions import known_factors
+from champion.pipeline.ingest.corporate_actions import current_factors
 from champion.pipeline.reference import membership
 from champion.pipeline.reference.as_known import band_prices
 from champion.portfolio import report, simulator
@@ -25,7 +25,7 @@ from champion.portfolio.arrays import FillPrice, MarketArrays, market_arrays
 from champion.portfolio.construction import Construction, Rule, construct
 from champion.portfolio.contract_note import unchecked
 from champion.portfolio.decisions import NO_SHORT
-from champion.portfolio.endings import known_endings, valued
+from champion.portfolio.endings import known_endings, reductions, valued, without_reduced
 from champion.portfolio.inputs import (
     KEY,
     LeftOut,
@@ -41,6 +41,7 @@ from champion.portfolio.unread_actions import unread_actions
 
 _KEY = KEY
 _COLUMNS = (*_KEY, "series", "open", "high", "low", "close", "prev_close", "volume", "turnover")
+_FACTORS = ("instrument_id", "ex_date", "kind", "price_factor", "volume_factor")
 _SHOWN = 3
 _BEFORE = 40  # sessions before the first score, for the volatility of shares that skip some of them
 
@@ -244,8 +245,9 @@ def market(
     bands those of the lists of bands, where the lake has them. Corporate actions are the ones known today: each was
     announced before its ex-date. A gap above the quality gate's limit that no action explains, and that no person
     accepted, counts as an action of unknown effect, and so does an action of unknown amount that moved the price beyond
-    what is explained (`unread_actions`). Shares that ended pay what `portfolio.endings` has. Sessions are all those of
-    the lake's bars, also if none of the instruments has a bar.
+    what is explained (`unread_actions`). Shares that ended pay what `portfolio.endings` has, and shares that came back
+    after a reduction of their number continue with the new number. Sessions are all those of the lake's bars, also if
+    none of the instruments has a bar. The market of an instrument does not depend on the others.
 
     Raises:
         UsageError: the lake has no bars of these instruments and sessions, `after` is no number of sessions, or `end`
@@ -282,12 +284,15 @@ def market(
             f"the lake has no bars of {quantity(len(instruments), 'scored instrument')} from {start} on, first "
             f"{instruments.sort()[0]}"
         )
-    factors = known_factors(lake)
-    known = factors.filter(pl.col("price_factor").is_not_null())
+    factors = current_factors(lake)
+    known = factors.filter(pl.col("price_factor").is_not_null()).select(_FACTORS)
     sessions = lake.sessions(BARS, since, until)  # also those in which no scored instrument was traded
-    unread = unread_actions(factors, held)
+    unread = unread_actions(factors, sessions).filter(pl.col("instrument_id").is_in(instruments.implode()))
     moved = unread.filter("moved").select("instrument_id", "session")
     undecided = pl.concat([label_gaps(factors), _unexplained_gaps(lake, held, factors), moved])
+    reduced = reductions(ends, held)
+    known = pl.concat([without_reduced(known, reduced, "ex_date"), reduced.select(_FACTORS)])
+    undecided = without_reduced(undecided, reduced, "session")
     return market_arrays(
         held, known, undecided, endings=ended, unread=unread, fill=fill, start=start, sessions=sessions
     )

@@ -77,8 +77,10 @@ class Trials:
 def trials() -> pl.DataFrame:
     """Return the trials of this workspace, oldest first: id, recipe in words, figures of the series, source and run.
 
-    `net_active_return` is growth a year of the simulated account less its benchmark's, a decimal; `sharpe` the Sharpe
-    ratio a year of the same daily differences. Both are null without a series. `count` is above 1 for declared trials.
+    `net_active_return` is what the daily returns of the simulated account less its benchmark's compound to in 252
+    sessions, a decimal; `sharpe` is the Sharpe ratio a year of the same daily differences. Both are null without a
+    series. The account's `active_return` (`champion portfolio`) is another figure: its growth a year less the
+    benchmark's. `count` is above 1 for declared trials.
 
     Raises:
         ModelError: the ledger is damaged.
@@ -300,7 +302,9 @@ def overfitting(trials: Trials, active: pl.DataFrame | None) -> dict[str, float]
 
 
 def figures(active: pl.Series) -> tuple[float, float | None]:
-    """Return growth a year and the annualised Sharpe ratio of daily net active returns; it is None if they are equal.
+    """Return what daily net active returns compound to in 252 sessions, and their annualised Sharpe ratio.
+
+    The Sharpe ratio is None if the returns are equal.
 
     >>> figures(pl.Series([0.0, 0.0]))
     (0.0, None)
