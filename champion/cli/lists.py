@@ -106,8 +106,8 @@ def refresh(*, as_json: AsJson = False) -> None:
     if failed := [name for name, one in results.items() if isinstance(one, str)]:
         raise ArchiveError(f"{' and '.join(failed)} could not be loaded; the reason is above")
     if set_aside := sum(len(one.refused) for one in results.values() if not isinstance(one, str)):
-        shown = "`champion lists ls` shows them until a readable version replaces them"
-        console.out.print(f"{quantity(set_aside, 'file')} refused, all others count; {shown}", soft_wrap=True)
+        kept = "`champion lists ls` shows them until a readable version replaces them"
+        console.out.print(f"{quantity(set_aside, 'file')} refused, all others count; {kept}", soft_wrap=True)
 
 
 @app.command()

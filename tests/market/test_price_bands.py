@@ -48,7 +48,7 @@ def test_list_applies_to_the_next_session_and_to_no_other() -> None:
 def test_list_read_later_does_not_count() -> None:
     lists, session = listed(date(2025, 2, 24)), date(2025, 2, 25)
     assert price_bands.for_session(lists, DAYS, session, READ).height == 1
-    with pytest.raises(UsageError, match="cover the sessions none"):
+    with pytest.raises(UsageError, match="cover no session"):
         price_bands.for_session(lists, DAYS, session, READ - timedelta(seconds=1))
 
 

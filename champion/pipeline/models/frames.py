@@ -266,7 +266,7 @@ def trainable_sessions(
 ) -> list[date]:
     """Return the sessions from `start` to `end` with features, if a model can be trained on them.
 
-    Call it before a run: it refuses at once what the run could not use.
+    Call it before a run: it refuses what the run could not use.
 
     Raises:
         ModelError: there are none.
