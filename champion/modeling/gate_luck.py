@@ -91,6 +91,8 @@ class Evidence:
     >>> daily = pl.DataFrame({"trade_date": [date(2024, 1, 1)], "t1": [0.001]})
     >>> Evidence("t1", daily, horizon=5, own_horizon=5).champion is None
     True
+    >>> [Evidence("t1", daily, 5, 5, champion="t1", proven=proven).is_exempt for proven in (True, False)]
+    [True, False]
     """
 
     trial: str

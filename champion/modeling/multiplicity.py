@@ -58,6 +58,7 @@ FEWEST_BLOCKS = 10
 LONGEST_BLOCK = 63
 """Sessions of the longest block, a quarter of a year; see `dependence`."""
 _NORMAL = NormalDist()
+_ROUNDING = 1e-12  # weights that differ by less are equal
 _STEPS = 60  # halvings of an interval: the last is below the rounding of a float
 _FARTHEST = 12.0  # standard deviations: no critical value is as high
 _TOGETHER = 1_000  # draws a matrix product, which bounds the memory
@@ -161,7 +162,8 @@ def widening(weights: Floats, benchmark: Floats, active: Floats) -> float:
         benchmark: the weights of the benchmark.
         active: the return of the instrument in the period less the benchmark's; not used where both weights are 0.
 
-    The factor is about 1 for a portfolio that holds all instruments equally long, and NaN without weights.
+    The factor is about 1 for a portfolio that holds all instruments equally long, 1 for one that is its benchmark and
+    so picks nothing, and NaN without weights.
 
     >>> rng = np.random.default_rng(1)
     >>> active = rng.normal(0, 0.01, (50, 40)) + rng.normal(0, 0.01, 40)  # some rise all the time, others fall
@@ -170,6 +172,9 @@ def widening(weights: Floats, benchmark: Floats, active: Floats) -> float:
     True
     """
     over = weights - benchmark
+    over = np.where(np.abs(over) > _ROUNDING, over, 0.0)
+    if weights.sum() > 0 and not over.any():
+        return 1.0
     contributions = over * np.where(over == 0, 0.0, active)
     if not weights.sum() > 0:
         return math.nan

@@ -138,6 +138,8 @@ def test_portfolio_that_keeps_its_instruments_has_a_wider_error() -> None:
     assert widening(kept, benchmark, active) == pytest.approx(math.sqrt(5), rel=0.35)
     assert widening(changed, benchmark, active) == pytest.approx(1.0, abs=0.15)
     assert math.isnan(widening(np.zeros((100, 60)), benchmark, active))
+    rounded = np.full((100, 60), 1.0) / np.full((100, 60), 60.0) * (1 + 1e-16) - np.eye(100, 60) * 1e-17
+    assert widening(rounded, benchmark, active) == 1.0, "it holds what its benchmark holds"
     luck = [
         beyond_luck(noise(1) + 0.0006, 0, horizon=HORIZON, level=LEVEL, wider=np.array([wider])) for wider in (1.0, 2.0)
     ]

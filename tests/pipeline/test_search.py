@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -23,11 +23,14 @@ from searches import SPACE, searched
 from waiting import PATIENCE
 
 from champion.errors import ChampionError, UsageError
-from champion.pipeline.models import trials
-from champion.pipeline.search import choice, outcomes, plan as plans, space as spaces
+from champion.lake import Lake
+from champion.pipeline.models import evaluate, portfolio, trials
+from champion.pipeline.search import choice, outcomes, plan as plans, report, space as spaces
+from champion.portfolio.construction import Rule
 from champion.settings import Settings
-from champion.tracking import promotion
+from champion.tracking import promotion, registry
 from champion.tracking.trials import ledger
+from champion.tracking.trials.former_runs import LOOK
 
 MODEL = '\n[[model]]\nname = "logistic"\n'
 
@@ -182,6 +185,57 @@ def test_a_search_counts_its_recipes_and_promotes_nothing(
         "trade_date", str(last["chosen"])
     )
     assert np.allclose([chosen[day] for day, _ in same.rows()], same[:, 1].to_numpy(), atol=0.004)
+
+
+def test_the_page_judges_the_best_recipe_as_the_gate_does(undisturbed: tuple[Settings, dict[str, Any]]) -> None:
+    """The recipe under the rule that its training simulated is the version's own trial."""
+    settings = undisturbed[0]
+    found = outcomes.read(settings, plans.make(settings, spaces.parse(SPACE)).id)
+    looks_of = {one.number: registry.find(settings, one.version or 0).tags[LOOK] for one in found.known}
+    trained = tuple(one for one in found.known if one.look == looks_of[one.number])
+    page = report.against_luck(settings, replace(found, recipes=trained))
+    (version,) = (one.version for one in trained if one.number == page.recipe)
+    gate = evaluate.evaluate(settings, version or 0).rules.filter(rule="luck").row(0, named=True)
+    assert page.best is not None
+    assert (page.best.sharpe, page.best.sharpe_needed) == (gate["figure"], gate["threshold"])
+    assert f"at a rate of {page.best.level:.2%}" in gate["sentence"]
+    assert page.best.level < settings.gate_luck, "a part of the level was spent"
+    assert page.scores["score"][0] == pytest.approx(page.best.score, rel=0.05), "the plot shows the same score"
+    key = report.inputs(settings, found)
+    trials_before = key.pop("trials")
+    assert report.inputs(settings.model_copy(update={"gate_luck": 0.1}), found)["gate"] != key["gate"]
+    assert trials_before != trials.fingerprint(trials.recorded(settings)), (
+        "the page's own choice is no reason to repeat"
+    )
+
+
+def test_a_change_of_the_rule_changes_the_benchmark_to_that_of_the_new_rule(
+    undisturbed: tuple[Settings, dict[str, Any]],
+) -> None:
+    """The benchmark of a rule that decides once a fortnight drifts between its decisions."""
+    settings = undisturbed[0]
+    found = outcomes.read(settings, plans.make(settings, spaces.parse(SPACE)).id)
+    first, second = found.known[0], found.known[-1]
+    rules = {first.number: Rule(top=5, cap=0.25), second.number: Rule(top=5, cap=0.25, every=10, phase=3)}
+    tried = tuple(replace(one, rule=asdict(rules[one.number])) for one in (first, second))
+    starts = choice.fold_starts(settings, found)
+    rows = [(2, starts[1], starts[2] - timedelta(1), first.number), (3, starts[2], date.max, second.number)]
+    choices = pl.DataFrame(rows, schema=["fold", "start", "end", "chosen"], orient="row")
+    followed = choice.follow(settings, replace(found, recipes=tried), choices).growth
+
+    scores = evaluate.scores(settings, str(second.version))[1].filter(pl.col("trade_date") >= starts[2])
+    alone, weekly = (
+        portfolio.simulate(scores, rule, end=found.end, lake=Lake(settings.lake)).growth
+        for rule in (rules[second.number], rules[first.number])
+    )
+    days = alone.filter(pl.col("trade_date") > starts[2] + timedelta(days=7))["trade_date"].head(25)
+
+    def daily(growth: pl.DataFrame) -> list[float]:
+        change = growth.sort("trade_date").with_columns(change=pl.col("benchmark").pct_change())
+        return change.filter(pl.col("trade_date").is_in(days.implode()))["change"].to_list()
+
+    assert np.allclose(daily(followed), daily(alone), atol=1e-9)
+    assert not np.allclose(daily(followed), daily(weekly), atol=1e-6)
 
 
 def test_a_plan_is_checked_and_keeps_its_sessions_until_it_is_finished(

@@ -76,3 +76,5 @@ def test_portfolio_that_keeps_its_shares_is_more_clustered_than_one_that_changes
     factors = [styled.clustered(lake, scores, rule) for scores in (kept, changing)]
     assert all(1 <= factor < 3 for factor in factors)
     assert math.isnan(styled.clustered(lake, kept.clear(), rule))
+    # It holds every scored share, as its benchmark does, so a few of them cannot have earned the difference.
+    assert styled.clustered(lake, kept, Rule(top=500)) == 1.0

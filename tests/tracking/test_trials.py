@@ -10,7 +10,8 @@ import stat
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ import polars as pl
 import pytest
 
 from champion.errors import ModelError, UsageError
+from champion.modeling import gate_luck
 from champion.modeling.estimators import Recipe
 from champion.modeling.splits import PurgedWalkForward
 from champion.modeling.universe import find
@@ -26,10 +28,12 @@ from champion.pipeline.models import looks, recipes, trials
 from champion.pipeline.models.register import Task
 from champion.settings import Settings
 from champion.tracking import ledger_storage, runs, store
+from champion.tracking.promotion_ledger import Entry as Decision
 from champion.tracking.trials import ledger, series
 from champion.tracking.trials.entry import content, parse
 
 FIRST, LAST = date(2023, 1, 2), date(2023, 12, 29)
+MOMENT = datetime(2024, 1, 15, tzinfo=UTC)
 DATA = {"normalized_equity_ohlc": "a" * 64}
 
 
@@ -103,6 +107,33 @@ def test_equal_looks_are_one_trial_and_others_are_more(settings: Settings) -> No
     assert [trial.id for trial in trials.recorded(settings)][:6] == names, "ids do not change"
     assert trials.known(settings, begun.id).count == 6
     assert trials.known(settings, first).sessions.width == 1 + 4
+
+
+def test_refits_spend_the_level_of_luck_and_their_earlier_series_are_judged_too(settings: Settings) -> None:
+    other, forced = recipe(C=1.0), {"rules": [{"rule": "luck", "passed": True}]}
+    look(settings, other, seed=90)
+    levels, decisions = list[float](), list[Decision]()
+    for week in range(4):
+        look(settings, recipe(), seed=week, start=FIRST, end=LAST + timedelta(weeks=week), sessions=60 + 5 * week)
+        known = trials.recorded(settings)
+        found = trials.evidence_of_luck(settings, known[1], known, decisions, wider=1.0)
+        assert (found.horizon, found.independent, found.returns.width, found.refits) == (5, 0, 3, week)
+        assert found.earlier is not None
+        assert found.earlier.width == 1 + week
+        levels.append(gate_luck.spent(found, 0.025))
+        again = trials.evidence_of_luck(settings, known[1], known, [], wider=1.0)
+        assert gate_luck.spent(again, 0.025) >= levels[-1], "a decision was spent"
+        evidence = {trials.TRIALS: 2, trials.LEDGER: found.ledger, **forced}
+        decisions.append(Decision(week, "promote", "done", 1, None, "", forced=True, at=MOMENT, evidence=evidence))
+        same = trials.evidence_of_luck(settings, known[1], known, decisions, wider=1.0)
+        assert gate_luck.spent(same, 0.025) == levels[-1], "decisions about the same series spend the level once"
+    assert levels[0] == pytest.approx(gate_luck.spent_level(0.025, 2))
+    assert levels[1:] == [pytest.approx(gate_luck.spent_level(0.025, 2, 2, n, n)) for n in (1, 2, 3)]
+    assert trials.count(settings).total == 2
+    assert gate_luck.judged(found, levels[-1]).trials == 2 + 3
+    assert not trials.has_passed_luck(decisions, 1)
+    assert trials.has_passed_luck([*decisions, replace(decisions[0], forced=False)], 1)
+    assert not trials.has_passed_luck([replace(decisions[0], forced=False, state="refused")], 1)
 
 
 def test_edited_features_and_expressions_are_other_trials() -> None:

@@ -143,9 +143,12 @@ def clustered(lake: Lake, scores: pl.DataFrame, rule: Rule | None = None, ahead:
     ahead = returns_between(lake, known["trade_date"].min(), rule.every) if ahead is None else ahead  # type: ignore[arg-type]
     decided = known.join(chosen.select("trade_date").unique(), on="trade_date", how="semi").select(_KEY)
     rows = decided.join(ahead, on=_KEY).join(chosen, on=_KEY, how="left").with_columns(pl.col("weight").fill_null(0.0))
+    held = pl.col("weight").sum().over("trade_date")
     rows = rows.with_columns(
         active=pl.col("forward_return") - pl.col("forward_return").mean().over("trade_date"),
         benchmark=1 / pl.len().over("trade_date"),
+        # Instruments without a known return are in neither of both, so their weights add up to the same.
+        weight=pl.when(held > 0).then(pl.col("weight") / held).otherwise(0.0),
     )
     if rows.is_empty():
         return math.nan

@@ -131,7 +131,7 @@ def _followed(settings: Settings, session: date, following: date, today: pl.Data
 
     What can be traded at an open is what was known before it, so scores that were published later decide nothing, as
     in the paper account. A session that is scored late keeps the weights that were decided before. If no score of the
-    version was in time, all of them were made in hindsight, nobody follows them, and they show what the rule would do.
+    version was in time, all of them were made in hindsight: no account follows them, and they show what the rule does.
     """
     lake, version = Lake(settings.lake), today["model_version"][0]
     champion = promotion.current_champion(settings)
