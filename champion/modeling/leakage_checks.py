@@ -117,7 +117,8 @@ def shuffled_label_check(
     *_, (train, test) = training.folds(rows, splitter)
     labels = rows["label"].to_numpy()
     chosen, tested = training.training_rows(recipe, features, train), features[test]
-    model = training.learn(recipe, chosen, training.outcome(rows, recipe)[train], spend=True)
+    sessions = rows["trade_date"].to_numpy()[train]
+    model = training.learn(recipe, chosen, training.outcome(rows, recipe)[train], sessions=sessions, spend=True)
     auc = float(roc_auc_score(labels[test], estimators.probability(model, tested)))
     positives, negatives = float(labels[test].sum()), float((1 - labels[test]).sum())
     # Standard error of the Mann-Whitney statistic when scores are worthless.
