@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +16,21 @@ from searches import searched
 
 from champion.pipeline.models import trials
 from champion.pipeline.search import choice, guided, outcomes, plan as plans, space as spaces
-from champion.pipeline.search.plan import Plan
 from champion.pipeline.search.space import Candidate, Space
 from champion.settings import Settings
-from champion.tracking.trials import ledger
 
 pytest.importorskip("optuna", reason="Optuna is not installed: pip install 'champion[optuna]'")
 
 SPACE = """
 name = "guided"
 method = "optuna"
-trials = 6
+trials = 5
 folds = 3
 [recipe]
 universe = "all"
 [[model]]
 name = "logistic"
 parameters = {C = {low = 0.001, high = 10.0, scale = "log"}}
-[[rule]]
-top = [50, 5]
 """
 WIDE = """
 name = "wide"
@@ -99,58 +95,40 @@ def test_a_small_space_ends_with_its_last_recipe() -> None:
     assert guided.propose(space, tried, {}, 4) == []
 
 
-@pytest.fixture(scope="module")
-def guided_search(
-    modelled: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Settings, dict[str, Any], outcomes.Search]:
-    """A workspace after one whole search, what it showed, and its outcomes."""
-    made = copied(modelled, tmp_path_factory.mktemp("guided"))
-    shown = searched(made, SPACE)
-    return made, shown, outcomes.read(made, plans.make(made, spaces.parse(SPACE)).id)
-
-
-def _later_changed(settings: Settings, search: outcomes.Search, last: date) -> pl.DataFrame:
-    later = pl.col("trade_date") > last
-    returns = outcomes.returns(settings, search)
-    names = returns.columns[1:]
-    return returns.with_columns(
-        pl.when(later).then(0.02 - 5 * pl.col(name)).otherwise(name).alias(name) for name in names
+@hypothesis_settings(max_examples=20)
+@given(st.integers(0, 10_000), st.integers(2, 4))
+def test_figures_of_a_fold_and_later_propose_nothing(seed: int, fold: int) -> None:
+    rng = np.random.default_rng(seed)
+    days = [date(2024, 1, 1) + timedelta(n) for n in range(160)]
+    starts = [days[10], days[50], days[90], days[120]]
+    returns = pl.DataFrame({"trade_date": days, **{str(n): rng.normal(0, 0.01, 160) for n in range(1, 6)}})
+    later = pl.col("trade_date") >= starts[fold - 1]
+    changed = returns.with_columns(
+        pl.when(later).then(0.02 - 5 * pl.col(str(n))).otherwise(str(n)).alias(str(n)) for n in range(1, 6)
     )
+    ratios, last = guided.figures_before(returns, starts, fold)
+    assert (ratios, last) == guided.figures_before(changed, starts, fold)
+    assert len(ratios) == 5
+    assert last == starts[fold - 1] - timedelta(1)
 
 
-def test_every_recipe_counts_and_is_proposed_by_earlier_folds_alone(
-    modelled: Settings,
-    guided_search: tuple[Settings, dict[str, Any], outcomes.Search],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    settings, shown, search = guided_search
-    assert [one.number for one in search.recipes] == [1, 2, 3, 4, 5, 6]
-    assert search.failed == []
-    assert set(search.seen) == {5, 6}
-    starts = choice.fold_starts(settings, search)
-    (last,) = set(search.seen.values())
-    assert starts[0] < last < starts[1]
-    assert [row["chosen"] in {1, 2, 3, 4, 5, 6} for row in shown["choices"]] == [True, True]
-    before = trials.count(modelled).total
-    assert trials.count(settings).total == before + 6 + 1
-    # The same proposals from the outcomes in any order, and from series that differ after the last session seen.
+def test_every_recipe_of_a_search_counts_and_is_proposed_again_after_a_kill(modelled: Settings, tmp_path: Path) -> None:
+    settings, before = copied(modelled, tmp_path), trials.count(modelled).total
     plan = plans.make(settings, spaces.parse(SPACE))
-    first = [one for one in search.recipes if one.number <= plan.space.folds + 1]
-    proposed = guided.following(settings, plan, first[::-1])
-    assert isinstance(proposed, Plan)
-    assert [one.text for one in proposed.recipes] == [one.text for one in search.recipes]
-    changed = _later_changed(settings, search, last)
-    monkeypatch.setattr(outcomes, "returns", lambda *_: changed)
-    assert guided.following(settings, plan, first) == proposed
-    assert guided.following(settings, proposed, search.recipes) is None
-
-
-def test_a_repeated_search_proposes_and_adds_nothing_new(
-    guided_search: tuple[Settings, dict[str, Any], outcomes.Search], tmp_path: Path
-) -> None:
-    settings, shown, _ = guided_search
-    repeated = copied(settings, tmp_path)
-    lines = {str(one.facts) for one in ledger.read(repeated)}
-    again = searched(repeated, SPACE)
-    assert {str(one.facts) for one in ledger.read(repeated)} == lines
-    assert {**again, "best": None} == {**shown, "best": None}
+    assert (len(plan.recipes), plan.later) == (4, 1)
+    shown = searched(settings, SPACE)
+    search = outcomes.read(settings, plan.id)
+    assert [(one.number, one.error) for one in search.recipes] == [(number, "") for number in range(1, 6)]
+    assert trials.count(settings).total == before + 5 + 1
+    # The first fold proposed the last recipe, which may be chosen from the second fold on.
+    starts = choice.fold_starts(settings, search)
+    assert list(search.seen) == [5]
+    assert starts[0] < search.seen[5] < starts[1]
+    assert [row["fold"] for row in shown["choices"]] == [2, 3]
+    # A search that is resumed knows no more than the ledger, whatever training ended first.
+    again = guided.following(settings, plan, search.recipes[3::-1])
+    assert again is not None
+    assert [one.text for one in again.recipes] == [one.text for one in search.recipes]
+    assert again.seen == tuple(one.seen for one in search.recipes)
+    assert again.id == plan.id
+    assert guided.following(settings, again, search.recipes) is None

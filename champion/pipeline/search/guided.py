@@ -176,14 +176,26 @@ def _is_of(model: spaces.Model, candidate: Candidate) -> bool:
 
 
 def _shown(settings: Settings, plan: Plan, found: Sequence[Tried]) -> tuple[dict[int, float], date | None]:
-    """Return the Sharpe ratios that propose the next round, by number, and the last session that they use."""
+    """Return what proposes the next round, as `figures_before` does; nothing if all recipes failed."""
     search = outcomes.search_of(plan, found)
     if not search.known:
         return {}, None
-    starts = choice.fold_starts(settings, search)
-    fold = fold_of(plan.space, len(plan.recipes))
-    before = outcomes.returns(settings, search).filter(
-        pl.col("trade_date").is_between(starts[0], starts[fold - 1], closed="left")
-    )
+    starts, fold = choice.fold_starts(settings, search), fold_of(plan.space, len(plan.recipes))
+    return figures_before(outcomes.returns(settings, search), starts, fold)
+
+
+def figures_before(returns: pl.DataFrame, starts: Sequence[date], fold: int) -> tuple[dict[int, float], date | None]:
+    """Return the Sharpe ratios before a fold, by number of the recipe, and the last session that they use.
+
+    `returns` and `starts` are those of `choice.choose`, and folds count from 1. A recipe with too few sessions is left
+    out; the session is None if there is none.
+
+    >>> days = [date(2024, 1, day) for day in range(1, 31)]
+    >>> returns = pl.DataFrame({"trade_date": days, "1": [0.01, 0.03] * 15})
+    >>> ratios, last = figures_before(returns, [days[0], days[24]], 2)
+    >>> round(ratios[1], 1), str(last)
+    (31.1, '2024-01-24')
+    """
+    before = returns.filter(pl.col("trade_date").is_between(starts[0], starts[fold - 1], closed="left"))
     last: date | None = before["trade_date"].max() if before.height else None  # type: ignore[assignment]
     return choice.sharpes(before, [name for name in before.columns if name != "trade_date"]), last
