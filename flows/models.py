@@ -25,7 +25,7 @@ from champion.pipeline.ingest import market_data_lock
 from champion.pipeline.models import evaluate, frames, notebook_data, recipes, register, score
 from champion.pipeline.models.model_columns import model_columns
 from champion.pipeline.reference import universe_lists
-from champion.pipeline.search import outcomes, plan as plans, report as search_report, space as spaces
+from champion.pipeline.search import guided, outcomes, plan as plans, report as search_report, space as spaces
 from champion.pipeline.search.outcomes import Tried
 from champion.pipeline.search.plan import Plan, Training
 from champion.portfolio.construction import Rule
@@ -253,7 +253,19 @@ def search_recipes(space: str, *, parallel: int | None = None) -> dict[str, Any]
 
 
 def try_all(planned: Plan, *, parent: str, parallel: int | None) -> list[Tried]:
-    """Run the trainings of a search, some at a time, and return the outcome of each recipe."""
+    """Run the rounds of a search, and return the outcome of each recipe; all methods but optuna have one round."""
+    found, following = list[Tried](), planned
+    while True:
+        found += try_round(following, parent=parent, parallel=parallel)
+        more = guided.following(Settings(), following, found)
+        if more is None:
+            return found
+        get_run_logger().info("%d recipes proposed by the figures of %d", len(more.recipes) - more.before, more.before)
+        following = more
+
+
+def try_round(planned: Plan, *, parent: str, parallel: int | None) -> list[Tried]:
+    """Run the trainings of a round, some at a time, and return the outcome of each recipe."""
     shown, trainings = notebook_progress.current(), planned.trainings
     most = len(trainings) if Settings().task_runner != "threads" else plans.AT_A_TIME
     waiting, running, found = list(reversed(trainings)), dict[Any, Training](), list[Tried]()

@@ -17,7 +17,7 @@ from champion.modeling.estimators import Recipe
 from champion.modeling.splits import PurgedWalkForward
 from champion.modeling.universe import find
 from champion.pipeline.models import frames, looks, portfolio, recipes, register, trials
-from champion.pipeline.search import choice, outcomes, plan as plans, report, space as spaces
+from champion.pipeline.search import choice, guided, outcomes, plan as plans, report, space as spaces
 from champion.pipeline.search.plan import Training
 from champion.settings import Settings
 from champion.tracking import registry, runs
@@ -43,16 +43,19 @@ def searched(settings: Settings, text: str, step: Callable[[str], None] = lambda
     """Search a space and return what a person sees: choices, luck, recipes by trial, and errors."""
     planned = plans.make(settings, spaces.parse(text))
     found = list[outcomes.Tried]()
+    following: plans.Plan | None = planned
     with plans.running(settings, planned, step):
-        for one in planned.trainings:
-            step(f"training {one.text}")
-            try:
-                version = trained(settings, one, step)
-            except ValueError as error:
-                found += outcomes.failed(planned, one, error)
-            else:
-                step(f"rules {one.text}")
-                found += outcomes.of_training(settings, planned, one, version.number, version.run_id)
+        while following is not None:
+            for one in following.trainings:
+                step(f"training {one.text}")
+                try:
+                    version = trained(settings, one, step)
+                except ValueError as error:
+                    found += outcomes.failed(following, one, error)
+                else:
+                    step(f"rules {one.text}")
+                    found += outcomes.of_training(settings, following, one, version.number, version.run_id)
+            following = guided.following(settings, following, found)
         step("outcomes")
         search = outcomes.write(settings, planned, found)
         step("choice")
@@ -94,7 +97,7 @@ def judged(settings: Settings, search: outcomes.Search, step: Callable[[str], No
     look = looks.begin(settings, tried, window=(search.start, search.end), data=data, source=outcomes.SOURCE)
     step("chosen account")
     luck = report.against_luck(settings, search, look.id)
-    choices = choice.choose(outcomes.returns(settings, search), choice.fold_starts(settings, search))
+    choices = choice.choose(outcomes.returns(settings, search), choice.fold_starts(settings, search), search.seen)
     followed = choice.follow(settings, search, choices)
     step("chosen result")
     look.complete(followed.scores, followed.active)

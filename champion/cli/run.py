@@ -238,7 +238,8 @@ def search(
         if plan:
             recipes = {str(number): one.text for number, one in enumerate(planned.recipes, start=1)}
             span = {"search": planned.id, "start": planned.start, "end": planned.end}
-            console.show({"cost": cost.text, **span, "recipes": recipes}, as_json=as_json)
+            later = {"proposed_later": planned.later} if planned.later else {}
+            console.show({"cost": cost.text, **span, **later, "recipes": recipes}, as_json=as_json)
             return
         console.note(f"{wanted.name}, {planned.start} to {planned.end}: {cost.text}")
     with console.flow_context(chosen, hidden=as_json, lines=True):

@@ -32,6 +32,7 @@ from typing_extensions import override
 
 from champion.base.counting import quantity
 from champion.errors import ModelError
+from champion.modeling import lightgbm_models
 from champion.modeling.targets import DEFAULT
 
 __all__ = [
@@ -222,11 +223,15 @@ MODELS: dict[str, Callable[[int], Estimator]] = {
         early_stopping=False, random_state=seed,
     ),
     "pairwise": lambda seed: PairwiseRanker(random_state=seed),
+    "lightgbm": lambda seed: lightgbm_models.LightGBMClassifier(random_state=seed),
+    "lightgbm_regression": lambda seed: lightgbm_models.LightGBMRegressor(random_state=seed),
+    "lightgbm_ranking": lambda seed: lightgbm_models.LightGBMRanker(random_state=seed),
     "mean_of_ranks": lambda seed: MeanOfRanks(random_state=seed),
 }  # fmt: skip
-"""Classifiers, regressors, a ranking model and a combination by name, as functions of the seed.
+"""Classifiers, regressors, ranking models and a combination by name, as functions of the seed.
 
-They are small and strongly regularised, because a daily signal is mostly noise.
+They are small and strongly regularised, because a daily signal is mostly noise. Those of LightGBM need an extra: see
+`lightgbm_models`.
 """
 
 # Others have `middle` alone, as binning fails on a column without values.
@@ -272,7 +277,8 @@ class Recipe:
         """Return the unfitted pipeline.
 
         Raises:
-            ModelError: a name is not known, or the import path names no class with fit and predict.
+            ModelError: a name is not known, the import path names no class with fit and predict, or the model needs an
+                extra that is not installed.
         """
         names = _DEFAULT_PREPARE.get(self.model, ("middle",)) if self.prepare is None else self.prepare
         if unknown := [name for name in names if name not in PREPARATIONS]:
@@ -281,6 +287,8 @@ class Recipe:
 
     def _estimator(self) -> Estimator:
         if self.model in MODELS:
+            if self.model.startswith(lightgbm_models.PACKAGE):
+                lightgbm_models.require()
             return MODELS[self.model](self.seed).set_params(**self.parameters)
         try:
             estimator = _import_estimator(self.model)(**self.parameters)
@@ -294,12 +302,24 @@ class Recipe:
 
 
 def fit(
-    pipeline: Pipeline, inputs: NDArray[np.float64], labels: NDArray[Any], weights: NDArray[Any] | None = None
+    pipeline: Pipeline,
+    inputs: NDArray[np.float64],
+    labels: NDArray[Any],
+    weights: NDArray[Any] | None = None,
+    sessions: NDArray[Any] | None = None,
 ) -> Pipeline:
-    """Fit the pipeline and return it; the last step gets the weights if it accepts them."""
+    """Fit the pipeline and return it; the last step gets the weights and the sessions of the rows if it accepts them.
+
+    Its `fit` accepts them as `sample_weight` and `sessions`.
+    """
     name, last = pipeline.steps[-1]
-    weighted = weights is not None and has_fit_parameter(last, "sample_weight")
-    return pipeline.fit(inputs, labels, **({f"{name}__sample_weight": weights} if weighted else {}))
+    offered = {"sample_weight": weights, "sessions": sessions}
+    accepted = {
+        f"{name}__{word}": value
+        for word, value in offered.items()
+        if value is not None and has_fit_parameter(last, word)
+    }
+    return pipeline.fit(inputs, labels, **accepted)
 
 
 def probability(model: Estimator, inputs: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -117,7 +117,8 @@ def shuffled_label_check(
     *_, (train, test) = training.folds(rows, splitter)
     labels = rows["label"].to_numpy()
     chosen, tested = training.training_rows(recipe, features, train), features[test]
-    model = training.learn(recipe, chosen, training.outcome(rows, recipe)[train], spend=True)
+    sessions = rows["trade_date"].to_numpy()[train]
+    model = training.learn(recipe, chosen, training.outcome(rows, recipe)[train], sessions=sessions, spend=True)
     auc = float(roc_auc_score(labels[test], estimators.probability(model, tested)))
     positives, negatives = float(labels[test].sum()), float((1 - labels[test]).sum())
     # Standard error of the Mann-Whitney statistic when scores are worthless.
@@ -142,9 +143,11 @@ def input_ic(frame: pl.DataFrame, inputs: Sequence[str], horizon: int) -> pl.Dat
     out.
     """
     named = ["forward_return", *inputs]
-    known = frame.with_columns(unknown.known(pl.col(name)).alias(name) for name in named).drop_nulls("forward_return")
-    days = known["trade_date"].unique().sort().gather_every(max(1, horizon))
-    chosen = known.filter(pl.col("trade_date").is_in(days.implode()))
+    returns = frame.select("trade_date", unknown.known(pl.col("forward_return"))).drop_nulls("forward_return")
+    days = returns["trade_date"].unique().sort().gather_every(max(1, horizon))
+    # Sessions first: all rows of all inputs together would need the memory of the frame again.
+    some = frame.select("trade_date", *named).filter(pl.col("trade_date").is_in(days.implode()))
+    chosen = some.with_columns(unknown.known(pl.col(name)).alias(name) for name in named).drop_nulls("forward_return")
     by_session = chosen.group_by("trade_date", maintain_order=True).agg(_rank_correlation(name) for name in inputs)
     means = by_session.select(pl.col(name).fill_nan(None).mean() for name in inputs)
     counts = by_session.select(pl.col(name).fill_nan(None).count() for name in inputs)
@@ -162,7 +165,8 @@ def implausible_inputs(
     The standard error of the mean over S sessions of n instruments is 1 / sqrt(S (n - 1)) for an input without skill:
     few instruments or sessions show large correlations by chance.
     """
-    breadth = frame.drop_nulls("forward_return").group_by("trade_date").len()["len"].mean()
+    labelled = frame.select("trade_date", "forward_return").drop_nulls("forward_return")
+    breadth = labelled.group_by("trade_date").len()["len"].mean()
     freedom = max(float(breadth) - 1, 1.0) if isinstance(breadth, float) else 1.0
     chance = _LIMIT / (pl.col("sessions") * freedom).sqrt()
     size = pl.col("ic").abs()

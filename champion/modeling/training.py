@@ -270,11 +270,13 @@ def learn(
     labels: NDArray[Any],
     weights: NDArray[np.float64] | None = None,
     *,
+    sessions: NDArray[Any] | None = None,
     spend: bool = False,
 ) -> Pipeline:
     """Fit a pipeline; the same seed gives a bit-identical pipeline.
 
-    With `spend` the array is not needed afterwards: unknown values are imputed in it, which saves a copy.
+    `sessions` are those of the rows, for a model that ranks within a session. With `spend` the array is not needed
+    afterwards: unknown values are imputed in it, which saves a copy.
     """
     pipeline = recipe.make()
     first = pipeline.steps[0][1]
@@ -283,7 +285,7 @@ def learn(
         first.copy = False
     # Parallel fits only: a forest that predicts in threads adds its trees in any order, which changes the last bits.
     with parallel_config(backend="threading", n_jobs=2):
-        fitted = estimators.fit(pipeline, features, labels, weights)
+        fitted = estimators.fit(pipeline, features, labels, weights, sessions)
     if in_place:
         first.copy = True
     return fitted
@@ -318,11 +320,12 @@ def _train(
     spend: bool = False,
 ) -> Pipeline:
     chosen = rows.select("instrument_id", "trade_date", "label_end")[train]
-    weights = None
+    sessions, weights = chosen["trade_date"].to_numpy(), None
     if recipe.weighted:
         unique = average_uniqueness(chosen).to_numpy()
         weights = unique / unique.mean()  # with mean 1 the regularisation is as strong as without weights
-    return learn(recipe, training_rows(recipe, features, train), outcome(rows, recipe)[train], weights, spend=spend)
+    inputs, learnt = training_rows(recipe, features, train), outcome(rows, recipe)[train]
+    return learn(recipe, inputs, learnt, weights, sessions=sessions, spend=spend)
 
 
 def training_rows(recipe: Recipe, features: NDArray[np.float64], train: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -22,7 +22,10 @@ from zipfile import ZipFile
 from champion.errors import ModelError
 
 _CALLED = frozenset({"TypeNode", "FunctionNode", "MethodNode", "PartialNode", "OperatorFuncNode"})
-_OWN = ("champion.modeling.estimators", "champion.estimators")  # the second one in models of Champion 0.2 and earlier
+LIGHTGBM = "champion.modeling.lightgbm_models"
+"""The module of models that need LightGBM to predict."""
+# The second one is in models of Champion 0.2 and earlier.
+_OWN = ("champion.modeling.estimators", "champion.estimators", LIGHTGBM)
 _LIBRARIES = ("sklearn", "numpy", "scipy", *_OWN)
 _PARTS = frozenset(  # parts of fitted estimators besides numbers
     "numpy.dtype scipy.interpolate._bsplines.BSpline scipy.interpolate._interpolate.interp1d "

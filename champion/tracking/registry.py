@@ -245,11 +245,17 @@ def _save(model: Any, example: pl.DataFrame, folder: Path, identity: Any, truste
             mlflow_model=identity,
             signature=infer_signature(rows, getattr(model, answer)(inputs)),
             input_example=rows,
-            pip_requirements=[f"{name}=={installed(name)}" for name in ("scikit-learn", "skops", "numpy", "pandas")],
+            pip_requirements=[f"{name}=={installed(name)}" for name in _packages(trusted)],
             pyfunc_predict_fn=answer,
             serialization_format="skops",
             skops_trusted_types=trusted,
         )
+
+
+def _packages(types: Sequence[str]) -> list[str]:
+    """Return the packages that a model of these types needs to predict."""
+    boosted = any(name.startswith(f"{model_types.LIGHTGBM}.") for name in types)
+    return ["scikit-learn", "skops", "numpy", "pandas", *(["lightgbm"] if boosted else [])]
 
 
 def _load_file(settings: Settings, path: Path, version: Version) -> Any:

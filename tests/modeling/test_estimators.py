@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+from importlib.util import find_spec
+
+import joblib
 import numpy as np
 import pytest
 import skops.io
@@ -11,6 +15,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from champion.errors import ModelError
 from champion.modeling import estimators
 from champion.modeling.estimators import Recipe, Winsorizer
+from champion.tracking import model_types
 
 RNG = np.random.default_rng(7)
 INPUTS = RNG.normal(size=(300, 3))
@@ -55,6 +60,53 @@ def test_any_estimator_by_import_path_is_deterministic_and_saved_safely(
     types = skops.io.get_untrusted_types(data=content)
     assert {name.split(".")[0] for name in types} <= {"sklearn", "numpy", "champion"}
     assert np.array_equal(estimators.probability(skops.io.loads(content, trusted=types), INPUTS), first)
+
+
+@pytest.mark.parametrize("model", ["lightgbm", "lightgbm_regression", "lightgbm_ranking"])
+def test_models_of_lightgbm_are_text_that_is_equal_for_equal_data(model: str) -> None:
+    pytest.importorskip("lightgbm", reason="LightGBM is not installed: pip install 'champion[lightgbm]'")
+    recipe = Recipe(model, {"n_estimators": 20, "min_child_samples": 10, "n_jobs": 1}, seed=3)
+    sessions, order = np.repeat(np.arange(30), 10), INPUTS[:, 0].argsort().argsort() / 300
+    learnt = order if recipe.regresses else LABELS
+    made = [estimators.fit(recipe.make(), INPUTS, learnt, np.ones(300), sessions) for _ in range(2)]
+    assert joblib.hash(made[0]) == joblib.hash(made[1])
+    scores = estimators.probability(made[0], INPUTS)
+    assert 0 <= scores.min() < scores.max() <= 1
+    assert np.corrcoef(scores, order)[0, 1] > 0.5
+    # The workspace trusts no further package, and the file has no object of LightGBM.
+    content = skops.io.dumps(made[0])
+    trusted = model_types.require_trusted(content, ())
+    assert {name.rpartition(".")[0] for name in trusted} == {"champion.modeling.lightgbm_models", "numpy"}
+    assert np.array_equal(estimators.probability(skops.io.loads(content, trusted=trusted), INPUTS), scores)
+    # The oracle is LightGBM itself, given the stored text.
+    booster = importlib.import_module("lightgbm").Booster(model_str=made[0].steps[-1][1].model_text_)
+    assert booster.num_trees() == 20
+    assert np.corrcoef(booster.predict(INPUTS).argsort().argsort(), scores.argsort().argsort())[0, 1] > 0.999
+
+
+def test_the_ranking_model_of_lightgbm_ranks_within_sessions() -> None:
+    """Inputs that order the sessions, and not the rows of a session, teach it nothing."""
+    pytest.importorskip("lightgbm", reason="LightGBM is not installed: pip install 'champion[lightgbm]'")
+    sessions = np.repeat(np.arange(30), 10)
+    inputs = np.column_stack([sessions, RNG.normal(size=300)])
+    target = (sessions / 60 + 0.5 * (inputs[:, 1] > 0)).clip(0, 1)
+    recipe = Recipe("lightgbm_ranking", {"n_estimators": 10, "min_child_samples": 10, "n_jobs": 1})
+    within = estimators.fit(recipe.make(), inputs, target, None, sessions).steps[-1][1]
+    across = estimators.fit(recipe.make(), inputs, target).steps[-1][1]
+    level = [[0.0, 1.0], [29.0, 1.0]]
+    assert np.ptp(within.predict(level)) < np.ptp(across.predict(level))
+    for wrong, message in {
+        (0,) * 299 + (1, 0): "301 sessions for 300 rows",
+        (0, 1) * 150: "not side by side",
+    }.items():
+        with pytest.raises(ModelError, match=message):
+            estimators.fit(recipe.make(), inputs, target, None, np.array(wrong))
+
+
+@pytest.mark.skipif(find_spec("lightgbm") is not None, reason="LightGBM is installed")
+def test_models_of_lightgbm_need_the_extra() -> None:
+    with pytest.raises(ModelError, match=r"pip install 'champion\[lightgbm\]'"):
+        Recipe("lightgbm").make()
 
 
 @pytest.mark.parametrize("names", [("winsorize", "median", "normal"), ("middle", "robust"), ("median", "standard")])

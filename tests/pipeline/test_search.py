@@ -10,6 +10,7 @@ import sys
 from dataclasses import asdict, replace
 from datetime import date, timedelta
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,27 @@ def test_recipes_without_enough_sessions_are_not_chosen() -> None:
     (row,) = choice.choose(returns, [days[0], days[30]]).rows(named=True)
     assert (row["chosen"], row["best"]) == (3, 1)
     assert choice.choose(returns.drop("3"), [days[0], days[30]])["chosen"].to_list() == [None]
+
+
+@hypothesis_settings(max_examples=20)
+@given(st.integers(0, 10_000), st.lists(st.integers(0, 159), min_size=5, max_size=5))
+def test_a_recipe_is_chosen_only_after_the_figures_that_proposed_it(seed: int, places: list[int]) -> None:
+    rng = np.random.default_rng(seed)
+    days = [date(2024, 1, 1) + timedelta(n) for n in range(160)]
+    starts = [days[10], days[50], days[90], days[120]]
+    returns = pl.DataFrame({"trade_date": days, **{str(n): rng.normal(0, 0.01, 160) for n in range(1, 6)}})
+    seen = {number: days[place] for number, place in enumerate(places, start=1) if place}
+    for row in choice.choose(returns, starts, seen).rows(named=True):
+        may = [str(n) for n in range(1, 6) if n not in seen or seen[n] < row["start"]]
+        alone = choice.choose(returns.select("trade_date", *may), starts)  # as if there were no others
+        assert row["chosen"] == alone.filter(fold=row["fold"])["chosen"][0]
+
+
+@pytest.mark.skipif(find_spec("optuna") is not None, reason="Optuna is installed")
+def test_a_search_by_optuna_needs_the_extra(modelled: Settings) -> None:
+    space = spaces.parse(f'name = "x"\nmethod = "optuna"\ntrials = 5{MODEL}parameters = {{C = {{low = 1, high = 9}}}}')
+    with pytest.raises(UsageError, match=r"pip install 'champion\[optuna\]', or set method = \"random\""):
+        plans.make(modelled, space)
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ from champion.settings.quality_limits import Limits
 _BAR_COLUMNS = ("instrument_id", "symbol", "isin", "trade_date", "series", "close", "volume", "turnover")
 _SCALED = ("instrument_id", "trade_date", "close", "volume", "adjustment_factor", "volume_factor")
 _KEY = ["instrument_id", "trade_date"]
-_BUILT_TOGETHER = 700_000  # bars; with their features about 1 GB of memory
+_BUILT_TOGETHER = 400_000  # bars; with their features about 0.6 GB of memory
 FEATURE_SET = "v1"
 RETURNS: Returns = "total"
 """The returns of a label unless others are asked for: with dividends, because an account is paid them.

@@ -2,8 +2,10 @@
 
 At the first session of each fold but the first, the recipe with the highest Sharpe ratio of daily net active returns on
 all earlier out-of-sample sessions is chosen. A daily return is known at the close of its session, so the choice uses
-nothing later, and no inner refit is needed. From this session to the end of the fold the account follows the scores of
-the chosen recipe under its rule. The account is one account: a change of the recipe is paid for.
+nothing later, and no inner refit is needed. A recipe that figures of other recipes proposed (`guided`) can be chosen
+only for folds that begin after the last session of these figures. From the first session of the fold to its end the
+account follows the scores of the chosen recipe under its rule. The account is one account: a change of the recipe is
+paid for.
 
 The series of this account is what the search itself would have earned. It is a separate trial, whose recipe is the
 list of recipes, because a search is a look at forward returns too.
@@ -51,13 +53,14 @@ class Followed:
     summary: dict[str, float]
 
 
-def choose(returns: pl.DataFrame, starts: Sequence[date]) -> pl.DataFrame:
+def choose(returns: pl.DataFrame, starts: Sequence[date], seen: Mapping[int, date] | None = None) -> pl.DataFrame:
     """Return the recipe that is chosen for each fold but the first, from earlier folds alone.
 
     Args:
         returns: trade_date and the daily net active returns of each recipe, in a column named by its number; null where
             it has no session.
         starts: the first session of each fold.
+        seen: the last session whose figures proposed a recipe, by its number, for recipes that figures proposed.
 
     Returns fold (from 2), start, end, chosen (the number, null if no recipe can be judged before the fold),
     sharpe_before (of the chosen recipe, before the fold), sharpe (of the chosen recipe, in the fold), best and
@@ -78,9 +81,12 @@ def choose(returns: pl.DataFrame, starts: Sequence[date]) -> pl.DataFrame:
         until = starts[fold] if fold < len(starts) else date.max
         before = ordered.filter((pl.col("trade_date") >= starts[0]) & (pl.col("trade_date") < start))
         after = ordered.filter((pl.col("trade_date") >= start) & (pl.col("trade_date") < until))
-        earlier, later = _sharpes(before, names, FEWEST), _sharpes(after, names, 2)
+        known = [name for name in names if (seen or {}).get(int(name), date.min) < start]
+        earlier, later = sharpes(before, known), sharpes(after, names, 2)
         chosen, best = _highest(earlier), _highest(later)
-        figures = (chosen, earlier.get(chosen), later.get(chosen), best, later.get(best))
+        of_chosen = () if chosen is None else (chosen, earlier[chosen], later.get(chosen))
+        of_best = () if best is None else (best, later[best])
+        figures = (*(of_chosen or (None,) * 3), *(of_best or (None,) * 2))
         rows.append((fold, start, after["trade_date"].max(), *figures))
     return pl.DataFrame(rows, schema=_CHOICES, orient="row")
 
@@ -142,7 +148,8 @@ def recipe(search: Search, entries: Sequence[Entry]) -> dict[str, Any]:
     """Return the recipe of the search as a trial: how it chooses, among which recipes of the trial ledger."""
     looks = {one.id: one.recipe for one in entries if one.kind == "look"}
     listed = [looks.get(one.look) or {"failed": one.text} for one in search.recipes]
-    return {"search": _CHOICE, "folds": search.folds, "recipes": len(listed), "list": digest(listed)[:10]}
+    proposed = {"proposals": digest([str(one.seen) for one in search.recipes])[:10]} if search.seen else {}
+    return {"search": _CHOICE, "folds": search.folds, "recipes": len(listed), "list": digest(listed)[:10], **proposed}
 
 
 def data(search: Search, entries: Sequence[Entry]) -> dict[str, str]:
@@ -159,9 +166,12 @@ def _scores(settings: Settings, one: Tried) -> pl.DataFrame:
     return evaluate.scores(settings, str(one.version))[1].select("trade_date", "instrument_id", "score")
 
 
-def _sharpes(returns: pl.DataFrame, names: Sequence[str], fewest: int) -> dict[int | None, float]:
-    """Return the finite annualised Sharpe ratios by number of the recipe."""
-    found = dict[int | None, float]()
+def sharpes(returns: pl.DataFrame, names: Sequence[str], fewest: int = FEWEST) -> dict[int, float]:
+    """Return the annualised Sharpe ratios by number of the recipe, of those that are finite.
+
+    `returns` is that of `choose`; a recipe with fewer sessions than `fewest` is left out.
+    """
+    found = dict[int, float]()
     for name in names:
         known = returns[name].drop_nulls()
         if len(known) >= fewest and math.isfinite(sharpe := sharpe_ratio(known, SESSIONS_PER_YEAR)):
@@ -169,5 +179,5 @@ def _sharpes(returns: pl.DataFrame, names: Sequence[str], fewest: int) -> dict[i
     return found
 
 
-def _highest(sharpes: Mapping[int | None, float]) -> int | None:
-    return min(sharpes, key=lambda number: (-sharpes[number], number), default=None)
+def _highest(ratios: Mapping[int, float]) -> int | None:
+    return min(ratios, key=lambda number: (-ratios[number], number), default=None)

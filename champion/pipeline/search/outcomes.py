@@ -41,7 +41,8 @@ class Tried:
     """What became of one recipe.
 
     `look` is its look in the trial ledger, and `scores` the digest of the scores that were judged. `error` is why it
-    failed, empty if it did not; then the other fields may be empty.
+    failed, empty if it did not; then the other fields may be empty. `seen` is the last session whose figures of other
+    recipes proposed it, None if none did.
     """
 
     number: int
@@ -54,6 +55,7 @@ class Tried:
     look: str = ""
     scores: str = ""
     error: str = ""
+    seen: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,11 @@ class Search:
     def failed(self) -> list[Tried]:
         """The recipes that failed."""
         return [one for one in self.recipes if one.error]
+
+    @property
+    def seen(self) -> dict[int, date]:
+        """The last session whose figures proposed a recipe, by number, for recipes that figures proposed."""
+        return {one.number: one.seen for one in self.recipes if one.seen is not None}
 
 
 def of_training(settings: Settings, plan: Plan, training: Training, version: int, run: str) -> list[Tried]:
@@ -106,10 +113,15 @@ def failed(plan: Plan, training: Training, error: BaseException) -> list[Tried]:
     return [replace(_tried(plan, number), error=_reason(error)) for number in training.recipes]
 
 
+def search_of(plan: Plan, found: Sequence[Tried]) -> Search:
+    """Return the outcomes of the recipes of a plan, in the order of their numbers."""
+    ordered = tuple(sorted(found, key=lambda one: one.number))
+    return Search(plan.space.name, plan.id, plan.start, plan.end, plan.space.folds, ordered)
+
+
 def write(settings: Settings, plan: Plan, found: Sequence[Tried]) -> Search:
     """Store the outcomes of a search, and return them in the order of their numbers."""
-    ordered = tuple(sorted(found, key=lambda one: one.number))
-    search = Search(plan.space.name, plan.id, plan.start, plan.end, plan.space.folds, ordered)
+    search = search_of(plan, found)
     path = _path(settings, plan.id)
     private_folder(path.parent)
     atomic_files.write_private(path, json.dumps(asdict(search), default=str, indent=1).encode())
@@ -134,7 +146,10 @@ def read(settings: Settings, search: str) -> Search:
 
 def digest(search: Search) -> str:
     """Return the SHA-256 of what the notebook `search` reads: the search without the runs and texts of failures."""
-    facts = [[one.number, one.version, one.look, one.scores, bool(one.error)] for one in search.recipes]
+    facts = [
+        [one.number, one.version, one.look, one.scores, bool(one.error), *([] if one.seen is None else [str(one.seen)])]
+        for one in search.recipes
+    ]
     return sha256(json.dumps([search.id, search.name, facts]).encode()).hexdigest()
 
 
@@ -161,7 +176,8 @@ def results_of(entries: Sequence[Entry]) -> dict[tuple[str, str], Entry]:
 def _tried(plan: Plan, number: int) -> Tried:
     """Return a recipe of a plan before it is tried."""
     one = plan.recipes[number - 1]
-    return Tried(number, one.text, one.model, one.shared["horizon"], dict(one.rule))
+    seen = plan.seen[number - 1] if plan.seen else None
+    return Tried(number, one.text, one.model, one.shared["horizon"], dict(one.rule), seen=seen)
 
 
 def _reason(error: BaseException) -> str:

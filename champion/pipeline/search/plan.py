@@ -9,9 +9,10 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from champion.modeling.universe import find
 from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.models import frames, notebook_data
 from champion.pipeline.reference import universe_lists
-from champion.pipeline.search.space import Candidate, Space, candidates
+from champion.pipeline.search.space import Candidate, Space, candidates, some_parameters
 from champion.portfolio.construction import Rule
 from champion.runner import cache_lookup, identity, notebook
 from champion.runner.parameters import check, defaults
@@ -55,22 +56,46 @@ class Training:
 
 @dataclass(frozen=True)
 class Plan:
-    """The recipes of a search on fixed sessions."""
+    """The recipes of a search on fixed sessions.
+
+    The recipes of a search by Optuna are proposed in rounds: then `recipes` are those so far, of which the first
+    `before` belong to earlier rounds, and `seen` has the last session whose figures proposed each one, None for those
+    that were drawn at random.
+    """
 
     space: Space
     recipes: tuple[Candidate, ...]
     start: date
     end: date
+    before: int = 0
+    seen: tuple[date | None, ...] = ()
+
+    def extended(self, more: Sequence[Candidate], seen: date | None) -> Plan:
+        """Return the plan of the next round, with recipes that figures up to the session `seen` proposed."""
+        known = self.seen or (None,) * len(self.recipes)
+        whole = (*self.recipes, *more)
+        return replace(self, recipes=whole, before=len(self.recipes), seen=(*known, *(seen for _ in more)))
+
+    @property
+    def later(self) -> int:
+        """The number of recipes that later rounds propose."""
+        return max((self.space.trials or 0) - len(self.recipes), 0) if self.space.method == "optuna" else 0
 
     @property
     def id(self) -> str:
-        """The digest of recipes, sessions and validation: the same search has the same id under any name."""
+        """The digest of recipes, sessions and validation: the same search has the same id under any name.
+
+        Of a search by Optuna it is that of the space and the sessions, because the recipes are not known at the start.
+        """
+        if self.space.method == "optuna":
+            space = json.loads(self.space.model_dump_json(exclude={"name", "start", "end"}))
+            return digest([space, str(self.start), str(self.end)])[:_DIGITS]
         shared = [self.space.folds, self.space.embargo, self.space.returns]
         return digest([list(map(asdict, self.recipes)), str(self.start), str(self.end), shared])[:_DIGITS]
 
     @property
     def trainings(self) -> list[Training]:
-        """The runs of the training notebook; recipes that differ only in their rule share one.
+        """The runs of the training notebook of this round; recipes that differ only in their rule share one.
 
         It simulates one of their rules itself, the first that says only how many instruments are held, if there is one.
         """
@@ -81,7 +106,7 @@ class Plan:
         }
         shared |= {"start": str(self.start), "as_of": str(self.end)}
         found = dict[str, list[int]]()
-        for number, one in enumerate(self.recipes, start=1):
+        for number, one in enumerate(self.recipes[self.before :], start=self.before + 1):
             found.setdefault(json.dumps(one.training, sort_keys=True, default=str), []).append(number)
         chosen = ([self.recipes[number - 1] for number in numbers] for numbers in found.values())
         return [
@@ -93,6 +118,8 @@ class Plan:
 @dataclass(frozen=True)
 class Cost:
     """What a search will cost: its recipes and trainings, those that have a run already, and the time of the others.
+
+    `later` recipes are proposed during the search, each perhaps with a training of its own, which is counted.
 
     `seconds` is the sum over the trainings that have no run, from the median time of recorded runs of the same model;
     None if there is one without a recorded run, whose models are `unknown`.
@@ -109,11 +136,13 @@ class Cost:
     seconds: float | None
     unknown: tuple[str, ...] = ()
     parallel: int = 1
+    later: int = 0
 
     @property
     def text(self) -> str:
         """The cost in one sentence."""
         done = f", {self.done} of them done before" if self.done else ""
+        done += f", {self.later} of them proposed by the figures of others" if self.later else ""
         head = f"{quantity(self.recipes, 'recipe')} by {quantity(self.trainings, 'training')}{done}"
         if self.seconds is None:
             named = ", ".join(self.unknown)
@@ -130,10 +159,14 @@ def make(settings: Settings, space: Space) -> Plan:
     its sessions, so that it can be resumed on a later day.
 
     Raises:
-        UsageError: a feature set, universe, target, model or parameter is not known, a horizon has too few sessions, or
-            there are no features.
+        UsageError: a feature set, universe, target, model or parameter is not known, a horizon has too few sessions,
+            there are no features, or the method is optuna and Optuna is not installed.
         LakeError: a universe needs lists that the lake lacks.
     """
+    if space.method == "optuna" and find_spec("optuna") is None:
+        raise UsageError(
+            "method optuna needs Optuna: pip install 'champion[optuna]', or set method = \"random\" in the space"
+        )
     chosen, lake = tuple(candidates(space)), Lake(settings.lake)
     _require_known(lake, space, chosen)
     start, end = _window(settings, lake, space)
@@ -200,8 +233,11 @@ def cost(settings: Settings, plan: Plan, parallel: int) -> Cost:
             unknown[given["model"]] += 1
         else:
             seconds.append(expected)
-    total = None if unknown else sum(seconds)
-    return Cost(len(plan.recipes), len(plan.trainings), done, total, tuple(unknown), parallel)
+    total, later = None if unknown else sum(seconds), plan.later
+    if total is not None and seconds:
+        total += later * statistics.mean(seconds)
+    trainings = len(plan.trainings) + later
+    return Cost(len(plan.recipes) + later, trainings, done, total, tuple(unknown), parallel, later)
 
 
 def _median_seconds(recorded: Sequence[runs.Run], given: Mapping[str, Any]) -> float | None:
@@ -227,7 +263,9 @@ def _require_known(lake: Lake, space: Space, chosen: Sequence[Candidate]) -> Non
         frames.inputs(name)
     for universe in space.recipe.universe:
         universe_lists.require_known(lake, find(universe))
-    for model, parameters in {(one.model, json.dumps(one.parameters, sort_keys=True)) for one in chosen}:
+    asked = {(one.model, json.dumps(one.parameters, sort_keys=True)) for one in chosen}
+    asked |= {(one.name, json.dumps(some_parameters(one), sort_keys=True)) for one in space.model}
+    for model, parameters in sorted(asked):
         try:
             Recipe(model, json.loads(parameters)).make()
         except (ChampionError, ValueError, TypeError) as error:

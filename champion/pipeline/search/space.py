@@ -24,7 +24,7 @@ import itertools
 import json
 import math
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from pathlib import Path
@@ -47,11 +47,12 @@ _TRIES = 200  # draws of a random search for one that is new
 _BOUNDS = {"low", "high", "scale"}
 
 
-def _choices(value: Any) -> list[Any]:
+def choices(value: Any) -> list[Any]:
+    """Return the values to try: a list as it is, a single value as a list of one."""
     return value if isinstance(value, list) else [value]
 
 
-_Listed = BeforeValidator(_choices)
+_Listed = BeforeValidator(choices)
 Texts: TypeAlias = Annotated[list[str], _Listed, Field(min_length=1)]
 Numbers: TypeAlias = Annotated[list[int], _Listed, Field(min_length=1)]
 
@@ -87,7 +88,7 @@ class Space(_Table):
     """A space of recipes, and the sessions and folds that all of them share."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
-    method: Literal["grid", "random"] = "grid"
+    method: Literal["grid", "random", "optuna"] = "grid"
     trials: int | None = Field(None, ge=1)
     seed: int = 7
     start: date | None = None
@@ -173,16 +174,15 @@ def candidates(space: Space) -> list[Candidate]:
     """Return the recipes of a space, in a fixed order, without duplicates.
 
     A random search draws each part on its own. More trials of the same space and seed add recipes, and keep the first.
+    Of a search by Optuna these are the recipes of the first round, drawn in the same way; `guided` proposes the others.
 
     Raises:
         UsageError: the space has more recipes than `MOST`, or fewer than a random search shall draw.
     """
-    if space.method == "random":
-        return _drawn(space)
-    shared_values, rules = space.recipe.model_dump(), _rules(space)
-    whole = len(rules) * math.prod(map(len, shared_values.values()))
-    whole *= sum(math.prod(len(_choices(value)) for value in model.parameters.values()) for model in space.model)
-    if whole > MOST:
+    if space.method != "grid":
+        return _drawn(space, first_round(space))
+    shared_values, of_rules = space.recipe.model_dump(), rules(space)
+    if (whole := _count(space)) > MOST:
         raise UsageError(
             f"the grid {space.name} has {quantity(whole, 'recipe')}; at most {MOST} are searched: try fewer values, or "
             'set method = "random" and trials'
@@ -192,23 +192,55 @@ def candidates(space: Space) -> list[Candidate]:
         for model in space.model
         for shared in _products(shared_values)
         for parameters in _products(model.parameters)
-        for rule in rules
+        for rule in of_rules
     )
-    return list({_key(each): each for each in found}.values())
+    return list({key(each): each for each in found}.values())
 
 
-def _drawn(space: Space) -> list[Candidate]:
+def _count(space: Space) -> int:
+    """Return the number of combinations of a grid."""
+    whole = len(rules(space)) * math.prod(map(len, space.recipe.model_dump().values()))
+    return whole * sum(math.prod(len(choices(value)) for value in model.parameters.values()) for model in space.model)
+
+
+def first_round(space: Space) -> int:
+    """Return the number of recipes that are drawn at random: of a search by Optuna a quarter, and at least 4.
+
+    >>> first_round(Space(name="x", method="optuna", trials=40, model=[Model(name="ridge")]))
+    10
+    """
+    wanted = space.trials or 0
+    return min(wanted, max(wanted // 4, 4)) if space.method == "optuna" else wanted
+
+
+def some_parameters(model: Model) -> dict[str, Any]:
+    """Return one value for each parameter of a model: the first of a list, the lower end of a range."""
+    return {name: value["low"] if is_range(value) else choices(value)[0] for name, value in model.parameters.items()}
+
+
+def unseen(space: Space, seen: Collection[str], rng: np.random.Generator) -> Candidate | None:
+    """Return a random recipe of a space whose `key` is not in `seen`; None if none is found."""
+    drawn = (_draw_one(space, rng) for _ in range(_TRIES))
+    if new := next((one for one in drawn if key(one) not in seen), None):
+        return new
+    lists = [{name: _values(value) for name, value in model.parameters.items()} for model in space.model]
+    if any(values is None for parameters in lists for values in parameters.values()):
+        return None
+    models = (Model(name=one.name, parameters=values) for one, values in zip(space.model, lists, strict=True))
+    grid = space.model_copy(update={"method": "grid", "trials": None, "model": list(models)})
+    left = [one for one in (candidates(grid) if _count(grid) <= MOST else []) if key(one) not in seen]
+    return _one(rng, left) if left else None
+
+
+def _drawn(space: Space, wanted: int) -> list[Candidate]:
     rng, found, tries = np.random.default_rng(space.seed), dict[str, Candidate](), 0
-    wanted, shared_values, rules = space.trials or 0, space.recipe.model_dump(), _rules(space)
-    if wanted > MOST:
-        raise UsageError(f"{space.name} draws {quantity(wanted, 'recipe')}; at most {MOST} are searched: set fewer")
+    if (space.trials or 0) > MOST:
+        many = quantity(space.trials or 0, "recipe")
+        raise UsageError(f"{space.name} draws {many}; at most {MOST} are searched: set fewer")
     while len(found) < wanted:
-        model = space.model[int(rng.integers(len(space.model)))]
-        shared = {name: _one(rng, values) for name, values in shared_values.items()}
-        parameters = {name: _draw(rng, value) for name, value in model.parameters.items()}
-        candidate = Candidate(model.name, parameters, shared, _one(rng, rules))
-        tries = 0 if _key(candidate) not in found else tries + 1
-        found.setdefault(_key(candidate), candidate)
+        candidate = _draw_one(space, rng)
+        tries = 0 if key(candidate) not in found else tries + 1
+        found.setdefault(key(candidate), candidate)
         if tries > _TRIES:
             raise UsageError(
                 f"{space.name} shall draw {quantity(wanted, 'recipe')}, and after {len(found)} no other was found: set "
@@ -217,10 +249,25 @@ def _drawn(space: Space) -> list[Candidate]:
     return list(found.values())
 
 
+def _draw_one(space: Space, rng: np.random.Generator) -> Candidate:
+    model = space.model[int(rng.integers(len(space.model)))]
+    shared = {name: _one(rng, values) for name, values in space.recipe.model_dump().items()}
+    parameters = {name: _draw(rng, value) for name, value in model.parameters.items()}
+    return Candidate(model.name, parameters, shared, _one(rng, rules(space)))
+
+
+def _values(value: Any) -> list[Any] | None:
+    """Return all values of a parameter; None for a range of numbers, or of very many whole ones."""
+    if not is_range(value):
+        return choices(value)
+    whole = isinstance(value["low"], int) and isinstance(value["high"], int)
+    return list(range(value["low"], value["high"] + 1)) if whole and value["high"] - value["low"] < MOST else None
+
+
 def _draw(rng: np.random.Generator, value: Any) -> Any:
     """Return a value of a parameter: of a range, of a list, or the only one."""
-    if not _is_range(value):
-        return _one(rng, _choices(value))
+    if not is_range(value):
+        return _one(rng, choices(value))
     low, high = value["low"], value["high"]
     logarithmic = value.get("scale") == "log"
     if isinstance(low, int) and isinstance(high, int):
@@ -228,14 +275,23 @@ def _draw(rng: np.random.Generator, value: Any) -> Any:
             return int(rng.integers(low, high, endpoint=True))
         return min(high, max(low, round(math.exp(rng.uniform(math.log(low), math.log(high))))))
     drawn = math.exp(rng.uniform(math.log(low), math.log(high))) if logarithmic else rng.uniform(low, high)
-    return float(f"{drawn:.6g}")
+    return rounded(drawn)
+
+
+def rounded(value: float) -> float:
+    """Return a drawn number with six significant digits, so that it is written as it is read.
+
+    >>> rounded(0.123456789)
+    0.123457
+    """
+    return float(f"{value:.6g}")
 
 
 def _one(rng: np.random.Generator, values: Sequence[Any]) -> Any:
     return values[int(rng.integers(len(values)))]
 
 
-def _rules(space: Space) -> list[dict[str, Any]]:
+def rules(space: Space) -> list[dict[str, Any]]:
     """Return the rules as the fields that differ from the default rule."""
     usual = asdict(Rule())
     products = (one for rule in space.rule for one in _products(rule))
@@ -245,20 +301,21 @@ def _rules(space: Space) -> list[dict[str, Any]]:
 
 def _products(values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield each combination of the choices, with their names."""
-    for chosen in itertools.product(*map(_choices, values.values())):
+    for chosen in itertools.product(*map(choices, values.values())):
         yield dict(zip(values, chosen, strict=True))
 
 
-def _is_range(value: Any) -> bool:
+def is_range(value: Any) -> bool:
+    """Return whether the values of a parameter are a range, {low, high, scale}."""
     return isinstance(value, dict) and {"low", "high"} <= value.keys()
 
 
 def _contradictions(space: Space) -> Iterator[str]:
     """Yield what the types allow and has no meaning."""
-    if space.method == "random" and space.trials is None:
-        yield "trials: a random search needs the number of recipes to draw"
+    if space.method != "grid" and space.trials is None:
+        yield f"trials: a search by method {space.method} needs the number of recipes to draw"
     if space.method == "grid" and space.trials is not None:
-        yield 'trials: a grid tries all recipes; set method = "random", or remove trials'
+        yield 'trials: a grid tries all recipes; set method = "random" or "optuna", or remove trials'
     if space.start and space.end and space.start >= space.end:
         yield f"end: {space.end} is not after start, {space.start}"
     if low := [one for one in space.recipe.horizon if one < 1]:
@@ -275,14 +332,14 @@ def _contradictions(space: Space) -> Iterator[str]:
 def _wrong_values(space: Space, value: Any) -> Iterator[str]:
     if value == []:
         yield "an empty list has nothing to try"
-    if not _is_range(value):
+    if not is_range(value):
         return
     if unknown := value.keys() - _BOUNDS:
         yield f"{min(unknown)}: a range has low, high and scale"
         return
     low, high, scale = value["low"], value["high"], value.get("scale", "linear")
     if space.method == "grid":
-        yield 'a grid needs a list of values; a range is for method = "random"'
+        yield 'a grid needs a list of values; a range is for method = "random" or "optuna"'
     elif not all(isinstance(each, int | float) and not isinstance(each, bool) for each in (low, high)):
         yield "low and high are numbers"
     elif not (math.isfinite(low) and math.isfinite(high) and low < high):
@@ -317,7 +374,8 @@ def _problem(kind: str, place: tuple[int | str, ...], message: str) -> str:
     return f"{at}: {known_names(str(place[-1]), table.model_fields, 'the keys are')}"
 
 
-def _key(candidate: Candidate) -> str:
+def key(candidate: Candidate) -> str:
+    """Return a text that is equal for equal recipes."""
     return json.dumps(asdict(candidate), sort_keys=True, default=str)
 
 
