@@ -39,7 +39,7 @@ hypothesis.settings.load_profile("suite")  # the same examples each time: what o
 T = TypeVar("T")
 START, END = date(2023, 11, 1), date(2024, 8, 30)
 LONGEST = (
-    "demo serve recovery_drills postgresql browser explorers flows file_modes warehouse_routes coverage kill "
+    "demo serve recovery_drills postgresql browser explorers flows warehouse_routes coverage kill "
     "own_features isolation standing current_directory roundtrip warehouse_client warehouse_access "
     "seal models lake_s3 own_training retain promotion order outcomes mlflow_login docs"
 ).split()
