@@ -14,7 +14,7 @@ from typing import TypeVar
 import hypothesis
 import pytest
 from chromium import browser, page  # noqa: F401 - fixtures
-from copies import copied
+from copies import copied, with_warehouse
 from filelock import FileLock
 from models import trained
 from warehouse_rows import FRAMES, JANUARY
@@ -39,7 +39,7 @@ hypothesis.settings.load_profile("suite")  # the same examples each time: what o
 T = TypeVar("T")
 START, END = date(2023, 11, 1), date(2024, 8, 30)
 LONGEST = (
-    "demo serve recovery_drills postgresql browser explorers flows file_modes warehouse_routes coverage kill "
+    "demo serve recovery_drills postgresql browser explorers flows warehouse_routes coverage kill "
     "own_features isolation standing current_directory roundtrip warehouse_client warehouse_access "
     "seal models lake_s3 own_training retain promotion order outcomes mlflow_login docs"
 ).split()
@@ -211,22 +211,27 @@ def migrated(once: Once[Settings]) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def loaded(migrated: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def loaded(migrated: Settings, once: Once[Settings], tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A workspace with a warehouse: migrated, January 2024 in every table; tests only read it."""
+
+    def build(folder: Path) -> Settings:
+        made = with_warehouse(Settings(home=folder / "ws"), migrated)
+        with warehouse.writer(made) as client:
+            for name, frame in FRAMES.items():
+                result = warehouse.load_month(client, contracts.load(name), JANUARY, frame(), f"{name} 1")
+                assert result == warehouse.LoadResult(name, "202401", frame().height, skipped=False, route="arrow")
+            assert adjustment_cache.refresh(client)
+        warehouse.close()
+        return made
+
     folder = tmp_path_factory.mktemp("it's a {home}, 100%") / "ws"
-    made = Settings(home=shutil.copytree(migrated.home, folder, symlinks=True))
-    with warehouse.writer(made) as client:
-        for name, frame in FRAMES.items():
-            result = warehouse.load_month(client, contracts.load(name), JANUARY, frame(), f"{name} 1")
-            assert result == warehouse.LoadResult(name, "202401", frame().height, skipped=False, route="arrow")
-        assert adjustment_cache.refresh(client)
-    return made
+    return Settings(home=shutil.copytree(once("loaded", build).home, folder, symlinks=True))
 
 
 @pytest.fixture
 def fresh(migrated: Settings, tmp_path: Path) -> Iterator[Settings]:
     """An empty warehouse of one test's own, migrated."""
-    made = Settings(home=shutil.copytree(migrated.home, tmp_path / "ws", symlinks=True))
+    made = with_warehouse(Settings(home=tmp_path / "ws"), migrated)
     yield made
     warehouse.close()
     assert not [path for path in (made.home / "snapshots").iterdir() if path.name != "guard"], "snapshots were left"

@@ -35,6 +35,11 @@ PLANTED = {  # secrets that no file may contain
     "CHAMPION_USER_PASSWORD": "Plant3d-password",
     "LAKE_OF_A_FRIEND": "postgresql://friend:Plant3d-friend@127.0.0.1:9/lake",
 }
+UMASK = 0o050
+"""What commands run under: it leaves every right to others and writing to the group, and takes reading from the group.
+
+A file whose mode follows the umask is then both too open and too closed (modes.py).
+"""
 PROXIES = dict.fromkeys(  # no server at this port: requests to this machine must bypass the proxy
     ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9"
 )
@@ -63,7 +68,7 @@ def champion(base: Path) -> Iterator[Command]:
         done = subprocess.run(
             command,
             env=variables | PLANTED | person,
-            umask=0,
+            umask=UMASK,
             capture_output=True,
             text=True,
             check=False,

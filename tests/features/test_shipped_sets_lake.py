@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from copies import with_warehouse
 
 from champion import contracts, features, warehouse
 from champion.contracts.datasets import BARS
@@ -78,7 +79,9 @@ def test_daily_builds_equal_a_rebuild_over_a_split_and_a_late_correction(
 
 
 @pytest.mark.parametrize("chosen", SETS, ids=lambda chosen: chosen.version)
-def test_sets_are_independent_and_load_into_the_warehouse(home: Settings, chosen: FeatureSet) -> None:
+def test_sets_are_independent_and_load_into_the_warehouse(
+    home: Settings, migrated: Settings, chosen: FeatureSet
+) -> None:
     lake = Lake(home.lake)
     start, end = around(lake, 60, 62)
     build_features(lake, start, end, feature_set=chosen.version)
@@ -92,7 +95,7 @@ def test_sets_are_independent_and_load_into_the_warehouse(home: Settings, chosen
         == expected.filter(pl.col("trade_date") >= start).height
     )
 
-    months = load(home, start, end, (chosen.contract,))
+    months = load(with_warehouse(home, migrated), start, end, (chosen.contract,))
     assert sum(month.rows for month in months) == lake.rows(chosen.contract)
     stored = warehouse.sql(home, f"select * from {chosen.contract}").sort("instrument_id", "trade_date")
     kept = lake.scan(chosen.contract).collect().sort("instrument_id", "trade_date")

@@ -19,6 +19,7 @@ import polars as pl
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from copies import with_warehouse
 from hypothesis import given, strategies as st
 from polars.testing import assert_frame_equal
 from waiting import PATIENCE
@@ -313,8 +314,8 @@ def test_sealing_does_not_make_features_stale(lake: Lake, tmp_path: Path) -> Non
     assert lake.digest(FEATURES) == by_day.digest(FEATURES)
 
 
-def test_the_warehouse_loads_a_month_of_a_sealed_year_once(lake: Lake, tmp_path: Path) -> None:
-    home = Settings(home=tmp_path)
+def test_the_warehouse_loads_a_month_of_a_sealed_year_once(lake: Lake, migrated: Settings, tmp_path: Path) -> None:
+    home = with_warehouse(Settings(home=tmp_path), migrated)
     before = load(home, date(2024, 2, 1), date(2024, 3, 31), [BARS])
     seal(lake, BARS, 2024)
     sweep(lake, [BARS], NONE)

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 from archive_server import page, serving
+from copies import with_warehouse
 
 import champion as ch
 from champion import warehouse
@@ -297,7 +298,8 @@ def test_lots_and_histories(loaded: Settings) -> None:
     assert lake.rows(INDEX_HISTORY) > 0
 
 
-def test_warehouse_has_the_lists(loaded: Settings) -> None:
+def test_warehouse_has_the_lists(loaded: Settings, migrated: Settings) -> None:
+    with_warehouse(loaded, migrated)
     rows = {result.table: result.rows for result in load(loaded, START, END)}
     lake = Lake(loaded.lake)
     assert {name: rows[name] for name in (*ALL, LOTS, INDEX_HISTORY)} == {

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from copies import with_warehouse
 from typer.testing import CliRunner, Result
 
 from champion import contracts, warehouse, workspace
@@ -112,12 +113,11 @@ def test_malformed_list_is_set_aside_and_the_others_are_loaded(settings: Setting
 
 
 def test_moved_folder_of_lists_is_accepted_by_the_printed_command_and_reaches_the_warehouse(
-    settings: Settings, tmp_path: Path
+    settings: Settings, migrated: Settings, tmp_path: Path
 ) -> None:
     lists = Path(settings.archive).rename(tmp_path / "lists")
     (tmp_path / "archive").mkdir()
-    with warehouse.writer(settings) as client:
-        warehouse.migrate(client)
+    with_warehouse(settings, migrated)
 
     def run(*arguments: str) -> Result:
         home = {"CHAMPION_HOME": str(settings.home), "CHAMPION_ARCHIVE": settings.archive}

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,8 +14,9 @@ import numpy as np
 import polars as pl
 import pytest
 from models import HORIZON, trained
-from waiting import PATIENCE
+from typer.testing import CliRunner
 
+from champion.cli.app import app
 from champion.contracts.datasets import BARS, FEATURES, PREDICTIONS
 from champion.errors import LakeError, ModelError, PromotionRefused, UsageError
 from champion.lake import Lake
@@ -136,13 +134,15 @@ def test_force_replaces_a_champion_with_lost_scores(workspace: Settings) -> None
     assert promotion.current_champion(workspace).version == 2  # type: ignore[union-attr]
 
 
+def command(made: Settings, *arguments: str) -> str:
+    done = CliRunner(env={"CHAMPION_HOME": str(made.home)}).invoke(app, ["models", *arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
 def test_commands_compare_versions_and_show_the_history(modelled: Settings) -> None:
     def run(*arguments: str) -> dict[str, Any]:
-        command = [sys.executable, "-m", "champion", "models", *arguments, "--json"]
-        variables = {**os.environ, "CHAMPION_HOME": str(modelled.home), "PYTHONPATH": os.pathsep.join(sys.path)}
-        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
-        assert done.returncode == 0, done.stderr
-        return dict(json.loads(done.stdout))
+        return dict(json.loads(command(modelled, *arguments, "--json")))
 
     compared = run("compare", "2", "1")
     assert compared["paired"]["sessions"] == compared["champion"]["sessions"]
@@ -150,6 +150,15 @@ def test_commands_compare_versions_and_show_the_history(modelled: Settings) -> N
     today = promotion.history(modelled)[-1].at.date()
     assert run("history", "--on", str(today + timedelta(days=2)))["version"] == 1
     assert run("history", "--on", str(today - timedelta(days=2)))["version"] is None
+
+
+def test_command_promotes_against_the_gate_with_a_reason(workspace: Settings) -> None:
+    shown = command(workspace, "promote", "2", "--force", "--reason", "a drill")
+    assert "Rules of the gate" in shown
+    assert "refused" in shown
+    last = promotion.history(workspace)[-1]
+    assert (last.version, last.state, last.forced, last.reason) == (2, "done", True, "a drill")
+    assert runs.get(workspace, last.evidence["report"]).name == "promotion"
 
 
 def test_scores_are_joined_with_forward_returns(modelled: Settings) -> None:

@@ -19,6 +19,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from copies import with_warehouse
 from models import trained
 from typer.testing import CliRunner
 
@@ -227,7 +228,7 @@ def found(settings: Settings, *names: str) -> dict[str, Check]:
 
 
 @pytest.fixture(scope="module")
-def whole(modelled: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def whole(modelled: Settings, migrated: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A workspace with content in every folder: a rejected row, a warehouse, Prefect's store, a flow's run."""
     root = tmp_path_factory.mktemp("drills")
     archive = Path(modelled.archive.removeprefix("file://"))
@@ -240,7 +241,7 @@ def whole(modelled: Settings, tmp_path_factory: pytest.TempPathFactory) -> Setti
     fetch(made, END, END, refresh=True)
     ingest(Lake(made.lake), staged(made, END, END)).require_complete()
     assert Lake(made.lake).rows(QUARANTINE) == 1
-    load(made, START, END)
+    load(with_warehouse(made, migrated), START, END)
     warehouse.close()
     run = runs.open_run(made, "daily", "daily", tags={"prefect.flow_run_id": "6c3a"})
     runs.close_run(made, run, "succeeded")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 from warehouse_rows import FRAMES
 
+from champion.cli.app import app
 from champion.contracts.datasets import TARGETS
 from champion.errors import UsageError
 from champion.lake import Lake
@@ -92,11 +91,14 @@ def test_a_missing_session_is_refused_with_the_last_one(ingested: Settings) -> N
 
 
 def test_command_prints_the_report_and_writes_the_page(modelled: Settings, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "champion", "report", str(SESSION), "--html", str(tmp_path / "page.html")]
-    variables = {**os.environ, **modelled.environment()}
-    printed = subprocess.run(command, env=variables, capture_output=True, text=True, check=True).stdout
-    assert "gates passed; champion version 1, rank IC of 2024-08-" in printed
+    def run(*more: str) -> str:
+        words = ["report", str(SESSION), "--html", str(tmp_path / "page.html"), *more]
+        done = CliRunner(env=modelled.environment()).invoke(app, words, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    assert "gates passed; champion version 1, rank IC of 2024-08-" in run()
     assert (tmp_path / "page.html").stat().st_size > 100_000
-    values = json.loads(subprocess.run([*command, "--json"], env=variables, capture_output=True, check=True).stdout)
+    values = json.loads(run("--json"))
     assert values["session"] == str(SESSION)
     assert len(values["moved"]) == 8

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from copies import with_warehouse
 
 from champion import warehouse
 from champion.errors import FormatError, UsageError, WrongSession
@@ -168,8 +169,8 @@ def test_bse_needs_its_own_workspace(workspace: Settings, published: Path, tmp_p
         run(workspace.model_copy(update={"home": tmp_path / "both"}), BHAVCOPY, BSE_BHAVCOPY)
 
 
-def test_the_warehouse_has_all_publications_and_lists(workspace: Settings, published: Path) -> None:
-    run(workspace)
+def test_the_warehouse_has_all_publications_and_lists(workspace: Settings, migrated: Settings, published: Path) -> None:
+    run(with_warehouse(workspace, migrated))
     listed = published / symbol_master.EQUITY_LIST
     listed.parent.mkdir(parents=True)
     listed.write_text(f"{','.join(HEADER)}\n20MICRONS,20 Microns Limited,EQ,06-OCT-2008,5,1,INE144J01027,5\n")

@@ -19,7 +19,9 @@ import polars as pl
 import pytest
 from hypothesis import given, strategies
 from sklearn.linear_model import LogisticRegression
+from typer.testing import CliRunner, Result
 
+from champion.cli.app import app
 from champion.errors import LedgerOvertaken, ModelError, UsageError
 from champion.pipeline.models.evaluate import OUT_OF_SAMPLE
 from champion.pipeline.operations import doctor, status
@@ -331,17 +333,15 @@ def test_version_is_visible_only_with_all_its_tags(workspace: Settings) -> None:
 
 
 def test_the_commands_repair_and_begin(workspace: Settings) -> None:
-    def said(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "champion", "models", *arguments]
-        variables = {**os.environ, "CHAMPION_HOME": str(workspace.home), "PYTHONPATH": os.pathsep.join(sys.path)}
-        return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    def said(*arguments: str) -> Result:
+        return CliRunner(env={"CHAMPION_HOME": str(workspace.home)}).invoke(app, ["models", *arguments])
 
     store.prepare(workspace).delete_registered_model_alias(registry.MODEL, registry.CHAMPION)
     assert json.loads(said("repair", "--json").stdout) == {"alias before": None, "champion": 2}
     drop_last_line(workspace)
     done = said("history")
-    assert done.returncode == 1
-    assert "it has 3 of 4 lines, the rest is missing" in done.stderr
+    assert done.exit_code == 1
+    assert "it has 3 of 4 lines, the rest is missing" in str(done.exception)
     begun = json.loads(said("begin", "--reason", "the disk failed", "--json").stdout)
     assert begun["champion"] == 2
     assert Path(begun["kept"]).exists()

@@ -64,7 +64,7 @@ def test_invalid_users_are_refused(user: str, role: roles.Role, password: Secret
     assert "short" not in str(caught.value)
 
 
-def test_roles_have_exactly_their_rights_and_the_audit_lists_statements(tmp_path: Path) -> None:
+def test_roles_have_exactly_their_rights_and_the_audit_lists_statements(migrated: Settings, tmp_path: Path) -> None:
     contract, table = contracts.load(NORMALIZED), f"champion_market.{NORMALIZED}"
 
     def refused(client: Executor, *statements: str) -> None:
@@ -73,8 +73,8 @@ def test_roles_have_exactly_their_rights_and_the_audit_lists_statements(tmp_path
                 client.command(statement)
 
     everything = warehouse_server.configured(tmp_path / "all")
+    shutil.copytree(migrated.warehouse, tmp_path / "server", symlinks=True)
     with served(tmp_path, everything) as settings, warehouse.writer(settings) as client:
-        warehouse.migrate(client)
         warehouse.load_month(client, contract, JANUARY, normalized(), "1")
     loader = warehouse_server.configured(tmp_path / "loader", grants()["pipeline_writer"])
     with served(tmp_path, loader) as settings, warehouse.writer(settings) as client:
@@ -115,13 +115,13 @@ def test_roles_have_exactly_their_rights_and_the_audit_lists_statements(tmp_path
     assert told["event_time"].is_sorted(descending=True)
 
 
-def test_server_backs_up_and_restores(tmp_path: Path) -> None:
+def test_server_backs_up_and_restores(migrated: Settings, tmp_path: Path) -> None:
+    shutil.copytree(migrated.warehouse, tmp_path / "server", symlinks=True)
     config = warehouse_server.configured(tmp_path / "config")
     place = f"File('{tmp_path}/config/backups/monday')"
     contract = contracts.load(NORMALIZED)
     with served(tmp_path, config) as settings:
         with warehouse.writer(settings) as client:
-            warehouse.migrate(client)
             warehouse.load_month(client, contract, JANUARY, normalized(), "1")
         assert backup.backup(settings, place).place == place
         with pytest.raises(WarehouseError, match="backup to File"):

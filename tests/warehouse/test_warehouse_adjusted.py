@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
+from copies import with_warehouse
 from polars.testing import assert_frame_equal
 from warehouse_rows import FACTORS, JANUARY, NORMALIZED, SESSIONS, envelope, factors, normalized, typed
 
@@ -26,10 +27,12 @@ VIEWS = {"equity_adjusted": False, "equity_total_return": True}
 
 
 @pytest.fixture(scope="module")
-def market(known: Settings) -> Settings:
-    """The simulated workspace with its factors in a warehouse of its own."""
-    load(known, START, END, (NORMALIZED, FACTORS))
-    return known
+def market(known: Settings, migrated: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The lake of the simulated workspace, and its bars and factors in a warehouse of its own."""
+    made = with_warehouse(known.model_copy(update={"home": tmp_path_factory.mktemp("adjusted") / "home"}), migrated)
+    made.lake.symlink_to(known.lake)
+    load(made, START, END, (NORMALIZED, FACTORS))
+    return made
 
 
 def view(client: Executor, name: str) -> pl.DataFrame:
@@ -89,12 +92,18 @@ def edges() -> Iterator[tuple[str, pl.DataFrame, pl.DataFrame]]:
     yield "of another series", bars, dated(("NSE:ZED'S", read, last, 2.0))
 
 
-@pytest.mark.parametrize(("bars", "known"), [pytest.param(*rest, id=name) for name, *rest in edges()])
-def test_edges_are_adjusted_like_polars(fresh: Settings, bars: pl.DataFrame, known: pl.DataFrame) -> None:
+@pytest.fixture(scope="module")
+def month(migrated: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A warehouse of one month; each test replaces all of its bars and factors."""
+    return with_warehouse(Settings(home=tmp_path_factory.mktemp("edges") / "ws"), migrated)
+
+
+@pytest.mark.parametrize(("name", "bars", "known"), [pytest.param(*case, id=case[0]) for case in edges()])
+def test_edges_are_adjusted_like_polars(month: Settings, name: str, bars: pl.DataFrame, known: pl.DataFrame) -> None:
     older = dated(("NSE:BETA", date(2024, 1, 5), SESSIONS[1], 7.0)) if known.height else known  # a list since replaced
-    with warehouse.writer(fresh) as client:
-        warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, bars, "1")
-        warehouse.load_month(client, contracts.load(FACTORS), JANUARY, pl.concat([older, known]), "1")
+    with warehouse.writer(month) as client:
+        warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, bars, name)
+        warehouse.load_month(client, contracts.load(FACTORS), JANUARY, pl.concat([older, known]), name)
         assert adjustment_cache.refresh(client)
         assert not adjustment_cache.refresh(client)
         got = view(client, "equity_adjusted")

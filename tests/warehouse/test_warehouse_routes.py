@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from copies import with_warehouse
 from warehouse_rows import FACTORS, FEATURES, FRAMES, INSTANTS, JANUARY, NORMALIZED, RAW, normalized, python, wait_for
 
 from champion import contracts, warehouse
@@ -33,7 +34,7 @@ AGGREGATES = {
 
 
 @pytest.fixture(scope="module")
-def market(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def market(known: Settings, migrated: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A workspace whose lake has days, a sealed year, a session of it written since, and features in four groups."""
     made = known.model_copy(update={"home": tmp_path_factory.mktemp("of {this}, 'that'") / "home"})
     shutil.copytree(known.home / "lake", made.lake)
@@ -44,7 +45,7 @@ def market(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Setting
     corrected = date(2023, 12, 15)
     bars = lake.scan(NORMALIZED, corrected, corrected).collect()
     lake.write(NORMALIZED, corrected, bars.with_columns(volume=pl.col("volume") + 1), {"corrected": "1"})
-    return made
+    return with_warehouse(made, migrated)
 
 
 def span(name: str) -> tuple[date, date] | tuple[()]:
@@ -73,16 +74,16 @@ def test_engine_reads_all_layouts_of_lake_files(market: Settings) -> None:
     assert counts == {"2023": 1, "2024": 1}
 
 
-def test_loads_of_many_months_equal_single_loads_with_fewer_statements(market: Settings, tmp_path: Path) -> None:
+def test_loads_of_many_months_equal_single_loads_with_fewer_statements(
+    market: Settings, migrated: Settings, tmp_path: Path
+) -> None:
     held: dict[str, object] = {}
     asked: dict[str, int] = {}
     for name, most_values in (("at once", MOST_VALUES), ("one by one", 1)):
-        there = market.model_copy(update={"home": tmp_path / name})
-        there.home.mkdir()
+        there = with_warehouse(market.model_copy(update={"home": tmp_path / name}), migrated)
         there.lake.symlink_to(market.lake)
         events = "select sum(value) from system.events where event = 'Query'"
         with warehouse.writer(there) as client:
-            warehouse.migrate(client)
             before = warehouse.frame(client, events).item()
             loaded = load(there, START, END, DATASETS, most_values=most_values)
             asked[name] = warehouse.frame(client, events).item() - before
@@ -94,8 +95,8 @@ def test_loads_of_many_months_equal_single_loads_with_fewer_statements(market: S
     assert 2 * asked["at once"] < asked["one by one"]
 
 
-def test_lost_months_are_loaded_with_a_later_month(market: Settings, tmp_path: Path) -> None:
-    there = market.model_copy(update={"home": tmp_path})
+def test_lost_months_are_loaded_with_a_later_month(market: Settings, migrated: Settings, tmp_path: Path) -> None:
+    there = with_warehouse(market.model_copy(update={"home": tmp_path}), migrated)
     there.lake.symlink_to(market.lake)
     lake = Lake(there.lake)
     load(there, END, END, DATASETS, whole=True)
