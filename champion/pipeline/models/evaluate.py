@@ -37,7 +37,6 @@ HORIZON, LAG, UNIVERSE, TRAIN_END = "champion.horizon", "champion.lag", "champio
 RETURNS_TAG = "champion.returns"  # a version without it was trained on returns of the price
 LABEL_END = "champion.knew_to"  # the last session whose prices a label of the training rows depends on
 _TRIES = 5
-_SHORT = 8  # characters of a run's id
 
 
 @dataclass(frozen=True, slots=True)
