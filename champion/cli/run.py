@@ -144,7 +144,7 @@ def train(  # noqa: PLR0913 - its options
     start: Annotated[str | None, typer.Option(help="First session; default: the first with features.")] = None,
     end: Annotated[str | None, typer.Option(help="Last session; default: the last with features.")] = None,
     model: Annotated[
-        str, typer.Option(help="logistic, random_forest, hist_gradient_boosting, ridge, pairwise, lightgbm, or an import path.")
+        str, typer.Option(help="logistic, random_forest, hist_gradient_boosting, ridge, pairwise, lightgbm, or a path.")
     ] = "logistic",
     horizon: Annotated[int, typer.Option(min=1, help="Horizon of the label in sessions.")] = 5,
     universe: Annotated[str, typer.Option(help="all, liquid, main_board, large, or filters as JSON.")] = "liquid",
