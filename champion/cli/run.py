@@ -146,7 +146,7 @@ def train(  # noqa: PLR0913 - its options
     model: Annotated[
         str,
         typer.Option(
-            help="logistic, random_forest, hist_gradient_boosting, ridge, pairwise, mean_of_ranks, or an import path."
+            help="logistic, random_forest, hist_gradient_boosting, ridge, pairwise, mean_of_ranks, lightgbm, or a path."
         ),
     ] = "logistic",
     horizon: Annotated[int, typer.Option(min=1, help="Horizon of the label in sessions.")] = 5,

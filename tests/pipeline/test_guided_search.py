@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,10 @@ def _space(text: str, **changed: Any) -> Space:
     return spaces.parse(text).model_copy(update=changed)
 
 
+def _given(values: dict[str, Any], name: str, _: object) -> Any:
+    return values[name]
+
+
 @hypothesis_settings(max_examples=20)
 @given(st.integers(0, 10_000))
 def test_a_recipe_is_the_same_after_it_was_a_trial_of_the_study(seed: int) -> None:
@@ -62,7 +67,7 @@ def test_a_recipe_is_the_same_after_it_was_a_trial_of_the_study(seed: int) -> No
     for one in spaces.candidates(space)[:5]:
         values, distributions = guided.encoded(space, one)
         assert values.keys() == distributions.keys()
-        again = guided._decoded(space, lambda name, _, values=values: values[name])
+        again = guided._decoded(space, partial(_given, values))
         assert spaces.key(again) == spaces.key(one)
 
 

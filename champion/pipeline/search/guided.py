@@ -5,7 +5,7 @@ proposed from the Sharpe ratios of daily net active returns that the recipes bef
 the rounds move from the first fold to the last but one. A recipe notes the last session that proposed it, and is chosen
 for later folds only (`choice.choose`), so the account that follows the choices stays honest.
 
-Nothing of Optuna is stored: its study is made anew for each round from the recipes and the series in the trial ledger,
+Nothing of Optuna is stored: its study is built for each round from the recipes and the series in the trial ledger,
 with a seed that depends on the space and the number of recipes. So a search that was killed proposes the same recipes
 again, and at most `TOGETHER` recipes run at a time, whatever the number of workers.
 Source: Bergstra et al., Algorithms for Hyper-Parameter Optimization (2011).
