@@ -189,7 +189,7 @@ def decided(
     >>> day = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
     >>> found = decided(day, Rule(top=1), MarketRules(), market(workspace.lake(), day, after=1), workspace.lake())
     >>> found[1].rows()
-    [('NSE:ACME', datetime.date(2024, 1, 15), 0.98)]
+    [(datetime.date(2024, 1, 15), 'NSE:ACME', 0.98)]
     """
     inside, left_out = followable(scores, rule, rules, arrays, lake)
     constructed = construct(inside, rule)
