@@ -24,6 +24,7 @@ from champion.lake import Lake
 from champion.market.equity_bars import EQUITY_SERIES
 from champion.market.identity.isin import OF_TYPE
 from champion.market.identity.symbol_runs import listings
+from champion.market.reference import company_names
 from champion.market.reference.indices.index_lists import as_known, evidence, last_seen
 from champion.market.reference.indices.membership import memberships, stored
 from champion.market.reference.indices.sectors import industry_periods, require_sectors_covered, sectors_on
@@ -34,8 +35,8 @@ from champion.settings import Settings, read
 from champion.sources.lists.index_list import canonical_index
 
 __all__ = [
-    "as_date", "has_warehouse", "lake", "last_derived", "last_session", "latest", "latest_list", "members", "query",
-    "required_date", "scan", "sectors", "sectors_covered", "settings", "sql",
+    "as_date", "has_warehouse", "instrument_names", "lake", "last_derived", "last_session", "latest", "latest_list",
+    "members", "query", "required_date", "scan", "sectors", "sectors_covered", "settings", "sql",
 ]  # fmt: skip
 __dir__ = __all__.copy
 
@@ -97,8 +98,9 @@ def members(index: str, day: date | str, known: date | str | None = None) -> pl.
         found = stored(derived, lake().scan(CONTRADICTIONS, read, read).collect())
         lists = lake().scan(CONSTITUENTS).filter(index_name=name).collect()
     else:
-        lists, changes, bars = _evidence(until)
-        found = memberships(lists, changes, known=until, traded=bars, covered_now=stored(derived).covered)
+        lists, changes, bars, names = _evidence(until)
+        covered = stored(derived).covered
+        found = memberships(lists, changes, known=until, traded=bars, covered_now=covered, names=names)
     rows = found.on(name, asked)
     size, count = sizes(lists, found.set_aside).get(name), rows.select(company()).n_unique()
     if surplus := size and size.surplus(count):
@@ -125,8 +127,8 @@ def sectors(day: date | str, known: date | str | None = None, *, fill_backward: 
     if until is None:
         periods = latest_list(lake(), SECTORS).with_columns(member=pl.col("instrument_id"))
     else:
-        lists, changes, bars = _evidence(until)
-        aside = memberships(lists, changes, known=until, traded=bars).set_aside
+        lists, changes, bars, names = _evidence(until)
+        aside = memberships(lists, changes, known=until, traded=bars, names=names).set_aside
         periods = industry_periods(lists, aside, known=until, traded=bars)
     require_sectors_covered(sectors_covered(lake(), periods, until), asked, asked)
     columns = ["instrument_id", "symbol", "isin", "company", "industry", "scheme", "sector", "sector_from", "basis"]
@@ -175,17 +177,41 @@ def latest_list(workspace_lake: Lake, name: str) -> pl.DataFrame:
     return workspace_lake.scan(name, read, read).collect()
 
 
-def _evidence(known: date) -> tuple[pl.DataFrame, pl.DataFrame, Traded]:
-    """Return the lists and changes known on a date, and the bars until then."""
+def instrument_names(workspace_lake: Lake, lists: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
+    """Return the names of companies that only the register of index changes has, with instruments, from other lists.
+
+    `lists` and `changes` are those of indices, as `index_lists.evidence` returns them. The lists of every session are
+    read only for a company that the small lists do not name, and that may be a member on a date with bars
+    (`champion.market.reference.company_names`).
+
+    >>> instrument_names(lake(), *_evidence(date(2024, 1, 16))[:2]).rows()
+    []
+    """
+    wanted = company_names.unlisted(lists, changes)
+    if not wanted:
+        return pl.DataFrame(schema=company_names.PUBLISHED)
+    found = company_names.published({name: workspace_lake.scan(name) for name in company_names.WHOLE}, wanted)
+    sessions = workspace_lake.sessions(BARS)
+    last = company_names.unlisted(lists, changes.filter(pl.col("effective") >= sessions[0])) if sessions else ()
+    if rest := company_names.unnamed(last, found):
+        rolling = {name: workspace_lake.scan(name) for name in company_names.ROLLING}
+        found = pl.concat([found, company_names.published(rolling, rest)]).unique()
+    return found.sort("company", "instrument_id")
+
+
+def _evidence(known: date) -> tuple[pl.DataFrame, pl.DataFrame, Traded, pl.DataFrame]:
+    """Return the lists and changes known on a date, the bars until then, and names of instruments."""
     counted = as_known(lake().scan(CONSTITUENTS).collect(), lake().scan(REVISIONS).collect(), known)
     lists, changes = evidence(counted, lake().scan(INDEX_CHANGES).collect())
-    return lists, changes, _traded(known, lists, changes)
+    names = instrument_names(lake(), lists, changes)
+    return lists, changes, _traded(known, lists, changes, names), names
 
 
-def _traded(until: date, lists: pl.DataFrame, changes: pl.DataFrame) -> Traded:
+def _traded(until: date, lists: pl.DataFrame, changes: pl.DataFrame, names: pl.DataFrame) -> Traded:
     """Return what the bars until a date say about the securities of lists and changes; other bars are not read.
 
-    A share may go on under another symbol and another ISIN of its issuer, so its issuer's bars are read.
+    `names` lead to more instruments. A share may go on under another symbol and another ISIN of its issuer, so its
+    issuer's bars are read.
     """
     sessions = lake().sessions(BARS, end=until)
     if not sessions:
@@ -195,6 +221,7 @@ def _traded(until: date, lists: pl.DataFrame, changes: pl.DataFrame) -> Traded:
         name: pl.concat([lists[name], changes[name]]).drop_nulls().unique().to_list()
         for name in ("symbol", "instrument_id")
     }
+    wanted["instrument_id"] += names["instrument_id"].to_list()
     is_listed = pl.any_horizontal(pl.col(name).is_in(values) for name, values in wanted.items())
     is_issued = issuer.is_in(lists.select(issuer).to_series().unique().to_list()).fill_null(value=False)
     all_shares = lake().scan(BARS, end=until).filter(pl.col("series").is_in(EQUITY_SERIES) & (is_listed | is_issued))

@@ -13,7 +13,8 @@
    leads back to members which other dated changes exclude ends the way back too
    (`champion.market.reference.indices.typed_changes`).
 5. The bars say which instrument and symbol a member has, and when it stopped trading
-   (`champion.market.reference.indices.traded`).
+   (`champion.market.reference.indices.traded`). A company that no index list names is the instrument under its name in
+   other lists (`champion.market.reference.company_names`).
 
 An index is covered from its first dated change (or list) to the last date on which a list was seen or the table of
 changes is complete. A date outside is refused, never filled.
@@ -30,6 +31,7 @@ import polars as pl
 from champion.base.counting import known_names
 from champion.errors import UsageError
 from champion.market.index_bars import RENAMED as PRESENT_NAMES
+from champion.market.reference.company_names import PUBLISHED, with_instruments
 from champion.market.reference.indices.agreement import agree
 from champion.market.reference.indices.change_checks import REFUSED_SCHEMA, checked
 from champion.market.reference.indices.identities import Identities
@@ -51,7 +53,7 @@ from champion.market.reference.indices.steps import (
 from champion.market.reference.indices.traded import Traded
 from champion.market.reference.indices.typed_changes import refuse_typed
 
-VERSION = "5"  # raise it when the meaning of the output changes: stored members are then derived again
+VERSION = "6"  # raise it when the meaning of the output changes: stored members are then derived again
 BASES = (LIST, REGISTER, PRESS_RELEASE, BETWEEN_LISTS, RENAMED, NO_BAR)
 LISTS_SCHEMA = {
     "index_name": pl.String(),
@@ -140,6 +142,7 @@ def memberships(
     known: date | None = None,
     traded: Traded | None = None,
     covered_now: Mapping[str, tuple[date, date]] | None = None,
+    names: pl.DataFrame | None = None,
 ) -> Membership:
     """Return the members of every index with a list.
 
@@ -148,7 +151,9 @@ def memberships(
     served it. `changes` has `CHANGES_SCHEMA`; a row without `joins` says that its source is complete until its date.
     `known` leaves out what became known after that date. `traded` are the bars of company shares; without them, lists
     and changes alone decide. `covered_now` is the coverage by all evidence: with it, the last list of an index counts
-    until `known`, as for a person on that day, if later evidence covers that day.
+    until `known`, as for a person on that day, if later evidence covers that day. `names` (`company_names.PUBLISHED`)
+    lead from names of the register to instruments. They say who a company is, not what it did, so `known` does not
+    limit them, as it does not limit symbol changes.
 
     In the result, symbol, ISIN and company are those of the list or change of `seen_on`. `member_from` is the first
     date as a member and `member_until` the first date after; null if the security is still a member. `from_basis` is
@@ -170,7 +175,9 @@ def memberships(
     if lists.is_empty():
         raise UsageError(f"no index list is known{f' on {known}' if known else ''}: load lists with `champion lists`")
     checks = checked(lists, changes, bars)
-    lists, changes = bars.name(lists), bars.name(checks.usable)
+    lists = bars.name(lists)
+    published = pl.DataFrame(schema=PUBLISHED) if names is None else names
+    changes = with_instruments(bars.name(checks.usable), lists, published, bars)
     lists, changes = identify(lists, changes, dict(bars.continued.select("instrument_id", "continued_as").iter_rows()))
     evidence = dict(evidence_of(lists, changes))
     for index, one in evidence.items():

@@ -13,7 +13,7 @@ Nothing is concluded from missing bars: an instrument that has none at all stays
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -101,9 +101,12 @@ class Traded:
         replaced = pl.when(is_phantom).then(pl.coalesce("_bearer", _ID)).otherwise(_ID).alias(_ID)
         return named.with_columns(replaced).drop("_bearer")
 
-    def digest(self, lines: pl.DataFrame) -> str:
-        """Return one SHA-256 over all that members use of the bars, for lines of lists; other bars do not change it."""
-        wanted = {*self.name(lines)[_ID]} & self.last_bars.keys()
+    def digest(self, lines: pl.DataFrame, others: Iterable[str] = ()) -> str:
+        """Return one SHA-256 over all that members use of the bars; other bars do not change it.
+
+        Members are those of lines of lists, and `others`: instruments that no list has.
+        """
+        wanted = {*self.name(lines)[_ID], *others} & self.last_bars.keys()
         chain = self.continued.filter(pl.col(_ID).is_in(sorted(wanted)))
         facts = [
             (name, self.symbols[name], self.isins.get(name, ()), day if (day := self.ended(name)) else None)
