@@ -17,14 +17,13 @@ from champion.market.reference.indices import membership as indices, sectors as 
 from champion.market.reference.indices.change_checks import REFUSED_SCHEMA
 from champion.market.reference.indices.index_lists import evidence
 from champion.market.reference.indices.membership import Membership, stored, stored_aside, within
+from champion.market.reference.indices.misdated_lists import HOLE
 from champion.market.reference.indices.sectors import of_sectors, require_sectors_covered
 from champion.market.reference.indices.sizes import sizes, wrong_sizes
 from champion.market.reference.indices.steps import LIST
 from champion.pipeline.reference import withdrawals
 from champion.sources.lists.index_list import canonical_index
 
-HOLE = 200
-"""Days between two lists after which a review of the index, twice a year, has surely been in between."""
 _SHOWN = 6
 _HOLES = {"index_name": pl.String(), "after": pl.Date(), "until": pl.Date(), "days": pl.Int64()}
 
@@ -49,7 +48,7 @@ class Evidence:
     `contradictions` the dated changes that were not applied, and the lines of lists that contradict another index
     (index_name, effective, member, joins, basis, reason), and `holes` the dates between two lists of an index
     (index_name, after, until, days): a change in between counts from `until` on, up to `days` too late. Only holes of
-    more than `HOLE` days are named; an index is reviewed twice a year.
+    more than `misdated_lists.HOLE` are named; an index is reviewed twice a year.
     `withdrawn` are the lists that a user withdrew (`withdrawals.latest`). `sizes` has the spans on which an index has
     another number of companies than its lists show, so that members are wrong or missing (`sizes.SIZES_SCHEMA`).
     `unresolved` are the members without an instrument between the first and the last session of the bars (index_name,
@@ -133,7 +132,7 @@ def _holes(lists: pl.DataFrame, changes: pl.DataFrame, aside: pl.DataFrame) -> p
     bounded = kept.join(complete, on="index_name", how="left", maintain_order="left").with_columns(after=before)
     is_first = pl.col("list_date") == pl.col("list_date").min().over("index_name")
     spans = bounded.with_columns(days=(pl.col("list_date") - pl.col("after")).dt.total_days(), until="list_date")
-    return spans.filter(~is_first & (pl.col("days") > HOLE)).select(list(_HOLES))
+    return spans.filter(~is_first & (pl.col("days") > HOLE.days)).select(list(_HOLES))
 
 
 def keep(rows: pl.DataFrame, lake: Lake, index: str, sectors: Collection[str]) -> pl.DataFrame:

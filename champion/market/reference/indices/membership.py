@@ -37,7 +37,7 @@ from champion.market.reference.indices.change_checks import REFUSED_SCHEMA, chec
 from champion.market.reference.indices.identities import Identities
 from champion.market.reference.indices.index_identity import identify
 from champion.market.reference.indices.index_steps import OneIndex, covered_dates, derive, evidence_of
-from champion.market.reference.indices.misdated_lists import misdated_by_bars, misdated_by_indices
+from champion.market.reference.indices.misdated_lists import misdated_by_bars, misdated_by_indices, misdated_copies
 from champion.market.reference.indices.relations import parts_of
 from champion.market.reference.indices.stale_lists import set_aside_stale
 from champion.market.reference.indices.steps import (
@@ -271,6 +271,9 @@ def _set_aside(evidence: Mapping[str, OneIndex], lists: pl.DataFrame, bars: Trad
     """Leave out the lists that are not as of their date, and return them with the reasons (`SET_ASIDE_SCHEMA`)."""
     everyone = frozenset(lists["member"].unique())
     aside = dict(misdated_by_bars(lists, bars))
+    for index, one in evidence.items():
+        one.lists = [each for each in one.lists if (index, each.day) not in aside]
+    aside |= misdated_copies(evidence, lists, bars)
     for index, one in evidence.items():
         one.lists = [each for each in one.lists if (index, each.day) not in aside]
         one.lists, stale = set_aside_stale(one.lists, one.events, one.complete, everyone)
