@@ -4,12 +4,13 @@ A notebook is an entry point. So this module reads the settings from the environ
 """
 
 import warnings
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from typing import Any
 
 import polars as pl
 
+from champion.base.clock import INDIA
 from champion.contracts.datasets import (
     BARS,
     CONSTITUENTS,
@@ -26,7 +27,7 @@ from champion.market.identity.isin import OF_TYPE
 from champion.market.identity.symbol_runs import listings
 from champion.market.reference import company_names
 from champion.market.reference.indices.index_lists import as_known, evidence, last_seen
-from champion.market.reference.indices.membership import memberships, stored
+from champion.market.reference.indices.membership import memberships, require_known_then, stored
 from champion.market.reference.indices.sectors import industry_periods, require_sectors_covered, sectors_on
 from champion.market.reference.indices.sizes import company, sizes
 from champion.market.reference.indices.traded import Traded
@@ -100,7 +101,10 @@ def members(index: str, day: date | str, known: date | str | None = None) -> pl.
     else:
         lists, changes, bars, names = _evidence(until)
         covered = stored(derived).covered
+        if name in covered and lists.filter(index_name=name).is_empty():
+            raise UsageError(_not_known_yet(name, until))
         found = memberships(lists, changes, known=until, traded=bars, covered_now=covered, names=names)
+        require_known_then(found, covered, name, asked, until)
     rows = found.on(name, asked)
     size, count = sizes(lists, found.set_aside).get(name), rows.select(company()).n_unique()
     if surplus := size and size.surplus(count):
@@ -199,6 +203,16 @@ def instrument_names(workspace_lake: Lake, lists: pl.DataFrame, changes: pl.Data
     return found.sort("company", "instrument_id")
 
 
+def _not_known_yet(index: str, known: date) -> str:
+    """Return why members of an index, which has lists, are not known on a date: its first list came later."""
+    lines = pl.concat(lake().scan(name).select("index_name", "known_at") for name in (CONSTITUENTS, REVISIONS))
+    first: datetime = lines.filter(index_name=index).select(pl.col("known_at").min()).collect().item()
+    return (
+        f"the members of {index} were not known by {known}: its first list is known since "
+        f"{first.astimezone(INDIA).date()}. Ask with `known` from this date on, or without it"
+    )
+
+
 def _evidence(known: date) -> tuple[pl.DataFrame, pl.DataFrame, Traded, pl.DataFrame]:
     """Return the lists and changes known on a date, the bars until then, and names of instruments."""
     counted = as_known(lake().scan(CONSTITUENTS).collect(), lake().scan(REVISIONS).collect(), known)
@@ -228,9 +242,13 @@ def _traded(until: date, lists: pl.DataFrame, changes: pl.DataFrame, names: pl.D
     columns = ["symbol", "isin", "instrument_id", "prev_close", "close"]
     shares = all_shares.select(*columns, session="trade_date").collect().lazy()  # the bars are read once
     runs = listings(shares)
+    known: list[str] = []
+    if changes["symbol"].drop_nulls().len():  # typed symbols are compared with all, as without `known`
+        every = lake().scan(BARS, end=until).filter(pl.col("series").is_in(EQUITY_SERIES))
+        known = every.select(pl.col("symbol").unique()).collect()["symbol"].to_list()
     few = shares.join(runs.select("symbol", session="first").unique().lazy(), on=["symbol", "session"], how="semi")
-    names = few.select("symbol", "instrument_id", first="session").unique(["symbol", "first"]).collect()
-    return Traded(runs.join(names, on=["symbol", "first"], how="left", maintain_order="left"), sessions)
+    ids = few.select("symbol", "instrument_id", first="session").unique(["symbol", "first"]).collect()
+    return Traded(runs.join(ids, on=["symbol", "first"], how="left", maintain_order="left"), sessions, known)
 
 
 def _with_symbols(rows: pl.DataFrame, day: date) -> pl.DataFrame:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from string import ascii_letters
 
 import polars as pl
@@ -10,6 +11,7 @@ import pytest
 
 from champion.errors import UsageError
 from champion.market.reference.indices.change_checks import checked
+from champion.market.reference.indices.index_lists import normalize_contradictions
 from champion.market.reference.indices.membership import CHANGES_SCHEMA, LISTS_SCHEMA, memberships
 from champion.market.reference.indices.misdated_lists import misdated_by_bars
 from champion.market.reference.indices.traded import Traded
@@ -252,3 +254,31 @@ def test_bars_show_which_copy_is_wrong() -> None:
     )
     ended = memberships(lists, typed(complete=0), traded=Traded(runs, [day(number) for number in range(300)])).set_aside
     assert ended["list_date"].to_list() == [day(290)]
+
+
+def test_typed_symbols_are_compared_with_all_symbols_also_if_only_some_bars_are_read() -> None:
+    lists = listed(50, "ABC")
+    changes = typed((320, "TRADEDD", True), (60, "TRADEDD", True), (60, "TRADED", True))
+    whole, part = bars({**OLD, "TRADED": 0}), bars(OLD)
+    known = Traded(part.runs, part.sessions, ["TRADED", "OTHER"])
+    expected = checked(lists, changes, whole).refused
+    assert [why.rpartition("; ")[2] for why in expected["reason"]] == ["did you mean 'TRADED'?"] * 2
+    assert checked(lists, changes, known).refused.equals(expected)
+    assert checked(lists, changes, known.until(day(200))).refused.equals(expected)
+
+
+def test_refused_change_is_named_by_the_symbol_that_was_typed() -> None:
+    lists = pl.concat([listed(50, "ABC"), listed(100, "ABC")])
+    changes = typed((150, "RENAMED", True)).with_columns(
+        instrument_id=pl.when(pl.col("symbol") == "RENAMED").then(pl.lit("NSE:A"))
+    )
+    row = memberships(lists, changes).contradictions.row(0, named=True)
+    assert (row["member"], row["reason"].partition(",")[0]) == ("RENAMED", "it is already in the index")
+
+
+def test_contradictions_with_one_key_keep_all_reasons() -> None:
+    found = memberships(listed(50, "ABC"), typed(complete=300))
+    rows = [(INDEX, day(60), "A", True, "list", reason) for reason in ("NIFTY 200 has it not", "NIFTY 500 has it not")]
+    twice = replace(found, contradictions=pl.DataFrame(rows + rows[:1], found.contradictions.schema, orient="row"))
+    (reason,) = normalize_contradictions(twice, day(60), datetime(2020, 3, 1, tzinfo=UTC))["reason"]
+    assert reason == "NIFTY 200 has it not; NIFTY 500 has it not"

@@ -108,7 +108,8 @@ class Membership:
 
     `members` has a row per index, security and period with one symbol and ISIN (see `memberships`); `covered` the first
     and last covered date by index; `set_aside` (index_name, list_date, reason, content_before) the stale lists;
-    `contradictions` (index_name, effective, member, joins, basis, reason) the changes that were not applied.
+    `contradictions` (index_name, effective, member, joins, basis, reason) the changes that were not applied, each with
+    its member as the source writes it: a symbol, or a company's name.
     """
 
     members: pl.DataFrame
@@ -197,12 +198,18 @@ def memberships(
             covered[index] = first, max(last, min(known, covered_now[index][1]))
     agreed, conflicts = agree(evidence, covered)
     rows: list[tuple[object, ...]] = []
+    columns = ["index_name", "effective", "member", "joins", "basis", pl.coalesce("symbol", "company")]
+    written = {tuple(change): text for *change, text in changes.select(columns).iter_rows()}
     refused = checks.refused.rows()
     for index, one in evidence.items():
         one.steps = agreed[index]
         one.steps = _without_dead(index, evidence, identities)
         rows += [(index, *row) for row in periods(one.start, one.steps, identities.by_member, covered[index][0])]
-        refused += [(index, event.day, event.member, event.joins, event.basis, why) for event, why in one.refused]
+        for event, why in one.refused:
+            as_written = written.get((index, event.day, event.member, event.joins, event.basis)) or identities.name(
+                event.member, event.day
+            )
+            refused.append((index, event.day, as_written, event.joins, event.basis, why))
     for each in conflicts:
         name = identities.name(each.member, each.day)
         refused.append((each.index, each.day, name, each.joins, LIST, each.reason))
@@ -264,6 +271,26 @@ def require_covered(covered: Mapping[str, tuple[date, date]], index: str, first:
         raise UsageError(
             f"the members of {index} on {span} are not known: its lists and changes cover {start} to {end}. "
             "Load a list of that date, or ask for a covered one"
+        )
+
+
+def require_known_then(
+    found: Membership, now: Mapping[str, tuple[date, date]], index: str, day: date, known: date
+) -> None:
+    """Do nothing if the members on a date were known on the date `known`, or are not known at all; else refuse.
+
+    `found` are the members as known then, `now` the dates that all evidence covers.
+
+    Raises:
+        UsageError: what was known then does not cover the date, but later evidence does; the message has both ranges.
+    """
+    if index not in found.covered or index not in now:
+        return
+    (start, end), (first, last) = found.covered[index], now[index]
+    if first <= day <= last and not start <= day <= end:
+        raise UsageError(
+            f"the members of {index} on {day} were not known by {known}: what was known then covers {start} to {end}, "
+            f"and all evidence {first} to {last}. Ask with a later `known`, or without it"
         )
 
 

@@ -145,7 +145,10 @@ def _excluded(index: str, one: DatedList, lists: Mapping[str, Sequence[DatedList
 
 
 def _around(lists: Sequence[DatedList], day: date) -> Iterable[DatedList]:
-    """Return the lists before and after a day, if they are near to each other; a list of the day is both."""
+    """Return the lists before and after a day, if they are near to each other.
+
+    None if there is a list of the day: one list proves nothing, since its own date may be wrong.
+    """
     days = [each.day for each in lists]
     before, after = bisect_right(days, day) - 1, bisect_left(days, day)
     if before < 0 or after == len(days) or days[after] - days[before] > REVIEW or before == after:

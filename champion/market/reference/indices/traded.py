@@ -13,7 +13,7 @@ Nothing is concluded from missing bars: an instrument that has none at all stays
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -33,10 +33,14 @@ _State = TypeVar("_State")
 
 @dataclass(frozen=True)
 class Traded:
-    """The bars of company shares: their runs (`symbol_runs.listings`, with instrument_id) and the market's sessions."""
+    """The bars of company shares: their runs (`symbol_runs.listings`, with instrument_id) and the market's sessions.
+
+    `other_symbols` are symbols of more bars, if the runs are those of some shares only.
+    """
 
     runs: pl.DataFrame
     sessions: Sequence[date]
+    other_symbols: Collection[str] = ()
 
     @classmethod
     def nothing(cls) -> Traded:
@@ -46,7 +50,7 @@ class Traded:
     def until(self, day: date) -> Traded:
         """Return what was known on a date."""
         runs = self.runs.filter(pl.col("first") <= day).with_columns(pl.min_horizontal("last", pl.lit(day)))
-        return Traded(runs, self.sessions[: bisect_right(self.sessions, day)])
+        return Traded(runs, self.sessions[: bisect_right(self.sessions, day)], self.other_symbols)
 
     @cached_property
     def continued(self) -> pl.DataFrame:
