@@ -4,12 +4,13 @@ A notebook is an entry point. So this module reads the settings from the environ
 """
 
 import warnings
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from typing import Any
 
 import polars as pl
 
+from champion.base.clock import INDIA
 from champion.contracts.datasets import (
     BARS,
     CONSTITUENTS,
@@ -24,8 +25,9 @@ from champion.lake import Lake
 from champion.market.equity_bars import EQUITY_SERIES
 from champion.market.identity.isin import OF_TYPE
 from champion.market.identity.symbol_runs import listings
+from champion.market.reference import company_names
 from champion.market.reference.indices.index_lists import as_known, evidence, last_seen
-from champion.market.reference.indices.membership import memberships, stored
+from champion.market.reference.indices.membership import memberships, require_known_then, stored
 from champion.market.reference.indices.sectors import industry_periods, require_sectors_covered, sectors_on
 from champion.market.reference.indices.sizes import company, sizes
 from champion.market.reference.indices.traded import Traded
@@ -34,8 +36,8 @@ from champion.settings import Settings, read
 from champion.sources.lists.index_list import canonical_index
 
 __all__ = [
-    "as_date", "has_warehouse", "lake", "last_derived", "last_session", "latest", "latest_list", "members", "query",
-    "required_date", "scan", "sectors", "sectors_covered", "settings", "sql",
+    "as_date", "has_warehouse", "instrument_names", "lake", "last_derived", "last_session", "latest", "latest_list",
+    "members", "query", "required_date", "scan", "sectors", "sectors_covered", "settings", "sql",
 ]  # fmt: skip
 __dir__ = __all__.copy
 
@@ -97,8 +99,12 @@ def members(index: str, day: date | str, known: date | str | None = None) -> pl.
         found = stored(derived, lake().scan(CONTRADICTIONS, read, read).collect())
         lists = lake().scan(CONSTITUENTS).filter(index_name=name).collect()
     else:
-        lists, changes, bars = _evidence(until)
-        found = memberships(lists, changes, known=until, traded=bars, covered_now=stored(derived).covered)
+        lists, changes, bars, names = _evidence(until)
+        covered = stored(derived).covered
+        if name in covered and lists.filter(index_name=name).is_empty():
+            raise UsageError(_not_known_yet(name, until))
+        found = memberships(lists, changes, known=until, traded=bars, covered_now=covered, names=names)
+        require_known_then(found, covered, name, asked, until)
     rows = found.on(name, asked)
     size, count = sizes(lists, found.set_aside).get(name), rows.select(company()).n_unique()
     if surplus := size and size.surplus(count):
@@ -125,8 +131,8 @@ def sectors(day: date | str, known: date | str | None = None, *, fill_backward: 
     if until is None:
         periods = latest_list(lake(), SECTORS).with_columns(member=pl.col("instrument_id"))
     else:
-        lists, changes, bars = _evidence(until)
-        aside = memberships(lists, changes, known=until, traded=bars).set_aside
+        lists, changes, bars, names = _evidence(until)
+        aside = memberships(lists, changes, known=until, traded=bars, names=names).set_aside
         periods = industry_periods(lists, aside, known=until, traded=bars)
     require_sectors_covered(sectors_covered(lake(), periods, until), asked, asked)
     columns = ["instrument_id", "symbol", "isin", "company", "industry", "scheme", "sector", "sector_from", "basis"]
@@ -175,17 +181,51 @@ def latest_list(workspace_lake: Lake, name: str) -> pl.DataFrame:
     return workspace_lake.scan(name, read, read).collect()
 
 
-def _evidence(known: date) -> tuple[pl.DataFrame, pl.DataFrame, Traded]:
-    """Return the lists and changes known on a date, and the bars until then."""
+def instrument_names(workspace_lake: Lake, lists: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
+    """Return the names of companies that only the register of index changes has, with instruments, from other lists.
+
+    `lists` and `changes` are those of indices, as `index_lists.evidence` returns them. The lists of every session are
+    read only for a company that the small lists do not name, and that may be a member on a date with bars
+    (`champion.market.reference.company_names`).
+
+    >>> instrument_names(lake(), *_evidence(date(2024, 1, 16))[:2]).rows()
+    []
+    """
+    wanted = company_names.unlisted(lists, changes)
+    if not wanted:
+        return pl.DataFrame(schema=company_names.PUBLISHED)
+    found = company_names.published({name: workspace_lake.scan(name) for name in company_names.WHOLE}, wanted)
+    sessions = workspace_lake.sessions(BARS)
+    last = company_names.unlisted(lists, changes.filter(pl.col("effective") >= sessions[0])) if sessions else ()
+    if rest := company_names.unnamed(last, found):
+        rolling = {name: workspace_lake.scan(name) for name in company_names.ROLLING}
+        found = pl.concat([found, company_names.published(rolling, rest)]).unique()
+    return found.sort("company", "instrument_id")
+
+
+def _not_known_yet(index: str, known: date) -> str:
+    """Return why members of an index, which has lists, are not known on a date: its first list came later."""
+    lines = pl.concat(lake().scan(name).select("index_name", "known_at") for name in (CONSTITUENTS, REVISIONS))
+    first: datetime = lines.filter(index_name=index).select(pl.col("known_at").min()).collect().item()
+    return (
+        f"the members of {index} were not known by {known}: its first list is known since "
+        f"{first.astimezone(INDIA).date()}. Ask with `known` from this date on, or without it"
+    )
+
+
+def _evidence(known: date) -> tuple[pl.DataFrame, pl.DataFrame, Traded, pl.DataFrame]:
+    """Return the lists and changes known on a date, the bars until then, and names of instruments."""
     counted = as_known(lake().scan(CONSTITUENTS).collect(), lake().scan(REVISIONS).collect(), known)
     lists, changes = evidence(counted, lake().scan(INDEX_CHANGES).collect())
-    return lists, changes, _traded(known, lists, changes)
+    names = instrument_names(lake(), lists, changes)
+    return lists, changes, _traded(known, lists, changes, names), names
 
 
-def _traded(until: date, lists: pl.DataFrame, changes: pl.DataFrame) -> Traded:
+def _traded(until: date, lists: pl.DataFrame, changes: pl.DataFrame, names: pl.DataFrame) -> Traded:
     """Return what the bars until a date say about the securities of lists and changes; other bars are not read.
 
-    A share may go on under another symbol and another ISIN of its issuer, so its issuer's bars are read.
+    `names` lead to more instruments. A share may go on under another symbol and another ISIN of its issuer, so its
+    issuer's bars are read.
     """
     sessions = lake().sessions(BARS, end=until)
     if not sessions:
@@ -195,15 +235,20 @@ def _traded(until: date, lists: pl.DataFrame, changes: pl.DataFrame) -> Traded:
         name: pl.concat([lists[name], changes[name]]).drop_nulls().unique().to_list()
         for name in ("symbol", "instrument_id")
     }
+    wanted["instrument_id"] += names["instrument_id"].to_list()
     is_listed = pl.any_horizontal(pl.col(name).is_in(values) for name, values in wanted.items())
     is_issued = issuer.is_in(lists.select(issuer).to_series().unique().to_list()).fill_null(value=False)
     all_shares = lake().scan(BARS, end=until).filter(pl.col("series").is_in(EQUITY_SERIES) & (is_listed | is_issued))
     columns = ["symbol", "isin", "instrument_id", "prev_close", "close"]
     shares = all_shares.select(*columns, session="trade_date").collect().lazy()  # the bars are read once
     runs = listings(shares)
+    known: list[str] = []
+    if changes["symbol"].drop_nulls().len():  # typed symbols are compared with all, as without `known`
+        every = lake().scan(BARS, end=until).filter(pl.col("series").is_in(EQUITY_SERIES))
+        known = every.select(pl.col("symbol").unique()).collect()["symbol"].to_list()
     few = shares.join(runs.select("symbol", session="first").unique().lazy(), on=["symbol", "session"], how="semi")
-    names = few.select("symbol", "instrument_id", first="session").unique(["symbol", "first"]).collect()
-    return Traded(runs.join(names, on=["symbol", "first"], how="left", maintain_order="left"), sessions)
+    ids = few.select("symbol", "instrument_id", first="session").unique(["symbol", "first"]).collect()
+    return Traded(runs.join(ids, on=["symbol", "first"], how="left", maintain_order="left"), sessions, known)
 
 
 def _with_symbols(rows: pl.DataFrame, day: date) -> pl.DataFrame:

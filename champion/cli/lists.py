@@ -22,7 +22,8 @@ def list_covered(*, as_json: AsJson = False) -> None:
 
     A hole is a time between two lists in which a review of the index was surely missed: its changes count from the
     later list on. Lists that are not as of their date are set aside, and dated changes that contradict the members are
-    not applied. An index with more or fewer companies than its lists has wrong members on these dates. Refused files of
+    not applied. An index with more or fewer companies than its lists has wrong members on these dates. A member without
+    an instrument is in no universe: no published list leads from its name to a symbol. Refused files of
     lists, lots and index histories are shown until a readable version replaces them.
 
     Example: champion lists ls
@@ -39,7 +40,7 @@ def list_covered(*, as_json: AsJson = False) -> None:
         shown = {index: [str(first), str(last)] for index, (first, last) in covered.items()}
         frames = {
             name: getattr(left_open, name).to_dicts()
-            for name in ("set_aside", "contradictions", "holes", "withdrawn", "sizes")
+            for name in ("set_aside", "contradictions", "holes", "withdrawn", "sizes", "unresolved")
         }
         files = [dict(zip(("path", "refused_on", "reason"), file, strict=True)) for file in refused]
         console.show({"covered": shown, **frames, "refused": files}, as_json=True)
@@ -58,6 +59,8 @@ def list_covered(*, as_json: AsJson = False) -> None:
     not_applied = left_open.contradictions.select("index_name", "effective", "member", "reason")
     if wrong := summary(left_open.sizes):
         console.table("Wrong numbers of companies", ["index", "members"], [list(each) for each in wrong.items()])
+    if unresolved := membership.absent_text(left_open.unresolved):
+        console.table("Members without an instrument", ["index", "members"], [list(one) for one in unresolved.items()])
     if aside.height:
         console.table("Lists set aside", ["index", "list of", "reason"], [list(row) for row in aside.rows()])
     if not_applied.height:

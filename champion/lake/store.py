@@ -116,15 +116,23 @@ class Lake:
         with layout.locked(self.root, contract):
             return self._write(contract, session, frame, inputs, group, known_at)
 
-    def append(self, name: str, session: date, rows: pl.DataFrame) -> None:
+    def append(self, name: str, session: date, rows: pl.DataFrame, once_by: Sequence[str] = ()) -> None:
         """Add rows to a session's rows; readers and other writers see all added rows or none.
+
+        With `once_by`, a row whose values in these columns are among the session's rows already is not added, even if
+        another process added them meanwhile.
 
         Raises:
             ContractError: the rows break the contract.
         """
         contract = contracts.load(name)
         with layout.locked(self.root, contract):
-            frame = pl.concat([self.scan(name, session, session).collect(), contract.conform(rows)])
+            held, added = self.scan(name, session, session).collect(), contract.conform(rows)
+            if once_by:
+                added = added.join(held, on=list(once_by), how="anti", nulls_equal=True, maintain_order="left")
+                if added.is_empty():
+                    return
+            frame = pl.concat([held, added])
             self._write(contract, session, frame, {"rows": str(frame.hash_rows(seed=0).sum())}, None, None)
 
     def _write(

@@ -22,9 +22,11 @@ import polars as pl
 from champion.base import package_data
 from champion.errors import WarehouseError
 from champion.settings import Settings
+from champion.sources.lists.index_list import canonical_index
 from champion.warehouse.engine.client import reader
 from champion.warehouse.engine.query import frame
 
+_INDEX = "index"  # the parameter that names an index, in any query
 _HEAD = re.compile(r"\A((?:-- [^\n]*\n)+?)-- Parameters:\n((?:--   [^\n]*\n)+)")
 _PARAMETER = re.compile(r"--   (\w+) (\S+?)(?: = (.+?))?: (.+)")
 
@@ -92,6 +94,8 @@ def parse(name: str, text: str) -> Query:
 def run(settings: Settings, name: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
     """Run a named query on the last committed data; parameters that are not given have their defaults.
 
+    A parameter `index` takes the spellings of an index's name that `index_list.canonical_index` takes.
+
     Raises:
         WarehouseError: there is no such query or parameter, a value is missing or of another type, or the query refuses
             the values, such as a date that no list covers.
@@ -101,6 +105,8 @@ def run(settings: Settings, name: str, parameters: Mapping[str, Any] | None = No
     unknown = [name for name in given if name not in known]
     missing = [p.name for p in query.parameters if p.default is None and p.name not in given]
     wanted = {name: f"cast({p.default}, '{p.type}')" for name, p in known.items() if name not in given}
+    if isinstance(index := given.get(_INDEX), str):
+        given[_INDEX] = canonical_index(index)
     with reader(settings) as client:
         if unknown or missing:
             kinds = {p.name: p.type if p.default is None else f"{p.type}, has a default" for p in query.parameters}

@@ -1,11 +1,12 @@
 -- The members of an index on a date, with the evidence for each membership; dates that no list covers are refused.
 -- Parameters:
---   index String = 'NIFTY 50': the index
+--   index String = 'NIFTY 50': the index; blanks, hyphens, case and former names count as in ch.members
 --   session Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the date
 with
     asked as (
         select
-            groupUniqArray(index_name) as names,
+            arraySort(groupUniqArray(index_name)) as names,
+            arraySort(each -> editDistance(each, upper({index:String})), names)[1] as near,
             minIf(covered_from, index_name = upper({index:String})) as first,
             maxIf(covered_until, index_name = upper({index:String})) as last
         from champion_market.index_members
@@ -14,7 +15,12 @@ with
 select multiIf(
     empty(names), 'the warehouse has no index list; run `champion lists refresh`',
     not has(names, upper({index:String})),
-    concat('no list of ', upper({index:String}), '; there are lists of ', arrayStringConcat(arraySort(names), ', ')),
+    concat(
+        'no list of index ', upper({index:String}), ': ',
+        if(editDistance(near, upper({index:String})) <= 2, concat('did you mean ', near, '? There'), 'there'),
+        ' are lists of ', arrayStringConcat(arraySlice(names, 1, 12), ', '),
+        if(length(names) > 12, concat(' and ', toString(length(names) - 12), ' more'), '')
+    ),
     {session:Date} not between first and last,
     concat(
         'the members of ', upper({index:String}), ' on ', toString({session:Date}), ' are not known: lists cover ',

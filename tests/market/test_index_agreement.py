@@ -10,7 +10,9 @@ import polars as pl
 from hypothesis import given, settings, strategies as st
 
 from benchmarks.evidence.index_agreement import broken
+from champion.market.reference.indices.agreement import reachable_from
 from champion.market.reference.indices.membership import CHANGES_SCHEMA, LISTS_SCHEMA, Membership, memberships
+from champion.market.reference.indices.relations import relations
 
 START, LENGTH = date(2018, 1, 1), 1500
 PLACES = {
@@ -182,3 +184,12 @@ def test_share_that_no_part_has_leaves_the_whole() -> None:
     (ended,) = periods(found, "NIFTY 500", "E")
     assert ended[2:4] == (day(60), "between lists")
     assert ended[5] == "NIFTY 100, NIFTY MIDSMALLCAP 400"
+
+
+def test_every_index_that_a_contradiction_can_reach_is_found() -> None:
+    rules = relations()
+    for index in {index for rule in rules for index, _ in rule.states}:
+        found = reachable_from({index}, rules)
+        assert reachable_from(found, rules) == found
+    # A share of NIFTY 500 that its parts lack may be in one of them, such as NIFTY 100, and then in a part of this one.
+    assert {"NIFTY 100", "NIFTY 50", "NIFTY NEXT 50"} <= reachable_from({"NIFTY 500"}, rules)

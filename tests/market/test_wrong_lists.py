@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from string import ascii_letters
 
 import polars as pl
 import pytest
 
 from champion.errors import UsageError
 from champion.market.reference.indices.change_checks import checked
+from champion.market.reference.indices.index_lists import normalize_contradictions
 from champion.market.reference.indices.membership import CHANGES_SCHEMA, LISTS_SCHEMA, memberships
 from champion.market.reference.indices.misdated_lists import misdated_by_bars
 from champion.market.reference.indices.traded import Traded
@@ -185,3 +188,97 @@ def test_wrong_symbol_that_exists_ends_the_way_back_if_the_next_50_excludes_it(j
     assert found.covered["NIFTY 50"] == (day(first), day(300))
     assert found.contradictions.is_empty() == (joined == "T")
     assert set(found.on("NIFTY 50", day(200))["symbol"]) == set("AST")
+
+
+MANY = ascii_letters  # 52 companies
+STEADY = [(0, MANY[:40]), (400, MANY[5:45])]  # 10 joins and exits, then 14 by the list of MANY[12:52]
+WIDE = "NIFTY 500"
+
+
+def copied(*lists: tuple[int, str], index: str = INDEX) -> pl.DataFrame:
+    return pl.concat([listed(*each) for each in lists]).with_columns(index_name=pl.lit(index))
+
+
+@pytest.mark.parametrize(
+    ("lists", "changes", "aside"),
+    [
+        (copied(*STEADY, (800, MANY[12:52]), (1200, MANY[12:52])), typed(complete=0), [800]),  # in doubt the earlier
+        (copied(*STEADY, (1000, MANY[12:52]), (1200, MANY[12:52])), typed(complete=0), []),  # 4 changes, but 200 days
+        (copied((0, MANY[:40]), (800, MANY[:40])), typed(complete=0), [0]),  # no other list: 10% a year
+        (copied((0, MANY[:40]), (500, MANY[:40])), typed(complete=0), [0]),
+        (copied((0, MANY[:40]), (300, MANY[:40])), typed(complete=0), []),
+        (copied((0, MANY[:12]), (800, MANY[:12])), typed(complete=0), []),  # a small index may stay as it is
+        (copied(*STEADY, (800, MANY[12:52]), (1200, MANY[12:52])), typed((500, MANY[5], False), complete=1300), []),
+        (copied(*STEADY, (800, MANY[12:52]), (1200, MANY[12:52])), typed((900, MANY[5], False), complete=1300), [800]),
+        (copied(*STEADY, (500, MANY[12:52]), (800, MANY[8:48]), (1200, MANY[12:52])), typed(complete=0), [500]),
+        (copied((0, MANY[:40]), (400, MANY[5:45]), (800, MANY[:40])), typed(complete=0), [800]),  # it undoes changes
+    ],
+)
+def test_copy_of_a_list_under_a_date_with_other_members_is_set_aside(
+    lists: pl.DataFrame, changes: pl.DataFrame, aside: list[int]
+) -> None:
+    found = memberships(lists, changes)
+    assert found.set_aside["list_date"].to_list() == [day(number) for number in aside]
+    if aside == [800] and lists.height > 120:
+        text = (
+            f"it has the same members as the list of {day(1200)}, a copy of it under a wrong date: 12 changes are usual"
+        )
+        assert found.set_aside["reason"].item() == f"{text} in 400 days"
+        true = memberships(lists.filter(pl.col("list_date") != day(800)), changes)
+        assert found.members.equals(true.members)
+
+
+@pytest.mark.parametrize(("which", "aside"), [([], 800), ([800], 1200), ([1200], 800), ([800, 1200], None)])
+def test_list_that_the_exchange_served_is_of_its_date_and_its_copy_is_not(which: list[int], aside: int | None) -> None:
+    lists = copied(*STEADY, (800, MANY[12:52]), (1200, MANY[12:52]))
+    served = pl.when(pl.col("list_date").is_in([day(number) for number in which])).then("list_date")
+    found = memberships(lists.with_columns(as_of_from=served), typed(complete=0)).set_aside
+    assert found["list_date"].to_list() == ([] if aside is None else [day(aside)])
+
+
+@pytest.mark.parametrize(("wide_day", "aside"), [(820, 800), (1190, 1200)])
+def test_other_index_of_the_same_half_year_shows_which_copy_is_wrong(wide_day: int, aside: int) -> None:
+    part = copied(*STEADY, (800, MANY[12:52]), (1200, MANY[12:52]), index="NIFTY 200")
+    wide = copied((wide_day, MANY.replace(MANY[51], "")), index=WIDE)
+    found = memberships(pl.concat([part, wide]), typed(complete=0)).set_aside
+    assert found.select("index_name", "list_date").rows() == [("NIFTY 200", day(aside))]
+
+
+def test_bars_show_which_copy_is_wrong() -> None:
+    lists = copied((-700, MANY[:40]), (-300, MANY[5:45]), (60, MANY[12:52]), (290, MANY[12:52]))
+    late = {**dict.fromkeys(MANY, 0), MANY[44]: 100}  # its first bar is on day 100
+    early = memberships(lists, typed(complete=0), traded=bars(late)).set_aside
+    assert early["list_date"].to_list() == [day(60)]
+    runs = bars(dict.fromkeys(MANY, 0)).runs.with_columns(
+        last=pl.when(pl.col("symbol") == MANY[44]).then(pl.lit(day(200))).otherwise("last")
+    )
+    ended = memberships(lists, typed(complete=0), traded=Traded(runs, [day(number) for number in range(300)])).set_aside
+    assert ended["list_date"].to_list() == [day(290)]
+
+
+def test_typed_symbols_are_compared_with_all_symbols_also_if_only_some_bars_are_read() -> None:
+    lists = listed(50, "ABC")
+    changes = typed((320, "TRADEDD", True), (60, "TRADEDD", True), (60, "TRADED", True))
+    whole, part = bars({**OLD, "TRADED": 0}), bars(OLD)
+    known = Traded(part.runs, part.sessions, ["TRADED", "OTHER"])
+    expected = checked(lists, changes, whole).refused
+    assert [why.rpartition("; ")[2] for why in expected["reason"]] == ["did you mean 'TRADED'?"] * 2
+    assert checked(lists, changes, known).refused.equals(expected)
+    assert checked(lists, changes, known.until(day(200))).refused.equals(expected)
+
+
+def test_refused_change_is_named_by_the_symbol_that_was_typed() -> None:
+    lists = pl.concat([listed(50, "ABC"), listed(100, "ABC")])
+    changes = typed((150, "RENAMED", True)).with_columns(
+        instrument_id=pl.when(pl.col("symbol") == "RENAMED").then(pl.lit("NSE:A"))
+    )
+    row = memberships(lists, changes).contradictions.row(0, named=True)
+    assert (row["member"], row["reason"].partition(",")[0]) == ("RENAMED", "it is already in the index")
+
+
+def test_contradictions_with_one_key_keep_all_reasons() -> None:
+    found = memberships(listed(50, "ABC"), typed(complete=300))
+    rows = [(INDEX, day(60), "A", True, "list", reason) for reason in ("NIFTY 200 has it not", "NIFTY 500 has it not")]
+    twice = replace(found, contradictions=pl.DataFrame(rows + rows[:1], found.contradictions.schema, orient="row"))
+    (reason,) = normalize_contradictions(twice, day(60), datetime(2020, 3, 1, tzinfo=UTC))["reason"]
+    assert reason == "NIFTY 200 has it not; NIFTY 500 has it not"

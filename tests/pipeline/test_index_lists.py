@@ -33,6 +33,7 @@ from champion.errors import LakeError, ModelError, UsageError
 from champion.lake import Lake
 from champion.market.identity.isin import check_digit
 from champion.market.identity.symbol_history import SymbolHistory
+from champion.market.reference.indices.index_lists import REGISTER_SOURCE, ListFile, normalize_changes
 from champion.market.reference.indices.sectors import unknown_share
 from champion.modeling.universe import Universe, find
 from champion.pipeline.ingest.reference_lists import kept_lists
@@ -341,3 +342,43 @@ def test_withdrawing_lists_leaves_the_sectors_of_the_others_then_none(settings: 
     assert company_sectors(lake).is_empty()
     assert membership.coverage(lake) == {}
     assert membership.with_sectors(rows, lake)["sector"].to_list() == [None]
+
+
+def test_member_without_an_instrument_is_shown_with_its_dates_wherever_members_are_used(settings: Settings) -> None:
+    index_lists.refresh(settings)
+    lake, days = Lake(settings.lake), [date(2023, 6, 1), date(2023, 9, 1), date(2023, 12, 1)]
+    register = pl.DataFrame(
+        {
+            "index_name": ["NIFTY BANK"] * 4,
+            "effective": [date(2023, 5, 2), date(2023, 10, 4), date(2023, 5, 2), date(2023, 10, 4)],
+            "company": ["Unlisted Bank Ltd.", "Unlisted Bank Ltd.", "B3 Ltd.", "B3 Ltd."],
+            "is_inclusion": [True, False, False, True],
+        }
+    )
+    file = ListFile("IndexInclExcl.xlsx", "0" * 64, clock.now())
+    rows = normalize_changes(register, SymbolHistory(), REGISTER_SOURCE, file)
+    lake.write(INDEX_CHANGES, file.list_date, contracts.load(INDEX_CHANGES).conform(rows), {"register": "test"})
+    empty = pl.DataFrame(schema=contracts.load(BARS).polars_schema)
+    for day in days:
+        lake.write(BARS, day, empty, {"bars": "none"})
+    index_lists.derive(lake)
+    lost = [("NIFTY BANK", "Unlisted Bank Ltd.", days[0], date(2023, 10, 3))]
+    assert membership.open_evidence(lake).unresolved.rows() == lost
+    text = "1 member: Unlisted Bank Ltd. (2023-06-01 to 2023-10-03)"
+    reported = f"members without an instrument are in no universe (NIFTY BANK: {text})"
+    assert reported in index_evidence.check(settings).found
+    noted = {  # each range of dates names who is absent in it, not only its last session
+        span: universe_lists.notes(
+            lake, Universe(index="NIFTY BANK"), pl.DataFrame({"instrument_id": ["B5"] * 2, "trade_date": span})
+        )
+        for span in ((days[0], days[2]), (days[1], days[2]), (days[2], days[2]))
+    }
+    found = [[note for note in notes if "no bar can be of" in note] for notes in noted.values()]
+    assert found == [
+        [f"NIFTY BANK: no bar can be of {text}"],
+        [f"NIFTY BANK: no bar can be of {text.replace('06-01', '09-01')}"],
+        [],
+    ]
+    shown = " ".join(CliRunner().invoke(app, ["lists", "ls"]).output.split())
+    assert "Members without an instrument" in shown
+    assert "Unlisted Bank Ltd. (2023-06-01 to 2023-10-03)" in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from random import Random
@@ -238,3 +239,29 @@ def test_typing_errors_of_the_table_of_changes_are_named_and_the_others_count(se
     assert (joined["member_from"], joined["from_basis"]) == (date(2023, 2, 15), "press release")
     # After the last list, nothing is complete from the refused change on.
     assert membership.coverage(lake)[BANK][1] == date(2023, 10, 14)
+
+
+def test_answer_as_known_says_what_was_not_known_by_then(settings: Settings) -> None:
+    index_lists.refresh(settings)
+    before, between = DAYS[0] - timedelta(1), DAYS[1]
+    since = f"its first list is known since {DAYS[0]}"
+    with pytest.raises(UsageError, match=f"{BANK} were not known by {before}: {since}. Ask with `known` from this"):
+        workspace.members(BANK, DAYS[0], known=before)
+    covers = f"what was known then covers {DAYS[0]} to {between}, and all evidence {DAYS[0]} to {DAYS[-1]}"
+    with pytest.raises(UsageError, match=f"on {DAYS[3]} were not known by {between}: {covers}. Ask with a later"):
+        workspace.members(BANK, DAYS[3], known=between)
+    for known in (None, between):
+        with pytest.raises(UsageError, match="did you mean 'NIFTY BANK'"):
+            workspace.members("NIFTY BANC", DAYS[0], known=known)
+        with pytest.raises(UsageError, match="on 1999-01-01 are not known: its lists and changes cover"):
+            workspace.members(BANK, "1999-01-01", known=known)
+
+
+def test_file_that_is_refused_in_the_folder_of_lists_is_named_once(settings: Settings, tmp_path: Path) -> None:
+    with_lists = replace(settings, lists=str(tmp_path / "lists"))
+    path = min(TRUE)
+    put(tmp_path / "lists", {path: of(0).replace("BANK03", "BANK04"), sorted(TRUE)[1]: of(1)})
+    (refused,) = index_lists.refresh(with_lists).refused
+    assert [f"{name}: {why}" for name, (_, why) in refused_lists.files(with_lists).items()] == [refused]
+    recorded = refused_lists.record(with_lists, [refused])  # as a refresh of another process at the same time
+    assert recorded == 0

@@ -6,6 +6,7 @@ import re
 from datetime import date
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from champion.contracts.datasets import INDEX_HISTORY, LOTS, REFUSED_LISTS
@@ -64,6 +65,13 @@ def test_dated_copies_of_lots_answer_for_their_dates(workspace: Settings, archiv
         lots.for_date(rows, date(2024, 5, 1))
     assert rows["known_at"].dt.date().unique().sort().to_list() == [date(2024, 2, 5), date(2024, 2, 15)]
     assert rolling_lists.refresh_lots(workspace).outcome == "already"
+    sessions = [date(2024, 2, 1), date(2024, 2, 5), date(2024, 4, 30)]
+    assert rolling_lists.covered(lake, sessions)["F&O lots"] == (LOTS, 2, date(2024, 2, 5), date(2024, 4, 30), 0)
+    late = {**lake.scan(LOTS).collect().row(0, named=True), "list_date": date(2024, 6, 3)}
+    late["expiry_month"] = date(2024, 6, 1)
+    lake.write(LOTS, date(2024, 6, 3), pl.DataFrame([late], lake.scan(LOTS).collect_schema()), {"list": "later"})
+    sessions += [date(2024, 5, 2), date(2024, 5, 3), date(2024, 6, 3)]
+    assert rolling_lists.covered(lake, sessions)["F&O lots"] == (LOTS, 3, date(2024, 2, 5), date(2024, 6, 30), 2)
 
 
 def test_malformed_history_is_set_aside_and_the_others_are_loaded(workspace: Settings) -> None:

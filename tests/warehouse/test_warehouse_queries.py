@@ -64,7 +64,11 @@ def test_named_queries_return_expected_rows(loaded: Settings) -> None:
 @pytest.mark.parametrize(
     ("name", "bound", "message"),
     [
-        ("index_members", {"index": "NIFTY 5O"}, "no list of NIFTY 5O; there are lists of NIFTY 50"),
+        (
+            "index_members",
+            {"index": "NIFTY 5O"},
+            "no list of index NIFTY 5O: did you mean NIFTY 50? There are lists of NIFTY 50",
+        ),
         ("index_members", {"session": date(1999, 3, 31)}, "on 1999-03-31 are not known: lists cover {} to {}"),
         ("index_members", {"session": date(2099, 3, 31)}, "on 2099-03-31 are not known: lists cover {} to {}"),
         (
@@ -87,6 +91,14 @@ def test_dates_and_names_that_no_list_covers_are_refused(
     wanted = re.escape(message.format(*(covered if "{first}" not in message else covered[1:]), first=first))
     with pytest.raises(WarehouseError, match=f"the query {name}: .*{wanted}"):
         queries.run(loaded, name, bound)
+
+
+@pytest.mark.parametrize("spelled", ["nifty50", "Nifty-50", " nifty  50"])
+def test_names_of_indices_are_spelled_as_in_python(loaded: Settings, spelled: str) -> None:
+    wanted = {"session": SESSIONS[0]}
+    expected = queries.run(loaded, "index_members", {"index": "NIFTY 50", **wanted})
+    assert expected.height
+    assert queries.run(loaded, "index_members", {"index": spelled, **wanted}).equals(expected)
 
 
 def test_highs_and_returns_use_adjusted_bars(loaded: Settings) -> None:

@@ -12,7 +12,7 @@ _SHOWN = 3
 
 
 def check(settings: Settings) -> Check:
-    """Report lists set aside or refused, dated changes that are not applied, and wrong numbers of companies."""
+    """Report lists set aside or refused, changes not applied, wrong numbers of companies, and unknown instruments."""
     left_open = membership.open_evidence(Lake(settings.lake))
     refused = list(refused_lists.files(settings))
     if not left_open.covered:
@@ -31,6 +31,9 @@ def check(settings: Settings) -> Check:
         number = quantity(len(wrong), "index has", "indices have")
         facts.append(f"{number} a wrong number of companies ({first(_SHOWN, wrong)})")
         remedies.append("load lists of the indices on or near these dates; `champion lists ls` has all of them")
+    if unresolved := [f"{index}: {text}" for index, text in membership.absent_text(left_open.unresolved).items()]:
+        facts.append(f"members without an instrument are in no universe ({first(_SHOWN, unresolved)})")
+        remedies.append("load corporate actions and the list of shares, or a list of the index that has their symbols")
     if refused:
         facts.append(f"{quantity(len(refused), 'file')} refused ({first(_SHOWN, refused)})")
         remedies.append("correct or remove them, then `champion lists refresh`; `champion lists ls` says why")

@@ -198,8 +198,8 @@ def coverage(lake: Lake) -> list[Coverage]:
         first, last = (days[0], days[-1]) if days else (None, None)
         gaps = len({day for day in bars if days[0] <= day <= days[-1]} - set(days)) if days else None
         found.append(Coverage(spec.publication.name, spec.normalized, len(days), first, last, gaps, _after(bars, last)))
-    for name, (dataset, versions, first, last) in covered(lake).items():
-        found.append(Coverage(name, dataset, versions, first, last, None, _after(bars, last)))
+    for name, (dataset, versions, first, last, gaps) in covered(lake, bars).items():
+        found.append(Coverage(name, dataset, versions, first, last, gaps, _after(bars, last)))
     return found
 
 

@@ -23,7 +23,7 @@ from typing import TypeAlias
 
 import polars as pl
 
-from champion import contracts
+from champion import contracts, workspace
 from champion.base import clock
 from champion.base.counting import quantity
 from champion.contracts.datasets import (
@@ -38,6 +38,7 @@ from champion.contracts.datasets import (
 from champion.errors import FormatError, UsageError
 from champion.lake import Lake
 from champion.market.identity.symbol_history import SymbolHistory
+from champion.market.reference import company_names
 from champion.market.reference.indices.index_lists import (
     LIST_SOURCE,
     REGISTER_SOURCE,
@@ -193,11 +194,15 @@ def derive(lake: Lake) -> None:
     _empty_after(lake, last)
     if last is None:
         return
-    bars = traded(lake)
-    inputs = {"lists": lake.digest(CONSTITUENTS), "changes": lake.digest(INDEX_CHANGES), "traded": bars.digest(lists)}
+    bars, names = traded(lake), workspace.instrument_names(lake, lists, changes)
+    inputs = {"lists": lake.digest(CONSTITUENTS), "changes": lake.digest(INDEX_CHANGES)}
+    found_names = company_names.resolved(changes, lists, names, bars)
+    inputs["traded"] = bars.digest(lists, [instrument for _, instrument in found_names])
+    if found_names:
+        inputs["names"] = sha256(repr(found_names).encode()).hexdigest()
     if all(lake.is_current(name, last, inputs | {"rules": version}) for name, version in _DERIVED.items()):
         return
-    found, read_at, today = memberships(lists, changes, traded=bars), clock.now(), clock.today()
+    found, read_at, today = memberships(lists, changes, traded=bars, names=names), clock.now(), clock.today()
     # A change is announced weeks before its date. Until then another one may follow, so no later date is covered.
     covered = {index: (start, max(start, min(end, today))) for index, (start, end) in found.covered.items()}
     found = replace(found, covered=covered)

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from hashlib import sha256
 
 import polars as pl
 
 from champion import workspace
-from champion.contracts.datasets import CONSTITUENTS, CONTRADICTIONS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
+from champion.base.counting import quantity
+from champion.contracts.datasets import BARS, CONSTITUENTS, CONTRADICTIONS, INDEX_CHANGES, INDEX_MEMBERS, SECTORS
 from champion.lake import Lake
 from champion.market.reference.indices import membership as indices, sectors as sectors_of
 from champion.market.reference.indices.change_checks import REFUSED_SCHEMA
 from champion.market.reference.indices.index_lists import evidence
 from champion.market.reference.indices.membership import Membership, stored, stored_aside, within
+from champion.market.reference.indices.misdated_lists import HOLE
 from champion.market.reference.indices.sectors import of_sectors, require_sectors_covered
 from champion.market.reference.indices.sizes import sizes, wrong_sizes
 from champion.market.reference.indices.steps import LIST
 from champion.pipeline.reference import withdrawals
 from champion.sources.lists.index_list import canonical_index
 
-HOLE = 200
-"""Days between two lists after which a review of the index, twice a year, has surely been in between."""
+_SHOWN = 6
 _HOLES = {"index_name": pl.String(), "after": pl.Date(), "until": pl.Date(), "days": pl.Int64()}
 
 
@@ -47,9 +48,11 @@ class Evidence:
     `contradictions` the dated changes that were not applied, and the lines of lists that contradict another index
     (index_name, effective, member, joins, basis, reason), and `holes` the dates between two lists of an index
     (index_name, after, until, days): a change in between counts from `until` on, up to `days` too late. Only holes of
-    more than `HOLE` days are named; an index is reviewed twice a year.
+    more than `misdated_lists.HOLE` are named; an index is reviewed twice a year.
     `withdrawn` are the lists that a user withdrew (`withdrawals.latest`). `sizes` has the spans on which an index has
     another number of companies than its lists show, so that members are wrong or missing (`sizes.SIZES_SCHEMA`).
+    `unresolved` are the members without an instrument between the first and the last session of the bars (index_name,
+    company, first, last): no published list leads from their name to one, so no universe has them.
     """
 
     covered: Mapping[str, tuple[date, date]]
@@ -58,6 +61,7 @@ class Evidence:
     holes: pl.DataFrame
     withdrawn: pl.DataFrame
     sizes: pl.DataFrame
+    unresolved: pl.DataFrame
 
 
 def open_evidence(lake: Lake) -> Evidence:
@@ -75,7 +79,49 @@ def open_evidence(lake: Lake) -> Evidence:
     holes = _holes(lists, changes, aside)
     derived = _derived(lake)
     wrong = wrong_sizes(derived.members, derived.covered, sizes(lists, aside))
-    return Evidence(derived.covered, aside, not_applied.select(list(REFUSED_SCHEMA)), holes, gone, wrong)
+    sessions = lake.sessions(BARS) or [date.min]  # without bars, nothing is missing
+    unresolved = absent(derived, (), sessions[0], sessions[-1])
+    return Evidence(derived.covered, aside, not_applied.select(list(REFUSED_SCHEMA)), holes, gone, wrong, unresolved)
+
+
+def absent(found: Membership, instruments: Collection[str], first: date, last: date) -> pl.DataFrame:
+    """Return the members between two dates that have no instrument, or that of `instruments`, with their dates.
+
+    Columns: index_name, company (the symbol if there is one), first and last date as a member between the two.
+
+    >>> member = {"index_name": "NIFTY 500", "company": "KIOCL Ltd.", "member_until": date(2019, 9, 27)}
+    >>> row = pl.DataFrame([member | {"member_from": date(2018, 6, 29)}], indices.MEMBERS_SCHEMA)
+    >>> absent(stored(row.with_columns(covered_from=None, covered_until=None)), (), date(2019, 1, 1), date.max).rows()
+    [('NIFTY 500', 'KIOCL Ltd.', datetime.date(2019, 1, 1), datetime.date(2019, 9, 26))]
+    """
+    left = pl.col("member_until").fill_null(date.max)
+    lost = pl.col("instrument_id").is_null() | pl.col("instrument_id").is_in(list(instruments))
+    rows = found.members.filter(lost & (pl.col("member_from") <= last) & (left > first))
+    covered = pl.col("index_name").replace_strict(
+        {index: end for index, (_, end) in found.covered.items()}, default=date.max, return_dtype=pl.Date
+    )
+    return rows.select(
+        "index_name",
+        pl.coalesce("symbol", "company").alias("company"),
+        pl.max_horizontal("member_from", pl.lit(first)).alias("first"),
+        pl.min_horizontal(left - timedelta(1), covered, pl.lit(last)).alias("last"),
+    ).sort("index_name", "first", "company")
+
+
+def absent_text(rows: pl.DataFrame) -> dict[str, str]:
+    """Return a sentence for each index in the rows of `absent`: who is absent, and when.
+
+    >>> days = [date(2019, 1, 1), date(2019, 9, 26)]
+    >>> columns = ["index_name", "company", "first", "last"]
+    >>> absent_text(pl.DataFrame([("NIFTY 500", "KIOCL Ltd.", *days)], columns, orient="row"))
+    {'NIFTY 500': '1 member: KIOCL Ltd. (2019-01-01 to 2019-09-26)'}
+    """
+    found: dict[str, str] = {}
+    for (index,), part in rows.group_by("index_name", maintain_order=True):
+        each = [f"{name} ({since} to {end})" for name, since, end in part.select("company", "first", "last").rows()]
+        more = f" and {len(each) - _SHOWN} more" if len(each) > _SHOWN else ""
+        found[str(index)] = f"{quantity(len(each), 'member')}: {', '.join(each[:_SHOWN])}{more}"
+    return found
 
 
 def _holes(lists: pl.DataFrame, changes: pl.DataFrame, aside: pl.DataFrame) -> pl.DataFrame:
@@ -86,7 +132,7 @@ def _holes(lists: pl.DataFrame, changes: pl.DataFrame, aside: pl.DataFrame) -> p
     bounded = kept.join(complete, on="index_name", how="left", maintain_order="left").with_columns(after=before)
     is_first = pl.col("list_date") == pl.col("list_date").min().over("index_name")
     spans = bounded.with_columns(days=(pl.col("list_date") - pl.col("after")).dt.total_days(), until="list_date")
-    return spans.filter(~is_first & (pl.col("days") > HOLE)).select(list(_HOLES))
+    return spans.filter(~is_first & (pl.col("days") > HOLE.days)).select(list(_HOLES))
 
 
 def keep(rows: pl.DataFrame, lake: Lake, index: str, sectors: Collection[str]) -> pl.DataFrame:

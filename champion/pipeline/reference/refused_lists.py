@@ -5,6 +5,7 @@ without one line gives a wrong member for years. So one wrong line refuses the f
 counts. Files are kept in staging; the reason is a row of the quarantine, which a repeated refusal does not repeat.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import date
@@ -23,6 +24,7 @@ from champion.pipeline.reference import list_files
 from champion.settings import Settings
 
 _PLACES = (list_files.FOLDER, "content/fo", "indices/history")
+_REFUSED = re.compile(r"(\.r\d+)?\.refused-\w+$")  # a later version of a file has a number
 _KEY = ["path", "source_sha256", "reason"]
 
 
@@ -42,7 +44,7 @@ def record(settings: Settings, refused: Iterable[str]) -> int:
     if new.height:
         today = now.astimezone(clock.INDIA).date()
         dated = new.with_columns(list_date=pl.lit(today), ingest_time=pl.lit(now).cast(pl.Datetime("ms", "UTC")))
-        lake.append(REFUSED_LISTS, today, contracts.load(REFUSED_LISTS).conform(dated))
+        lake.append(REFUSED_LISTS, today, contracts.load(REFUSED_LISTS).conform(dated), once_by=_KEY)
     return new.height
 
 
@@ -53,9 +55,7 @@ def files(settings: Settings) -> dict[str, tuple[date | None, str]]:
     refused yet.
     """
     folders, known = staging_folders(settings), reasons(Lake(settings.lake))
-    kept = [path for folder in folders for place in _PLACES for path in folder.glob(f"{place}/**/*.refused-*")]
-    names = [path.with_name(path.name.rpartition(".refused-")[0]) for path in kept]
-    found, undated = {path for folder in folders for path in _inside(folder, names)}, set[str]()
+    found, undated = {path for folder in folders for path in _refused_in(folder)}, set[str]()
     with suppress(UsageError), lists_archive(settings) as archive:  # a folder that has moved is named by a refresh
         listed = [path for pattern in list_files.PATTERNS for path in archive.names(pattern)]
         found.update(path for path in listed if path in known)
@@ -65,8 +65,11 @@ def files(settings: Settings) -> dict[str, tuple[date | None, str]]:
     return {path: known.get(path, why) for path in sorted(unread | undated)}
 
 
-def _inside(folder: Path, paths: Iterable[Path]) -> Iterator[str]:
-    return (path.relative_to(folder).as_posix() for path in paths if path.is_relative_to(folder))
+def _refused_in(folder: Path) -> Iterator[str]:
+    """Yield the path in the archive of each refused file in a folder of staging."""
+    for place in _PLACES:
+        for kept in folder.glob(f"{place}/**/*.refused-*"):
+            yield kept.with_name(_REFUSED.sub("", kept.name)).relative_to(folder).as_posix()
 
 
 def _has_no_date(path: str) -> bool:

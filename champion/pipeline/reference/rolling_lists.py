@@ -143,15 +143,24 @@ def refresh_histories(settings: Settings) -> RefreshResult:
     return RefreshResult("already", lake.rows(INDEX_HISTORY), f"{good} in the lake{rest}", (*refused,))
 
 
-def covered(lake: Lake) -> dict[str, tuple[str, int, date | None, date | None]]:
-    """Return for lots and index histories: dataset, number of versions, and the first and last covered date."""
+def covered(lake: Lake, sessions: Sequence[date]) -> dict[str, tuple[str, int, date | None, date | None, int | None]]:
+    """Return for lots and index histories: dataset, number of versions, first and last covered date, and gaps.
+
+    Gaps are the `sessions` between both dates on which no list of lots counts, or that no history has.
+    """
     spans = lots.covered(lake.scan(LOTS).select("list_date", "expiry_month").collect())
-    days = lake.scan(INDEX_HISTORY).select(first=pl.col("trade_date").min(), last=pl.col("trade_date").max())
-    first, last = days.collect().row(0)
-    return {
-        "F&O lots": (LOTS, len(lake.sessions(LOTS)), *((spans[0][0], spans[-1][1]) if spans else (None, None))),
-        "index histories": (INDEX_HISTORY, len(lake.sessions(INDEX_HISTORY)), first, last),
+    held = {*lake.scan(INDEX_HISTORY).select(pl.col("trade_date").unique()).collect()["trade_date"]}
+    counted = {day for day in sessions if any(first <= day <= last for first, last in spans)}
+    edges = {
+        LOTS: (spans[0][0], spans[-1][1], counted) if spans else None,
+        INDEX_HISTORY: (min(held), max(held), held) if held else None,
     }
+    found = {}
+    for name, dataset in (("F&O lots", LOTS), ("index histories", INDEX_HISTORY)):
+        span = edges[dataset]
+        gaps = sum(span[0] <= day <= span[1] and day not in span[2] for day in sessions) if span else None
+        found[name] = (dataset, len(lake.sessions(dataset)), *(span[:2] if span else (None, None)), gaps)
+    return found
 
 
 def _inputs(files: Sequence[Staged]) -> dict[str, str]:

@@ -56,10 +56,10 @@ def digests(lake: Lake, universe: Universe, end: date) -> dict[str, str]:
 def notes(lake: Lake, universe: Universe, rows: pl.DataFrame) -> list[str]:
     """Return what the lists of a universe know about its rows (instrument_id, trade_date), as sentences.
 
-    For an index: the members of the last session, those that do not trade, the holes between its lists, and the
-    dates with another number of companies than its lists have. For
-    sectors: how many of the shares that trade on the last session have an unknown one, and their part of the turnover.
-    Empty without such filters.
+    For an index: the members of the last session, those that do not trade, the members that no bar of the rows' dates
+    can be of, the holes between its lists, and each span of dates with another number of companies than its lists
+    have. For sectors: how many of the shares that trade on the last session have an unknown one, and their part of the
+    turnover. Empty without such filters.
     """
     found: list[str] = []
     if rows.is_empty():
@@ -67,24 +67,34 @@ def notes(lake: Lake, universe: Universe, rows: pl.DataFrame) -> list[str]:
     days = rows.select(first=pl.col("trade_date").min(), last=pl.col("trade_date").max()).row(0)
     if universe.index:
         name = canonical_index(universe.index)
-        found += [_members_note(lake, name, days[1])]
-        left_open = membership.open_evidence(lake)
-        holes = left_open.holes.filter(
-            pl.col("index_name") == name, pl.col("until") > days[0], pl.col("after") < days[1]
-        )
-        spans = [f"{after} and {until}" for after, until in holes.select("after", "until").iter_rows()]
-        if spans:
-            found.append(f"{name}: no list between {', '.join(spans)}; a change in between counts from the later one")
-        wrong = left_open.sizes.filter(
-            pl.col("index_name") == name, pl.col("last") >= days[0], pl.col("first") <= days[1]
-        )
-        first, last = (pl.lit(day) for day in days)
-        clipped = wrong.with_columns(pl.max_horizontal("first", first), pl.min_horizontal("last", last))
-        found += [f"{name} has {text}: members are wrong or missing" for text in summary(clipped).values()]
+        found += _index_notes(lake, name, *days)
     if universe.sectors:
         shares = lake.scan(BARS, days[1], days[1]).filter(pl.col("series").is_in(EQUITY_SERIES))
         traded = membership.with_sectors(shares.select(*_KEY, "turnover").collect(), lake)
         found.append(f"shares traded on {days[1]}: {unknown_share(traded)}")
+    return found
+
+
+def _index_notes(lake: Lake, name: str, first: date, last: date) -> list[str]:
+    """Return what the lists of an index know about the dates from `first` to `last`, as sentences."""
+    left_open, found = membership.open_evidence(lake), [_members_note(lake, name, last)]
+    members = stored(workspace.latest_list(lake, INDEX_MEMBERS))
+    traded = lake.scan(BARS, first, last).select(pl.col("instrument_id").unique()).collect()["instrument_id"]
+    untraded = members.members.filter(index_name=name)["instrument_id"].drop_nulls().unique()
+    silent = untraded.filter(~untraded.is_in(traded.to_list())).to_list() if traded.len() else []
+    lost = membership.absent(members, silent, first, last).filter(index_name=name)
+    found += [f"{name}: no bar can be of {text}" for text in membership.absent_text(lost).values()]
+    holes = left_open.holes.filter(pl.col("index_name") == name, pl.col("until") > first, pl.col("after") < last)
+    spans = [f"{after} and {until}" for after, until in holes.select("after", "until").iter_rows()]
+    if spans:
+        found.append(f"{name}: no list between {', '.join(spans)}; a change in between counts from the later one")
+    wrong = left_open.sizes.filter(pl.col("index_name") == name, pl.col("last") >= first, pl.col("first") <= last)
+    clipped = wrong.with_columns(pl.max_horizontal("first", pl.lit(first)), pl.min_horizontal("last", pl.lit(last)))
+    found += [f"{name} has {text}: members are wrong or missing" for text in summary(clipped).values()]
+    if clipped.height > 1:
+        each = [f"{count} from {since} to {end}" for _, since, end, count, *_ in clipped.iter_rows()]
+        more = f" and {len(each) - _SHOWN} more spans" if len(each) > _SHOWN else ""
+        found.append(f"{name}: companies by span: {', '.join(each[:_SHOWN])}{more}")
     return found
 
 

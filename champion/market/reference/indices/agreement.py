@@ -268,14 +268,16 @@ def agree(
     tracks = {index: _Track.of(one, covered[index][1]) for index, one in indices.items()}
     rules = [rule for rule in relations() if all(index in tracks for index, _ in rule.states)]
     found = {index: {member: list(steps) for member, steps in track.steps.items()} for index, track in tracks.items()}
-    conflicts = list[Conflict]()
+    conflicts, possible_rules = list[Conflict](), dict[frozenset[str], list[Relation]]()
     everyone = {member for track in tracks.values() for member in (*track.one.start, *track.steps)}
     for member in sorted(everyone):
         own = {index for index, track in tracks.items() if member in track.steps or member in track.one.start}
         if not any(_breaks(rule, tracks, member) for rule in rules if _may_break(rule, own)):
             continue
-        reachable = _reachable(own, rules)
-        possible = [rule for rule in rules if _may_break(rule, reachable)]
+        if (key := frozenset(own)) not in possible_rules:
+            reachable = reachable_from(own, rules)
+            possible_rules[key] = [rule for rule in rules if _may_break(rule, reachable)]
+        possible = possible_rules[key]
         names = {index for rule in possible for index, _ in rule.states}
         sweep = _Sweep(member, {index: tracks[index] for index in sorted(names)}, possible)
         sweep.run()
@@ -297,16 +299,17 @@ def _may_break(rule: Relation, indices: Collection[str]) -> bool:
     return all(index in indices for index, state in rule.states if state)
 
 
-def _reachable(own: Collection[str], rules: Iterable[Relation]) -> set[str]:
+def reachable_from(own: Collection[str], rules: Iterable[Relation]) -> set[str]:
     """Return the indices in which a security may be if it is in some by their own evidence."""
-    found = set(own)
-    for rule in rules:  # those of two indices follow from each other already
-        if len(rule.states) == PAIR and _may_break(rule, own):
-            found |= {index for index, state in rule.states if not state}
-    for rule in rules:
-        if len(rule.states) > PAIR and _may_break(rule, found):
-            found |= {index for index, _ in rule.states}
-    return found
+    found, rules = set(own), list(rules)
+    while True:
+        reached = set(found)
+        for rule in rules:
+            if _may_break(rule, reached):
+                reached |= {index for index, state in rule.states if not state or len(rule.states) > PAIR}
+        if reached == found:
+            return found
+        found = reached
 
 
 def _breaks(rule: Relation, tracks: Mapping[str, _Track], member: str) -> bool:

@@ -47,7 +47,10 @@ def checked(lists: pl.DataFrame, changes: pl.DataFrame, traded: Traded) -> Check
     `lists` and `changes` have the columns of `membership.LISTS_SCHEMA` and `CHANGES_SCHEMA`.
     """
     indices = {*lists["index_name"]}
-    symbols, instruments = {*lists["symbol"], *traded.runs["symbol"]}, {*lists["instrument_id"], *traded.last_bars}
+    symbols, instruments = (
+        {*lists["symbol"], *traded.runs["symbol"], *traded.other_symbols},
+        {*lists["instrument_id"], *traded.last_bars},
+    )
     refused: list[tuple[object, ...]] = []
     holes: dict[str, set[date]] = {}
     typed = changes.filter(pl.col("symbol").is_not_null(), pl.col("joins").is_not_null())

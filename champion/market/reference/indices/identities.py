@@ -56,7 +56,8 @@ class Identities:
 
     def name(self, member: str, day: date) -> str:
         """Return the symbol of a member on a date, else its company or the member itself."""
-        known = self.by_member[member]
+        if not (known := self.by_member.get(member)):
+            return member
         identity = known[max(0, bisect_right(known, day, key=itemgetter(0)) - 1)][1]
         return identity.symbol or identity.company or member
 

@@ -233,10 +233,12 @@ def normalize_contradictions(found: Membership, list_date: date, read_at: dateti
         content_before=pl.lit(None, pl.Date),
         kind=pl.when("joins").then(pl.lit("in")).otherwise(pl.lit("out")),
         dated="effective",
-        subject=pl.col("member").str.replace(r"^(instrument NSE:|isin |company )", ""),
+        subject="member",
     )
     rows = pl.concat([lists, changes.select(lists.columns)])
-    once = rows.unique(["index_name", "kind", "dated", "subject", "basis"], keep="first", maintain_order=True)
+    key = ["index_name", "kind", "dated", "subject", "basis"]
+    reasons = pl.col("reason").unique(maintain_order=True).str.join("; ")  # a member may contradict two indices
+    once = rows.group_by(key, maintain_order=True).agg(pl.col("content_before").min(), reasons)
     return _derived(once, CONTRADICTIONS, list_date, read_at, "index_name")
 
 

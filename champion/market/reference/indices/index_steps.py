@@ -45,6 +45,16 @@ class OneIndex:
         lists = [each.day for each in self.lists]
         return [(hole, min((day for day in lists if day >= hole), default=date.max)) for hole in sorted(self.holes)]
 
+    def is_complete(self, first: date, last: date) -> bool:
+        """Return whether one source of changes is complete from a date to another one."""
+        began: dict[str, date] = {}
+        for event in self.events:
+            began.setdefault(event.basis, event.day)
+        is_open = any(first < until and hole <= last for hole, until in self.gaps())
+        return not is_open and any(
+            basis in began and began[basis] <= first and last <= end for basis, end in self.complete.items()
+        )
+
 
 def evidence_of(lists: pl.DataFrame, changes: pl.DataFrame) -> Iterator[tuple[str, OneIndex]]:
     """Yield each index with its lists and dated changes, both in order of dates."""

@@ -13,7 +13,8 @@
    leads back to members which other dated changes exclude ends the way back too
    (`champion.market.reference.indices.typed_changes`).
 5. The bars say which instrument and symbol a member has, and when it stopped trading
-   (`champion.market.reference.indices.traded`).
+   (`champion.market.reference.indices.traded`). A company that no index list names is the instrument under its name in
+   other lists (`champion.market.reference.company_names`).
 
 An index is covered from its first dated change (or list) to the last date on which a list was seen or the table of
 changes is complete. A date outside is refused, never filled.
@@ -30,12 +31,13 @@ import polars as pl
 from champion.base.counting import known_names
 from champion.errors import UsageError
 from champion.market.index_bars import RENAMED as PRESENT_NAMES
+from champion.market.reference.company_names import PUBLISHED, with_instruments
 from champion.market.reference.indices.agreement import agree
 from champion.market.reference.indices.change_checks import REFUSED_SCHEMA, checked
 from champion.market.reference.indices.identities import Identities
 from champion.market.reference.indices.index_identity import identify
 from champion.market.reference.indices.index_steps import OneIndex, covered_dates, derive, evidence_of
-from champion.market.reference.indices.misdated_lists import misdated_by_bars, misdated_by_indices
+from champion.market.reference.indices.misdated_lists import misdated_by_bars, misdated_by_indices, misdated_copies
 from champion.market.reference.indices.relations import parts_of
 from champion.market.reference.indices.stale_lists import set_aside_stale
 from champion.market.reference.indices.steps import (
@@ -51,7 +53,7 @@ from champion.market.reference.indices.steps import (
 from champion.market.reference.indices.traded import Traded
 from champion.market.reference.indices.typed_changes import refuse_typed
 
-VERSION = "5"  # raise it when the meaning of the output changes: stored members are then derived again
+VERSION = "6"  # raise it when the meaning of the output changes: stored members are then derived again
 BASES = (LIST, REGISTER, PRESS_RELEASE, BETWEEN_LISTS, RENAMED, NO_BAR)
 LISTS_SCHEMA = {
     "index_name": pl.String(),
@@ -106,7 +108,8 @@ class Membership:
 
     `members` has a row per index, security and period with one symbol and ISIN (see `memberships`); `covered` the first
     and last covered date by index; `set_aside` (index_name, list_date, reason, content_before) the stale lists;
-    `contradictions` (index_name, effective, member, joins, basis, reason) the changes that were not applied.
+    `contradictions` (index_name, effective, member, joins, basis, reason) the changes that were not applied, each with
+    its member as the source writes it: a symbol, or a company's name.
     """
 
     members: pl.DataFrame
@@ -140,6 +143,7 @@ def memberships(
     known: date | None = None,
     traded: Traded | None = None,
     covered_now: Mapping[str, tuple[date, date]] | None = None,
+    names: pl.DataFrame | None = None,
 ) -> Membership:
     """Return the members of every index with a list.
 
@@ -148,7 +152,9 @@ def memberships(
     served it. `changes` has `CHANGES_SCHEMA`; a row without `joins` says that its source is complete until its date.
     `known` leaves out what became known after that date. `traded` are the bars of company shares; without them, lists
     and changes alone decide. `covered_now` is the coverage by all evidence: with it, the last list of an index counts
-    until `known`, as for a person on that day, if later evidence covers that day.
+    until `known`, as for a person on that day, if later evidence covers that day. `names` (`company_names.PUBLISHED`)
+    lead from names of the register to instruments. They say who a company is, not what it did, so `known` does not
+    limit them, as it does not limit symbol changes.
 
     In the result, symbol, ISIN and company are those of the list or change of `seen_on`. `member_from` is the first
     date as a member and `member_until` the first date after; null if the security is still a member. `from_basis` is
@@ -170,7 +176,9 @@ def memberships(
     if lists.is_empty():
         raise UsageError(f"no index list is known{f' on {known}' if known else ''}: load lists with `champion lists`")
     checks = checked(lists, changes, bars)
-    lists, changes = bars.name(lists), bars.name(checks.usable)
+    lists = bars.name(lists)
+    published = pl.DataFrame(schema=PUBLISHED) if names is None else names
+    changes = with_instruments(bars.name(checks.usable), lists, published, bars)
     lists, changes = identify(lists, changes, dict(bars.continued.select("instrument_id", "continued_as").iter_rows()))
     evidence = dict(evidence_of(lists, changes))
     for index, one in evidence.items():
@@ -190,12 +198,18 @@ def memberships(
             covered[index] = first, max(last, min(known, covered_now[index][1]))
     agreed, conflicts = agree(evidence, covered)
     rows: list[tuple[object, ...]] = []
+    columns = ["index_name", "effective", "member", "joins", "basis", pl.coalesce("symbol", "company")]
+    written = {tuple(change): text for *change, text in changes.select(columns).iter_rows()}
     refused = checks.refused.rows()
     for index, one in evidence.items():
         one.steps = agreed[index]
         one.steps = _without_dead(index, evidence, identities)
         rows += [(index, *row) for row in periods(one.start, one.steps, identities.by_member, covered[index][0])]
-        refused += [(index, event.day, event.member, event.joins, event.basis, why) for event, why in one.refused]
+        for event, why in one.refused:
+            as_written = written.get((index, event.day, event.member, event.joins, event.basis)) or identities.name(
+                event.member, event.day
+            )
+            refused.append((index, event.day, as_written, event.joins, event.basis, why))
     for each in conflicts:
         name = identities.name(each.member, each.day)
         refused.append((each.index, each.day, name, each.joins, LIST, each.reason))
@@ -260,10 +274,33 @@ def require_covered(covered: Mapping[str, tuple[date, date]], index: str, first:
         )
 
 
+def require_known_then(
+    found: Membership, now: Mapping[str, tuple[date, date]], index: str, day: date, known: date
+) -> None:
+    """Do nothing if the members on a date were known on the date `known`, or are not known at all; else refuse.
+
+    `found` are the members as known then, `now` the dates that all evidence covers.
+
+    Raises:
+        UsageError: what was known then does not cover the date, but later evidence does; the message has both ranges.
+    """
+    if index not in found.covered or index not in now:
+        return
+    (start, end), (first, last) = found.covered[index], now[index]
+    if first <= day <= last and not start <= day <= end:
+        raise UsageError(
+            f"the members of {index} on {day} were not known by {known}: what was known then covers {start} to {end}, "
+            f"and all evidence {first} to {last}. Ask with a later `known`, or without it"
+        )
+
+
 def _set_aside(evidence: Mapping[str, OneIndex], lists: pl.DataFrame, bars: Traded) -> pl.DataFrame:
     """Leave out the lists that are not as of their date, and return them with the reasons (`SET_ASIDE_SCHEMA`)."""
     everyone = frozenset(lists["member"].unique())
     aside = dict(misdated_by_bars(lists, bars))
+    for index, one in evidence.items():
+        one.lists = [each for each in one.lists if (index, each.day) not in aside]
+    aside |= misdated_copies(evidence, lists, bars)
     for index, one in evidence.items():
         one.lists = [each for each in one.lists if (index, each.day) not in aside]
         one.lists, stale = set_aside_stale(one.lists, one.events, one.complete, everyone)

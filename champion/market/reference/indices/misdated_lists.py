@@ -6,6 +6,11 @@
    time. Old ISINs show nothing: real lists keep them for months.
 3. Members that two lists of another index exclude, one before and one after, show that it is not as of its date
    (`champion.market.reference.indices.relations`).
+4. Two lists with the same members, more than `HOLE` apart, are copies of one list if the index usually has at least
+   `MIN_USUAL` changes in this time, or if a list in between has others. One of them has a wrong date: the later one, if
+   the bars or the lists of other indices in the same half-year contradict more of its lines, else the earlier one. So
+   in doubt no share is a member before the evidence. Lists that the exchange served, and a source of changes that is
+   complete for the whole time, show that both are right.
 
 Bars prove nothing about dates before them, nor about shares that they do not have. No dated change is needed.
 """
@@ -13,15 +18,17 @@ Bars prove nothing about dates before them, nor about shares that they do not ha
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import pairwise
 
 import polars as pl
 
 from champion.base.counting import quantity
 from champion.market.reference.indices.agreement import REVIEW
+from champion.market.reference.indices.index_steps import OneIndex
 from champion.market.reference.indices.relations import exclusions
-from champion.market.reference.indices.stale_lists import DatedList, Stale
+from champion.market.reference.indices.stale_lists import MIN_UNDONE, DatedList, Stale
 from champion.market.reference.indices.traded import Traded
 
 MIN_NAMED = 2
@@ -31,6 +38,13 @@ MIN_EXCLUDED = 3
 _SESSIONS_BEFORE = 20  # of the market in the lake, so that a first bar is not that of the lake
 _SOON = timedelta(10)  # a list may be as of a later session than the one on which a name changed
 _LONG_AGO = timedelta(60)  # a list may show a new name, or an end, some weeks late
+HOLE = timedelta(200)
+"""After this time between two lists, a review of the index, twice a year, has surely been in between."""
+MIN_USUAL = 4
+"""Changes that an index usually has between two equal lists: if they come one by one, none at all is 2% likely."""
+_LEAST_USUAL = 0.1  # changes a year and member of the indices that change least, for an index without two other lists
+_YEAR = timedelta(365)
+_OF_BARS = 2  # lines of other lists that count as much as one that the bars contradict: their dates may be wrong too
 _SHOWN = 3
 _ID = "instrument_id"
 
@@ -43,6 +57,19 @@ def misdated_by_bars(lists: pl.DataFrame, traded: Traded) -> dict[tuple[str, dat
     """
     if len(traded.sessions) <= _SESSIONS_BEFORE:
         return {}
+    early, late = _untimely(lists, traded)
+    ended, begun = _named(late, pl.col("ends").min()), _named(early, pl.col("begins").max())
+    found = {
+        where: Stale(f"it is from before {when + timedelta(1)}: it names {texts} that had ended", when + timedelta(1))
+        for where, (texts, when) in ended.items()
+    }
+    for where, (texts, when) in begun.items():
+        found[where] = Stale(f"it is from {when} or later: it names {texts} before the first bar", None)
+    return found
+
+
+def _untimely(lists: pl.DataFrame, traded: Traded) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the lines of shares before their first bar (date in `begins`), and after their last one (`ends`)."""
     day = pl.col("list_date")
     inside = lists.filter(day.is_between(traded.sessions[_SESSIONS_BEFORE], traded.sessions[-1]))
     spans, coded = pl.col("first").min(), traded.runs.drop_nulls("isin")
@@ -56,17 +83,11 @@ def misdated_by_bars(lists: pl.DataFrame, traded: Traded) -> dict[tuple[str, dat
     ).join(coded.group_by(_ID).agg(first_isin=spans), on=_ID, how="left")  # fmt: skip
     # A first ISIN says nothing: the bars of some years have none.
     code_from = pl.when(pl.col("first_isin") < pl.col("isin_from")).then(pl.col("isin_from"))
-    begins = pl.max_horizontal("first_bar", "symbol_from", code_from)
-    ends = pl.min_horizontal("last_bar", "symbol_until")
-    early = _named(named.filter(begins > day + _SOON), begins.max())
-    late = _named(named.filter(ends < day - _LONG_AGO), ends.min())
-    found = {
-        where: Stale(f"it is from before {when + timedelta(1)}: it names {texts} that had ended", when + timedelta(1))
-        for where, (texts, when) in late.items()
-    }
-    for where, (texts, when) in early.items():
-        found[where] = Stale(f"it is from {when} or later: it names {texts} before the first bar", None)
-    return found
+    both = named.with_columns(
+        begins=pl.max_horizontal("first_bar", "symbol_from", code_from),
+        ends=pl.min_horizontal("last_bar", "symbol_until"),
+    )
+    return both.filter(pl.col("begins") > day + _SOON), both.filter(pl.col("ends") < day - _LONG_AGO)
 
 
 def _named(lines: pl.DataFrame, when: pl.Expr) -> dict[tuple[str, date], tuple[str, date]]:
@@ -124,9 +145,100 @@ def _excluded(index: str, one: DatedList, lists: Mapping[str, Sequence[DatedList
 
 
 def _around(lists: Sequence[DatedList], day: date) -> Iterable[DatedList]:
-    """Return the lists before and after a day, if they are near to each other; a list of the day is both."""
+    """Return the lists before and after a day, if they are near to each other.
+
+    None if there is a list of the day: one list proves nothing, since its own date may be wrong.
+    """
     days = [each.day for each in lists]
     before, after = bisect_right(days, day) - 1, bisect_left(days, day)
     if before < 0 or after == len(days) or days[after] - days[before] > REVIEW or before == after:
         return ()
     return lists[before], lists[after]
+
+
+def misdated_copies(
+    evidence: Mapping[str, OneIndex], lists: pl.DataFrame, traded: Traded
+) -> dict[tuple[str, date], Stale]:
+    """Return the reason by index and date of each list that is a copy of another one under a wrong date.
+
+    `evidence` has the lists of each index and its dated changes, `lists` their lines as for `misdated_by_bars`.
+    """
+    found: dict[tuple[str, date], Stale] = {}
+    kept = {index: one.lists for index, one in evidence.items()}
+    for index, one in evidence.items():
+        for earlier, later, between in _copies(one):
+            both = [_against(index, each, kept, lists, traded) for each in (earlier, later)]
+            wrong, right = (earlier, later) if both[0] >= both[1] else (later, earlier)
+            if between:
+                if not _is_ahead(one.lists, earlier, later, between):
+                    continue  # an older list, which undoes changes: `stale_lists`
+                wrong, right = earlier, later
+            apart = (later.day - earlier.day).days
+            usual = _usual_changes(one.lists, earlier, later)
+            why = (
+                f"{between[0].day} has others in between"
+                if between
+                else f"{usual:.0f} changes are usual in {apart} days"
+            )
+            text = f"it has the same members as the list of {right.day}, a copy of it under a wrong date: {why}"
+            found[index, wrong.day] = Stale(text, None)
+    return found
+
+
+def _copies(one: OneIndex) -> Iterator[tuple[DatedList, DatedList, Sequence[DatedList]]]:
+    """Yield each two lists of an index that cannot both be right, with those in between that have other members."""
+    for place, earlier in enumerate(one.lists):
+        for other in range(place + 1, len(one.lists)):
+            later, between = one.lists[other], one.lists[place + 1 : other]
+            if later.members != earlier.members or later.day - earlier.seen_until <= HOLE:
+                continue
+            if earlier.as_of_from is not None and later.as_of_from is not None:
+                continue
+            if one.is_complete(earlier.day, later.day):
+                continue
+            others = [each for each in between if len(each.members ^ earlier.members) >= MIN_UNDONE]
+            if others or (not between and _usual_changes(one.lists, earlier, later) >= MIN_USUAL):
+                yield earlier, later, others
+            break
+
+
+def _usual_changes(lists: Sequence[DatedList], earlier: DatedList, later: DatedList) -> float:
+    """Return how many joins and exits an index usually has between two dates, by its other lists."""
+    changes, days = 0, timedelta()
+    for before, after in pairwise(lists):
+        if before.members != after.members or (before, after) != (earlier, later):
+            changes, days = changes + len(before.members ^ after.members), days + (after.day - before.day)
+    yearly = changes * (_YEAR / days) if days >= _YEAR else 0.0
+    return max(yearly, _LEAST_USUAL * len(earlier.members)) * ((later.day - earlier.seen_until) / _YEAR)
+
+
+def _against(
+    index: str, one: DatedList, lists: Mapping[str, Sequence[DatedList]], lines: pl.DataFrame, traded: Traded
+) -> tuple[bool, int]:
+    """Return whether a list may be of another date than its own, and how much of it speaks against its date."""
+    own = lines.filter(index_name=index, list_date=one.day)
+    untimely = _untimely(own, traded) if len(traded.sessions) > _SESSIONS_BEFORE else ()
+    excluded = set[str]()
+    for since, state, other, forbidden in exclusions(index):
+        near = [each for each in lists.get(other, ()) if _half_year(each.day) == _half_year(one.day)]
+        if near and since <= one.day:
+            held = min(near, key=lambda each: abs(each.day - one.day)).members
+            wrong = (held & one.members if state else held - one.members) if forbidden else one.members - held
+            excluded |= wrong
+    return one.as_of_from is None, _OF_BARS * sum(each.height for each in untimely) + len(excluded)
+
+
+def _half_year(day: date) -> int:
+    """Return the number of the half-year between two reviews, at the ends of March and September, that has a date."""
+    return (12 * day.year + day.month - 4) // 6
+
+
+def _is_ahead(lists: Sequence[DatedList], earlier: DatedList, later: DatedList, between: Sequence[DatedList]) -> bool:
+    """Return whether the first of two copies is ahead of its time, by the lists around both; False if none shows it."""
+    before = [each for each in lists if each.day < earlier.day][-1:]
+    after = [each for each in lists if each.day > later.day][:1]
+    first, last = between[0].members, between[-1].members
+    # Of three lists in order, the outer two differ most.
+    nearer = [len(each.members ^ first) - len(each.members ^ earlier.members) for each in before]
+    nearer += [len(each.members ^ earlier.members) - len(each.members ^ last) for each in after]
+    return sum(nearer) < 0

@@ -13,7 +13,7 @@ Nothing is concluded from missing bars: an instrument that has none at all stays
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -33,10 +33,14 @@ _State = TypeVar("_State")
 
 @dataclass(frozen=True)
 class Traded:
-    """The bars of company shares: their runs (`symbol_runs.listings`, with instrument_id) and the market's sessions."""
+    """The bars of company shares: their runs (`symbol_runs.listings`, with instrument_id) and the market's sessions.
+
+    `other_symbols` are symbols of more bars, if the runs are those of some shares only.
+    """
 
     runs: pl.DataFrame
     sessions: Sequence[date]
+    other_symbols: Collection[str] = ()
 
     @classmethod
     def nothing(cls) -> Traded:
@@ -46,7 +50,7 @@ class Traded:
     def until(self, day: date) -> Traded:
         """Return what was known on a date."""
         runs = self.runs.filter(pl.col("first") <= day).with_columns(pl.min_horizontal("last", pl.lit(day)))
-        return Traded(runs, self.sessions[: bisect_right(self.sessions, day)])
+        return Traded(runs, self.sessions[: bisect_right(self.sessions, day)], self.other_symbols)
 
     @cached_property
     def continued(self) -> pl.DataFrame:
@@ -101,9 +105,12 @@ class Traded:
         replaced = pl.when(is_phantom).then(pl.coalesce("_bearer", _ID)).otherwise(_ID).alias(_ID)
         return named.with_columns(replaced).drop("_bearer")
 
-    def digest(self, lines: pl.DataFrame) -> str:
-        """Return one SHA-256 over all that members use of the bars, for lines of lists; other bars do not change it."""
-        wanted = {*self.name(lines)[_ID]} & self.last_bars.keys()
+    def digest(self, lines: pl.DataFrame, others: Iterable[str] = ()) -> str:
+        """Return one SHA-256 over all that members use of the bars; other bars do not change it.
+
+        Members are those of lines of lists, and `others`: instruments that no list has.
+        """
+        wanted = {*self.name(lines)[_ID], *others} & self.last_bars.keys()
         chain = self.continued.filter(pl.col(_ID).is_in(sorted(wanted)))
         facts = [
             (name, self.symbols[name], self.isins.get(name, ()), day if (day := self.ended(name)) else None)
