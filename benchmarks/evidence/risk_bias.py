@@ -12,7 +12,9 @@ import argparse
 import resource
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 import champion as ch
 from champion.lake import Lake
@@ -32,7 +34,7 @@ def pieces(model: RiskModel, account: pl.DataFrame, horizon: int) -> pl.DataFram
     days = {day: rows for (day,), rows in account.partition_by("trade_date", as_dict=True).items()}
     held = dict[str, float]()
 
-    def all_of(forecast: risk.Forecast) -> dict[str, object]:
+    def all_of(forecast: risk.Forecast) -> dict[str, NDArray[np.float64]]:
         found = dict(named(forecast))
         passed = [day for day in days if day <= forecast.day]
         if not passed:

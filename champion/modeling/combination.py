@@ -7,7 +7,7 @@ figures like any other: taken from the folds that they are judged on, they would
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import polars as pl
 
@@ -92,7 +92,7 @@ def weights_by_fold(scores: Mapping[str, pl.DataFrame], known_after: int = _KNOW
         found = {name: _mean_ic(frame, known) for name, frame in scores.items()}
         total = sum(found.values())
         rows += [(fold, name, ic / total if total > 0 else 1 / len(scores)) for name, ic in found.items()]
-    schema = {"fold": folds.schema["fold"], "model": pl.String, "weight": pl.Float64}
+    schema: dict[str, Any] = {"fold": folds.schema["fold"], "model": pl.String, "weight": pl.Float64}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 

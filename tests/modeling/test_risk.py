@@ -67,7 +67,8 @@ def model(market: Market) -> risk.RiskModel:
 
 
 def deviations(covariance: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.sqrt((weights * (covariance @ weights)).sum(axis=0))
+    found: NDArray[np.float64] = np.sqrt((weights * (covariance @ weights)).sum(axis=0))
+    return found
 
 
 def test_forecasts_are_the_true_risk_of_long_and_of_active_portfolios(market: Market, model: risk.RiskModel) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -348,7 +348,7 @@ def _sessions(
     days = _places(ordered["trade_date"], sessions)
     liquid = pl.col("traded_value").rank("ordinal").over("trade_date")
     fifths = ordered.select((liquid - 1) * _FIFTHS // pl.len().over("trade_date")).to_series().to_numpy()
-    arrays = (
+    arrays: tuple[Any, ...] = (
         _places(ordered["instrument_id"], instruments),
         _places(ordered[SECTOR], sectors),
         np.sqrt(ordered["traded_value"].to_numpy()),
