@@ -51,6 +51,8 @@ def windows(frame: pl.DataFrame) -> list[tuple[date, date]]:
 # Boosting for regression is in test_targets.py.
 @pytest.fixture(scope="module", params=[name for name in estimators.MODELS if not name.endswith("regression")])
 def fitted(request: pytest.FixtureRequest) -> TrainingResult:
+    if request.param.startswith("lightgbm"):
+        pytest.importorskip("lightgbm", reason="LightGBM is not installed: pip install 'champion[lightgbm]'")
     return fit(panel(), request.param)
 
 

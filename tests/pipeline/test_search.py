@@ -50,7 +50,7 @@ MODEL = '\n[[model]]\nname = "logistic"\n'
         ('name = "x"\n[recipe]\nhorizon = 0' + MODEL, "recipe.horizon: 0 is no horizon"),
         ('name = "x"\n[recipe]\ntarget = []' + MODEL, "recipe.target: value should have at least 1 item"),
         ('name = "x"\ntrials = 3' + MODEL, "trials: a grid tries all recipes"),
-        ('name = "x"\nmethod = "random"' + MODEL, "trials: a random search needs the number"),
+        ('name = "x"\nmethod = "random"' + MODEL, "trials: a search by method random needs the number"),
         ('name = "x"\nstart = 2024-02-01\nend = 2024-01-01' + MODEL, "end: 2024-01-01 is not after start"),
         ('name = "x"' + MODEL + "param = 1", "model.0.param: the keys are name, parameters"),
         ('name = "x"' + MODEL + "parameters = {C = []}", "model.0.parameters.C: an empty list"),
