@@ -79,7 +79,7 @@ def searching(command: list[str], out: Path) -> Iterator[subprocess.Popen[bytes]
             yield process
         finally:
             if process.poll() is None:
-                process.send_signal(signal.SIGINT)
+                process.send_signal(signal.SIGTERM)
                 try:
                     process.wait(_PATIENCE)
                 except subprocess.TimeoutExpired:
