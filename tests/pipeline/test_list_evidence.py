@@ -257,7 +257,7 @@ def test_answer_as_known_says_what_was_not_known_by_then(settings: Settings) -> 
 
 
 def test_file_that_is_refused_in_the_folder_of_lists_is_named_once(settings: Settings, tmp_path: Path) -> None:
-    with_lists = settings.model_copy(update={"lists": str(tmp_path / "lists")})
+    with_lists = Settings(home=settings.home, archive=settings.archive, lists=str(tmp_path / "lists"))
     path = min(TRUE)
     put(tmp_path / "lists", {path: of(0).replace("BANK03", "BANK04"), sorted(TRUE)[1]: of(1)})
     (refused,) = index_lists.refresh(with_lists).refused
