@@ -24,7 +24,7 @@ from scipy.stats import beta
 from benchmarks import meter
 from benchmarks.evidence import gate_worlds
 from champion.modeling import multiplicity
-from champion.modeling.gate_luck import spent_level
+from champion.modeling.luck.gate_luck import spent_level
 
 LEVEL, DRAWS, MOST = 0.025, 1_000, 0.033
 ONE_BY_ONE = 10  # every tenth search

@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks import meter
 from benchmarks.evidence import gate_error_rate, gate_worlds
 from champion.modeling import multiplicity
-from champion.modeling.gate_luck import spent_level
+from champion.modeling.luck.gate_luck import spent_level
 from champion.modeling.multiplicity import Floats
 
 ALIKE = (1.0, 0.9, 0.5, 0.0)

@@ -296,11 +296,8 @@ def add_schedule(
     api = prefect.ensure(settings, note=console.note)
     deployments.ensure_pool(settings, api)
     schedules.add(settings, api, chosen, notebook, values, cron=cron, after=after)
-    console.out.print(
-        f"{chosen}: {notebook} runs {f'after {after}' if after else f'at {cron} ({schedules.TIMEZONE})'} while "
-        "`champion serve` runs",
-        soft_wrap=True,
-    )
+    when = f"after {after}" if after else f"at {cron} in India"
+    console.out.print(f"{chosen}: {notebook} is scheduled {when}; `champion serve` must run then", soft_wrap=True)
 
 
 @schedule_app.command("list")

@@ -23,10 +23,10 @@ from scipy.stats import kurtosis, skew, t as student
 from champion.base.counting import quantity
 from champion.errors import ModelError
 from champion.modeling import multiplicity
-from champion.modeling.gate_luck import Evidence, Levels, earlier_series, judged, numbers, spent
+from champion.modeling.luck.gate_luck import Evidence, Levels, earlier_series, judged, numbers, spent
+from champion.modeling.luck.overfitting import overfitting_of
 from champion.modeling.metrics import deflated_sharpe_ratio, summarise_ic
 from champion.modeling.multiplicity import Luck
-from champion.modeling.overfitting import overfitting_of
 
 __all__ = ["TABLE", "Evidence", "Levels", "RuleResult", "beside", "judged", "rules", "table"]
 __dir__ = __all__.copy

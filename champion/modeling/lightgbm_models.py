@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from champion.base.counting import quantity
 from champion.errors import ModelError
 
 __all__ = ["LightGBMClassifier", "LightGBMRanker", "LightGBMRegressor", "require"]
@@ -208,14 +209,16 @@ def _group_sizes(rows: int, sessions: Any) -> NDArray[np.int64]:
     """Return the number of rows of each session, in order."""
     of_row = np.zeros(rows) if sessions is None else np.asarray(sessions)
     if len(of_row) != rows:
-        raise ModelError(f"{len(of_row)} sessions for {rows} rows: each row needs its session")
+        raise ModelError(
+            f"the sessions are of {quantity(len(of_row), 'row')} instead of {rows}: each row needs its session"
+        )
     starts = np.flatnonzero(np.concatenate([[True], of_row[1:] != of_row[:-1]]))
     if len(starts) != len(np.unique(of_row)):
         raise ModelError("the rows of a session are not side by side: sort them by session")
     sizes = np.diff(np.append(starts, rows))
     if sizes.max() > _MOST_ROWS:
         raise ModelError(
-            f"a session has {sizes.max():,} rows, and LightGBM ranks at most {_MOST_ROWS:,}: name the session of each "
-            "row, choose a smaller universe, or the model lightgbm_regression"
+            f"a session has {quantity(sizes.max(), 'row')}, and LightGBM ranks at most {_MOST_ROWS:,}: name the "
+            "session of each row, choose a smaller universe, or the model lightgbm_regression"
         )
     return sizes

@@ -32,7 +32,6 @@ FLOW = "scheduled_notebook"
 QUEUE = "notebooks"
 AFTER = {"daily": "daily_market_data_pipeline"}
 """The flows after which a notebook can run, by the name of their command."""
-TIMEZONE = "Asia/Kolkata"
 _FIELDS = 5
 _ENTRYPOINT = f"flows.daily.{FLOW}"
 
@@ -76,7 +75,7 @@ def add(
         from prefect.client.schemas.actions import DeploymentScheduleCreate  # noqa: PLC0415 - after its settings
         from prefect.client.schemas.schedules import CronSchedule  # noqa: PLC0415
 
-        times = [DeploymentScheduleCreate(schedule=CronSchedule(cron=cron, timezone=TIMEZONE))] if cron else []
+        times = [DeploymentScheduleCreate(schedule=CronSchedule(cron=cron, timezone=clock.INDIA.key))] if cron else []
         if (known := _find(client, name)) is not None:
             _remove(client, name, known.id)
         deployment = client.create_deployment(

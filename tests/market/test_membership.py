@@ -216,7 +216,7 @@ def test_contradicted_change_ends_the_way_back() -> None:
     changes = [(days(2), "X", True), (days(5), "B", True), (days(5), "Y", True), (days(8), "C", True)]
     found = memberships(listed(days(10), ["A", "B", "C"]), dated(changes, complete=days(10)))
     assert found.covered[INDEX][0] == days(5)  # before it, Y's true exclusion is unknown
-    assert found.contradictions.select("effective", "member").row(0) == (days(5), "instrument NSE:Y")
+    assert found.contradictions.select("effective", "member").row(0) == (days(5), "Y")
     assert symbols_on(found.on(INDEX, days(6))) == ["A", "B"]
 
 

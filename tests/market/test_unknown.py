@@ -23,8 +23,8 @@ from champion.indicators import cross_section
 from champion.lake import Lake
 from champion.modeling import leakage_checks, metrics, training
 from champion.modeling.estimators import Recipe, probability
+from champion.modeling.luck.overfitting import probability_of_overfitting
 from champion.modeling.model_inputs import model_inputs
-from champion.modeling.overfitting import probability_of_overfitting
 from champion.modeling.splits import PurgedWalkForward
 
 DAY = date(2024, 1, 1)

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from scipy.stats import binom
 
-from champion.modeling.gate_luck import spent_level
 from champion.modeling.gate_rules import Evidence, Levels, RuleResult, beside, judged, rules, table
+from champion.modeling.luck.gate_luck import spent_level
 
 FIRST, SESSIONS = date(2023, 1, 2), 500
 DAYS = [FIRST + timedelta(days=n) for n in range(SESSIONS)]

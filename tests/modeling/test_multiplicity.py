@@ -13,7 +13,7 @@ from scipy.stats import binom
 
 from champion.errors import ModelError
 from champion.modeling import multiplicity
-from champion.modeling.gate_luck import spent_level
+from champion.modeling.luck.gate_luck import spent_level
 from champion.modeling.multiplicity import Floats, beyond_luck, bootstrap, widening
 
 LEVEL, HORIZON = 0.025, 5

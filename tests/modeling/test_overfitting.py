@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from champion.errors import ModelError
-from champion.modeling.overfitting import probability_of_overfitting
+from champion.modeling.luck.overfitting import probability_of_overfitting
 
 
 def trials(seed: int, skill: float = 0.0, count: int = 20, sessions: int = 500) -> pl.DataFrame:

@@ -318,11 +318,12 @@ def test_models_notebooks_lake_and_schema_commands(champion: Command, look: Look
 
 def test_errors_are_clear_and_have_exit_codes(champion: Command, settings: Settings) -> None:
     assert "write it as 2024-01-15" in champion("daily", "15/01/2024", code=2).stderr
+    assert "no features" in champion("train", "--start", "2030-01-01", code=1).stderr
     server = prefect.running(settings)
     assert server is not None
     with listening() as webhook:
         block = keep_notifier(Api.of(settings, server.api), webhook)
-        result = champion("train", "--start", "2030-01-01", code=1, notify_block=block).stderr
+        result = champion("score", "2030-01-01", code=1, notify_block=block).stderr
     assert "no features" in result
     assert [(notice["subject"], "no features" in notice["body"]) for notice in webhook.got] == [
         ("train_model: Failed", True)

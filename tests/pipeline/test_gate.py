@@ -13,10 +13,10 @@ from sklearn.linear_model import LogisticRegression
 
 from champion.contracts.datasets import BARS, DELIVERY, FACTORS, PREDICTIONS, PRICE_BANDS, SECTORS
 from champion.lake import Lake
-from champion.modeling import gate_luck
 from champion.modeling.estimators import Recipe
 from champion.modeling.gate_rules import Evidence, RuleResult, rules
 from champion.modeling.labels import forward_return
+from champion.modeling.luck import gate_luck
 from champion.modeling.training import TrainingResult
 from champion.modeling.universe import find
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars

@@ -199,7 +199,7 @@ def test_members_and_sectors_are_answered_as_of_a_date(settings: Settings) -> No
     # The last list counts on the day itself, as for a person on that day, but not later.
     then = workspace.members("NIFTY BANK", "2023-06-30", known="2023-06-30")
     assert then["symbol"].to_list() == sorted(NAMES[:12])
-    with pytest.raises(UsageError, match="cover 2023-01-10 to 2023-06-30"):
+    with pytest.raises(UsageError, match="covers 2023-01-10 to 2023-06-30"):
         workspace.members("NIFTY BANK", "2023-07-01", known="2023-06-30")
     assert workspace.sectors("2023-06-30").height == 12
     assert workspace.sectors("2023-06-30", fill_backward=True).filter(basis="later list")["symbol"].to_list() == ["B12"]

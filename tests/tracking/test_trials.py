@@ -19,8 +19,8 @@ import polars as pl
 import pytest
 
 from champion.errors import ModelError, UsageError
-from champion.modeling import gate_luck
 from champion.modeling.estimators import Recipe
+from champion.modeling.luck import gate_luck
 from champion.modeling.splits import PurgedWalkForward
 from champion.modeling.universe import find
 from champion.pipeline.maintenance import record_retention

@@ -91,9 +91,15 @@ def standardised(model: RiskModel, portfolios: Portfolios | pl.DataFrame, *, hor
 
     Raises:
         UsageError: the horizon is below 1, or the frame lacks a column or has a session that the model has not.
+
+    >>> from champion.modeling.risk.model import Estimation
+    >>> nothing = np.zeros((0, 6))
+    >>> model = RiskModel((), (), (), Estimation(), *[nothing] * 5, ())
+    >>> standardised(model, equal_weighted).columns
+    ['portfolio', 'trade_date', 'until', 'forecast', 'realised', 'value']
     """
     if horizon < 1:
-        raise UsageError(f"a horizon of {horizon} sessions has no return; it is at least 1")
+        raise UsageError(f"the horizon {horizon} has no return: it is 1 session or more")
     asked = portfolios if callable(portfolios) else _of_frame(portfolios)
     rows = list[tuple[str, date, date, float, float]]()
     first = model.known_from()

@@ -80,6 +80,8 @@ class Forecast:
     [[0.0004, 0.0004], [0.0004, 0.0009]]
     >>> forecast.volatility({"A": 1.0}), forecast.volatility({"A": 0.5, "NEW": 0.5})
     (0.03, nan)
+    >>> forecast.places(["B"]), forecast.volatilities(np.array([[1.0], [0.0]])).round(4).tolist()
+    ([1], [0.03])
     """
 
     day: date
@@ -148,9 +150,20 @@ class RiskModel:
     the squared specific returns over 1 less their leverage, and `noise` the covariance of the errors of the factor
     returns that follows from them (HC2: MacKinnon and White, Journal of Econometrics 29, 1985).
 
-    >>> nothing = np.zeros((0, 0))
-    >>> RiskModel((), (), (), Estimation(), *[nothing] * 5, ()).factor_returns.rows()
-    []
+    >>> days = [date(2024, 1, day) for day in range(1, 6)]
+    >>> rows = [(day, f"S{n}", 100.0 + (n * 7 + day.day * n) % 5) for day in days for n in range(10)]
+    >>> bars = pl.DataFrame(rows, ["trade_date", "instrument_id", "close"], orient="row")
+    >>> ranks = {name: (pl.int_range(pl.len()) * place % 10) / 9 - 0.5 for place, name in enumerate(FACTORS, start=3)}
+    >>> model = fit(bars, bars.select("trade_date", "instrument_id", sector=pl.lit("IT"), traded_value=1e7, **ranks),
+    ...             Estimation(fewest=2))
+    >>> isinstance(model, RiskModel)
+    True
+    >>> model.factors[:3], model.kinds[:3], str(model.known_from())
+    (('market', 'IT', 'style_volatility'), ('market', 'sector', 'style'), '2024-01-03')
+    >>> model.row(days[2]), [values.shape for values in model.exposed(2)]
+    (2, [(10,), (10, 6)])
+    >>> model.at(days[3]).instruments[:2], model.factor_returns.columns, model.specific_returns.columns
+    (('S0', 'S1'), ['trade_date', 'factor', 'value'], ['trade_date', 'instrument_id', 'value'])
     """
 
     sessions: tuple[date, ...]

@@ -25,9 +25,9 @@ import polars as pl
 from champion import workspace
 from champion.base import clock
 from champion.errors import UsageError
-from champion.modeling.gate_luck import Evidence
+from champion.modeling.luck.gate_luck import Evidence
+from champion.modeling.luck.overfitting import overfitting_of
 from champion.modeling.metrics import SESSIONS_PER_YEAR, deflated_sharpe_ratio, sharpe_ratio
-from champion.modeling.overfitting import overfitting_of
 from champion.pipeline.models import looks, recipes
 from champion.settings import Settings
 from champion.tracking import experiments

@@ -118,8 +118,7 @@ class _Back:
         made_from = self._inputs(node.name, last)
         for part, key in _DERIVED[node.name]:
             held, same = self._lake.sessions(part), self._lake.digest(part) == made_from.get(key)
-            if held or not same:  # no session is right if there was none
-                self.dataset(part, held, node, same=same)
+            self._part(part, held, node, same=same)
 
     def _prediction(self, node: Node) -> None:
         session = node.last or date.max
@@ -143,8 +142,12 @@ class _Back:
         following = self._lake.scan(TARGETS, session, session).select(pl.col("following").max()).collect().item()
         for name, day in ((PRICE_BANDS, session), (BAN_LIST, following)):
             held, same = self._lake.sessions(name, day, day), self._lake.digest(name, day, day) == made_from.get(name)
-            if held or not same:  # no session is right if there was none
-                self.dataset(name, held, node, same=same)
+            self._part(name, held, node, same=same)
+
+    def _part(self, name: str, sessions: Sequence[date], below: Node, *, same: bool) -> None:
+        """Add a dataset that something was made from, unless it had no session then and has none now."""
+        if sessions or not same:
+            self.dataset(name, sessions, below, same=same)
 
     def _factors_up_to(self, session: date, recorded: str | None, node: Node) -> None:
         if read := self._lake.sessions(FACTORS):
@@ -174,7 +177,7 @@ class _Back:
                 self._factors_up_to(end, digest, training)
             elif name in contracts.names():
                 same = self._lake.digest(name, end=end) == digest
-                self.dataset(name, self._lake.sessions(name, end=end), training, same=same)
+                self._part(name, self._lake.sessions(name, end=end), training, same=same)
         return version
 
     def _parsed(self, node: Node, raw: str, sessions: Sequence[date]) -> None:

@@ -13,8 +13,9 @@ import polars as pl
 from champion.base.counting import quantity
 from champion.contracts.datasets import BARS
 from champion.lake import Lake
-from champion.modeling import gate_luck, multiplicity
-from champion.modeling.gate_luck import numbers
+from champion.modeling import multiplicity
+from champion.modeling.luck import gate_luck
+from champion.modeling.luck.gate_luck import numbers
 from champion.modeling.multiplicity import Luck, Maxima
 from champion.pipeline.models import evaluate, notebook_data, styled, trials
 from champion.pipeline.search import choice, outcomes

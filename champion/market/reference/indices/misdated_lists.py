@@ -178,7 +178,7 @@ def misdated_copies(
             why = (
                 f"{between[0].day} has others in between"
                 if between
-                else f"{usual:.0f} changes are usual in {apart} days"
+                else f"{quantity(round(usual), 'change')} in {quantity(apart, 'day')} would be usual"
             )
             text = f"it has the same members as the list of {right.day}, a copy of it under a wrong date: {why}"
             found[index, wrong.day] = Stale(text, None)
