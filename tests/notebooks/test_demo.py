@@ -323,9 +323,9 @@ def test_errors_are_clear_and_have_exit_codes(champion: Command, settings: Setti
     assert server is not None
     with listening() as webhook:
         block = keep_notifier(Api.of(settings, server.api), webhook)
-        result = champion("score", "2030-01-01", code=1, notify_block=block).stderr
-    assert "no features" in result
-    assert [(notice["subject"], "no features" in notice["body"]) for notice in webhook.got] == [
+        result = champion("train", "--start", "2024-12-20", code=1, notify_block=block).stderr
+    assert "too few for 5 folds" in result
+    assert [(notice["subject"], "too few for 5 folds" in notice["body"]) for notice in webhook.got] == [
         ("train_model: Failed", True)
     ]
     assert "only reading statements are allowed" in champion("sql", "drop database champion_market", code=1).stderr
@@ -338,11 +338,11 @@ def test_the_explorers_of_runs_and_models_run(settings: Settings, tmp_path: Path
 def test_a_search_reuses_a_training_and_adds_its_rule_and_its_choice(
     champion: Command, settings: Settings, tmp_path: Path
 ) -> None:
-    (ran,) = runs.find_runs(settings, tags={"champion.notebook": "training"})
+    trained = {"champion.notebook": "training"}
+    ran = runs.find_runs(settings, tags=trained)[-1]
     given = {name: json.loads(ran.parameters[name]) for name in ("horizon", "seed", "n_splits", "embargo")}
     texts = {name: json.dumps(ran.parameters[name]) for name in ("universe", "target", "feature_set", "model")}
-    (tmp_path / "space.toml").write_text(
-        f"""
+    space = f"""
         name = "demo"
         start = {ran.parameters["start"]}
         end = {ran.parameters["as_of"]}
@@ -357,15 +357,19 @@ def test_a_search_reuses_a_training_and_adds_its_rule_and_its_choice(
         [[model]]
         name = {texts["model"]}
         [[rule]]
-        top = [{ran.parameters["top"]}, 10]
+        top = [{ran.parameters["top"]}]
         """
-    )
+    (tmp_path / "space.toml").write_text(space)
+    champion("search", str(tmp_path / "space.toml"))  # it trains again: lists arrived since the demo
+    known = runs.find_runs(settings, tags=trained)
+    (tmp_path / "space.toml").write_text(space.replace(f"[{ran.parameters['top']}]", f"[{ran.parameters['top']}, 10]"))
     before = trials.count(settings).total
     result = json.loads(champion("search", str(tmp_path / "space.toml"), "--json").stdout)
     assert (result["recipes"], result["failed"]) == (2, 0)
     assert trials.count(settings).total == before + 2
-    assert runs.find_runs(settings, tags={"champion.notebook": "training"}) == [ran], "the training is skipped"
-    assert {row["run"] for row in result["table"]} == {ran.run_id}
+    assert runs.find_runs(settings, tags=trained) == known, "the training is skipped"
+    (used,) = {row["run"] for row in result["table"]}
+    assert used in {run.run_id for run in known}
     assert Path(result["report"]).read_text(encoding="utf-8").count("<img") == 2
     assert registry.alias_of(settings, "champion") == 1
 

@@ -27,6 +27,7 @@ from champion.contracts.datasets import (
     PUBLISHED_LISTS,
     SECTORS,
     TARGETS,
+    is_list,
 )
 from champion.errors import LakeError, ModelError
 from champion.lake import Lake
@@ -176,8 +177,10 @@ class _Back:
             if name in {ACTIONS, FACTORS}:
                 self._factors_up_to(end, digest, training)
             elif name in contracts.names():
-                same = self._lake.digest(name, end=end) == digest
-                self._part(name, self._lake.sessions(name, end=end), training, same=same)
+                # A list is read whole, and its sessions are the dates of its reading.
+                until = None if is_list(name) else end
+                same = self._lake.digest(name, end=until) == digest
+                self._part(name, self._lake.sessions(name, end=until), training, same=same)
         return version
 
     def _parsed(self, node: Node, raw: str, sessions: Sequence[date]) -> None:
