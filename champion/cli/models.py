@@ -305,7 +305,7 @@ def portfolio(
     rule = replace(rule, **_given(top=top, every=every))
     rules = replace(rules, **_given(capital=capital, plan=plan, participation=participation, impact=impact))
     result = simulate(scored, rule, rules, lake=Lake(chosen.lake))
-    trial = looks.record_rule(chosen, scored, result.active, rule, rules, source="portfolio")
+    trial = looks.record_rule(chosen, scored, result.active, rule, rules, source="portfolio", which=which)
     account, cuts, active = result.account.account, result.account.cuts, result.active["active"]
     others = phases(scored, rule, rules, arrays=result.market, lake=Lake(chosen.lake))["net_return"]
     compared = compare(result, Lake(chosen.lake))

@@ -2,12 +2,15 @@
 
 The bars do not say why a share is traded no more. `endings.csv` has the cases whose terms are known:
 
-- `merger`: `shares` of the `successor` for `held` shares. Evidence `bars` means that the terms were compared with the
-  last closes of both shares in the bars of the exchange: they agree within 12%. NSE:ALBK is the exception: it closed a
-  third above its terms.
+- `merger`: `shares` of the `successor` for `held` shares. `difference` checks the terms against the exchange's bars: by
+  how many per cent their value at the successor's close exceeds the share's own last close. It lies between -3 and 12,
+  but NSE:ALBK closed a third above its terms (-25). `benchmarks/evidence/endings.py` measures it.
 - `reduction`: `shares` for `held` shares of the same company, which the lake has as the same instrument or, if its
   identity is not known to have continued, as the `successor`.
 - `extinguished`: the holders got nothing.
+
+`evidence` is `official` for a notice of an exchange and `press` for a newspaper or news service, which `source` names
+with its day. The schemes themselves were not read.
 
 `last` is the last session of the share before its end. A share that is not in the table ends for an unknown reason, and
 the simulator takes its haircut.
@@ -28,13 +31,15 @@ KINDS = ("merger", "reduction", "extinguished")
 _TABLE = Path(__file__).with_name("endings.csv")
 _TYPES = {
     "instrument_id": pl.String, "last": pl.Date, "kind": pl.String, "successor": pl.String, "shares": pl.Float64,
-    "held": pl.Float64, "evidence": pl.String, "source": pl.String,
+    "held": pl.Float64, "difference": pl.Float64, "evidence": pl.String, "source": pl.String,
 }  # fmt: skip
 
 
 @cache
 def known_endings() -> pl.DataFrame:
-    """Return the table: instrument_id, last, kind, successor (null without one), shares, held, evidence and source.
+    """Return the table: instrument_id, last, kind, successor, shares, held, difference, evidence and source.
+
+    The successor is null for shares that were extinguished, and difference (per cent) is known for mergers only.
 
     >>> known_endings().filter(instrument_id="NSE:HDFC").select("kind", "successor", "shares", "held").row(0)
     ('merger', 'NSE:HDFCBANK', 42.0, 25.0)

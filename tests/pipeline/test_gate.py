@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import polars as pl
 import pytest
 from copies import copied
 from sklearn.linear_model import LogisticRegression
+from typer.testing import CliRunner
 
+from champion.cli.app import app
 from champion.contracts.datasets import BARS, DELIVERY, FACTORS, PREDICTIONS, PRICE_BANDS, SECTORS
 from champion.lake import Lake
 from champion.modeling.estimators import Recipe
@@ -210,17 +213,42 @@ def test_key_of_a_report_about_accounts_has_every_dataset_that_the_report_reads(
         assert [each for each in again if again[each] != keys[name][each]] == [BARS]
 
 
-def register(settings: Settings, rows: pl.DataFrame) -> int:
-    """Register a version with these out-of-sample scores, trained for an account of five shares; return its number."""
+def test_versions_with_the_same_scores_keep_their_own_rules_and_trials(
+    modelled: Settings, market: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another rule of one of them is another trial of that version, not of the one that was trained first."""
+    settings = copied(modelled, tmp_path)
+    monkeypatch.setenv("CHAMPION_HOME", str(settings.home))
+    rows = planted(market.filter(pl.col("trade_date") >= market["trade_date"].unique().sort()[-80]))
+    rules_of = {register(settings, rows, (Rule(top=top, cap=0.4), CONSTRUCTION[1])): top for top in (5, 3)}
+    own = {number: looks.of_versions(settings, registry.find(settings, number))[0][0] for number in rules_of}
+    before, other = trials.count(settings).total, dict[int, Any]()
+    for number, top in rules_of.items():
+        for option in ([], ["--every", "10"]):
+            ran = CliRunner().invoke(app, ["portfolio", str(number), *option, "--json"])
+            assert ran.exit_code == 0, ran.output
+            shown = json.loads(ran.output)
+            assert shown["rule"]["top"] == top
+            trial = next(one for one in trials.recorded(settings) if f" {one.id} of " in shown["trial"])
+            assert trial.recipe["model"] == own[number].recipe["model"]
+            assert (trial.id == own[number].id) == (not option)
+            other[number] = trial.id
+    assert len({*other.values(), *(one.id for one in own.values())}) == 4
+    assert trials.count(settings).total == before + 2
+
+
+def register(settings: Settings, rows: pl.DataFrame, construction: recipes.Construction = CONSTRUCTION) -> int:
+    """Register a version with these out-of-sample scores, by default trained for five shares; return its number."""
     task = Task(find("all"), HORIZON, frames.LAG)
     frame = rows.with_columns(rsi_14=pl.lit(0.1), label_end=pl.col("trade_date").max())
-    recipe = recipes.constructed({"model": f"planted {rows['score'].sum()}"}, *CONSTRUCTION)
+    name = f"planted {rows['score'].sum()} for {construction[0].top}"
+    recipe = recipes.constructed({"model": name}, *construction)
     look = looks.begin(settings, recipe, window=looks.window(frame), data={}, source="a test")
     model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
     result = TrainingResult(Recipe("logistic"), model, ("rsi_14",), rows, pl.DataFrame(), pl.DataFrame(), {}, rows)
-    look.complete(rows, looks.simulated(settings, rows, CONSTRUCTION))
+    look.complete(rows, looks.simulated(settings, rows, construction))
     run_id = runs.open_run(settings, trials.EXPERIMENT, "training")
     version = register_challenger(settings, result, frame, task, run_id=run_id, look=look)
     runs.close_run(settings, run_id, "succeeded", metrics={evaluate.CANARY: 1.0})
-    assert recipes.tagged(version.tags) == CONSTRUCTION
+    assert recipes.tagged(version.tags) == construction
     return version.number

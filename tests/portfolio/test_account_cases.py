@@ -161,6 +161,38 @@ def test_a_close_at_the_limit_of_a_usual_band_is_locked_where_no_band_is_known(p
         assert not free.locked_down[1, 0]
 
 
+@pytest.mark.parametrize(
+    ("before", "series", "ticks"),
+    [
+        (date(2024, 6, 6), "EQ", {5}),
+        (date(2024, 6, 7), "EQ", {1, 5}),
+        (date(2024, 6, 7), None, {1, 5}),
+        (date(2024, 6, 7), "SM", {5}),
+    ],
+)
+@pytest.mark.parametrize("previous", [100.32, 300.32])
+def test_limits_of_both_ticks_lock_a_close_from_10_june_2024_on(
+    before: date, series: str | None, ticks: set[int], previous: float
+) -> None:
+    """The tick is assigned by a close of the month before, so that above 250 rupees both are possible as below."""
+    closes, rows = dict[str, tuple[float, bool]](), []
+    for band in (-20, -10, -5, -2, 2, 5, 10, 20):
+        for tick in (1, 5):
+            exact, name = round(previous * 100) * (100 + band), f"{band}% of {tick}"
+            close = (exact // (100 * tick) if band > 0 else -(-exact // (100 * tick))) * tick / 100
+            closes[name] = close, band > 0
+            rows.append(bars_of([previous, close], start=before).with_columns(instrument_id=pl.lit(name)))
+    bars = pl.concat(rows).with_columns(series=pl.lit(series, pl.String), prev_close=pl.lit(previous))
+    bars = bars.with_columns(high=pl.max_horizontal("open", "close"), low=pl.min_horizontal("open", "close"))
+    market = market_arrays(bars)
+    for place, name in enumerate(market.instruments):
+        close, rose = closes[name]
+        locked = 1 in ticks or round(close * 100) % 5 == 0
+        assert (market.locked_up[1, place], market.locked_down[1, place]) == (locked and rose, locked and not rose), (
+            name
+        )
+
+
 @pytest.mark.parametrize("last", [{}, {"series": "BE"}, {"series": None}, {"volume": 0}])
 def test_a_share_that_ended_for_an_unknown_reason_loses_the_haircut(last: dict[str, object]) -> None:
     """Its last bar does not tell a merger from an insolvency."""

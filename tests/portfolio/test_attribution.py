@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +25,7 @@ from champion.portfolio.attribution import (
     exposures,
     quantile_groups,
 )
+from champion.portfolio.contract_note import PLANS, SEGMENTS
 from champion.portfolio.history import EXPLAINED
 from champion.portfolio.simulator import simulate
 
@@ -136,3 +138,12 @@ def test_more_capital_and_impact_fill_less_and_cost_more() -> None:
     half, whole, twice = (found.filter(capital=1e6, impact=each)["impact_bps"].item() for each in (0.5, 1.0, 2.0))
     assert half < whole < twice
     assert ROUNDING not in market.instruments
+
+
+def test_capacity_takes_a_plan_of_ones_own() -> None:
+    market, weights, _ = run(7)
+    named, own = capacity(market, weights, RULES, capitals=(1e6, 1e7)), replace(PLANS["discount"], name="own")
+    assert capacity(market, weights, replace(RULES, plan=own), capitals=(1e6, 1e7)).equals(named)
+    dear = replace(own, brokerage=dict.fromkeys(SEGMENTS, (0.01, 0.0, math.inf)), earlier={})
+    found = capacity(market, weights, replace(RULES, plan=dear), capitals=(1e6, 1e7))
+    assert (found["charges_bps"] > named["charges_bps"] + 100).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Callable
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -280,3 +281,25 @@ def test_orders_without_a_quantity_and_a_price_are_not_charged(column: str, wron
     trades = trades.with_row_index().with_columns(pl.when(index=0).then(pl.lit(wrong)).otherwise(column).alias(column))
     with pytest.raises(UsageError, match="1 order without a quantity and a price above 0, first 2024-12-31, NSE:TCS"):
         charges(trades)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows.lazy(), r"the trades are a polars LazyFrame; give a polars DataFrame: call \.collect\(\)"),
+        (lambda rows: rows.drop("segment"), "the trades lack segment; they have trade_date, instrument_id, side"),
+        (lambda rows: rows.cast({"trade_date": pl.String}), r"trade_date of the trades are String; give dates, as by"),
+        (lambda rows: rows.cast({"trade_date": pl.Datetime}), r"trade_date of the trades are Datetime.*; give dates"),
+        (lambda rows: rows.cast({"price": pl.String}), "price of the trades are String; give numbers"),
+        *(
+            (
+                lambda rows, name=name: rows.with_columns(pl.lit(None, rows.schema[name]).alias(name)),
+                "1 order without trade_date, instrument_id, segment, side, first",
+            )
+            for name in ("trade_date", "instrument_id", "segment", "side")
+        ),
+    ],
+)
+def test_trades_of_another_kind_are_refused(change: Callable[[pl.DataFrame], pl.DataFrame], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        charges(change(pl.DataFrame([order("equity_delivery", "buy", 10, 100, date(2024, 12, 31))])))

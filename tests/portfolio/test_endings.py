@@ -28,7 +28,9 @@ def test_each_ending_has_terms_and_a_source() -> None:
         assert row["successor"] != row["instrument_id"]
         assert (row["shares"] == 0) == (row["kind"] == "extinguished")
         assert row["held"] > 0
-        assert row["evidence"] in {"official", "press", "bars"}
+        assert row["evidence"] in {"official", "press"}
+        assert (row["difference"] is None) == (row["kind"] != "merger"), "terms that no close was compared with"
+        assert abs(row["difference"] or 0) <= (26 if row["instrument_id"] == "NSE:ALBK" else 12)
         assert len(row["source"]) > 15
 
 

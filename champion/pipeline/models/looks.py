@@ -157,17 +157,23 @@ def record_rule(
     rules: MarketRules,
     *,
     source: str,
+    which: str = "",
 ) -> str:
     """Record a look at scores under a construction rule, before its figures are shown, and return a sentence.
 
     The rule that training simulates gives the trial of the training, so it adds none. Other rules, and accounts with
-    other capital, charges or impact, count as other trials. `active` has trade_date and active.
+    other capital, charges or impact, count as other trials. `active` has trade_date and active. `which` names the
+    version or run that the scores are of, as in `evaluate.scores`; without it they count as those of the first look.
+
+    Raises:
+        ModelError: the ledger is damaged, or there is neither such a version nor such a run.
     """
     entries, digest = opened(settings), fingerprint(scores)
-    trained = _looks_at(entries, digest)
-    base: dict[str, Any] = dict(trained[0].recipe) if trained else {"scores": digest}
-    span = (trained[0].start, trained[0].end) if trained else window(scores)
-    data = trained[0].data if trained else {}
+    first = next(iter(_looks_at(entries, digest)), None)
+    trained = _own_look(entries, digest, *_trained(settings, which)) if which else first
+    base: dict[str, Any] = dict(trained.recipe) if trained else {"scores": digest}
+    span = (trained.start, trained.end) if trained else window(scores)
+    data = trained.data if trained else {}
     look = replace(entry.look(recipes.constructed(base, rule, rules), *span, data), source=source, run=report.run_id())
     result = _result(Look(settings, look.id, source, look.run, look.recipe), entries, digest, active)
     return _sentence(grouping.trials(ledger.add(settings, [look, result])), result)
@@ -204,19 +210,6 @@ def record_combination(
     return found, look.complete(found, simulated(settings, found))
 
 
-def trained_construction(settings: Settings, scores: pl.DataFrame, run: str) -> Construction:
-    """Return the construction that the training of an MLflow run simulated its scores with; without it the default one.
-
-    >>> from champion import workspace
-    >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 16)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
-    >>> trained_construction(workspace.settings(), scores, "a run that is not in the ledger")[0].top
-    50
-    """
-    looks = [one for one in _looks_at(opened(settings), fingerprint(scores)) if one.run == run]
-    trained = next((one.recipe for one in looks if "scores" not in one.recipe), {})  # a look at other scores has them
-    return recipes.construction_of(trained)
-
-
 def construction(settings: Settings, which: str, scored: pl.DataFrame) -> Construction:
     """Return the construction that a model version or training run was trained for.
 
@@ -226,12 +219,11 @@ def construction(settings: Settings, which: str, scored: pl.DataFrame) -> Constr
     Raises:
         ModelError: there is neither such a version nor such a run.
     """
-    _, run_id, version = named(settings, which)
-    if version is None:
-        version = next((one for one in registry.versions(settings) if one.run_id == run_id), None)
+    run_id, version = _trained(settings, which)
     if version is not None and recipes.CONSTRUCTION in version.tags:
         return recipes.tagged(version.tags)
-    return trained_construction(settings, scored, run_id)
+    own = _own_look(opened(settings), fingerprint(scored), run_id, version)
+    return recipes.construction_of(own.recipe if own else {})
 
 
 def named(settings: Settings, which: str) -> tuple[str, str, registry.Version | None]:
@@ -247,6 +239,20 @@ def named(settings: Settings, which: str) -> tuple[str, str, registry.Version | 
             raise ModelError(f"{error}; {no_run}") from None
         return f"run {run_id}", run_id, None
     return f"version {version.number}", version.run_id, version
+
+
+def _trained(settings: Settings, which: str) -> tuple[str, registry.Version | None]:
+    """Return the run and the version, None without one, of what `evaluate.scores` takes."""
+    _, run_id, version = named(settings, which)
+    return run_id, version or next((one for one in registry.versions(settings) if one.run_id == run_id), None)
+
+
+def _own_look(entries: list[Entry], digest: str, run_id: str, version: registry.Version | None) -> Entry | None:
+    """Return the look of a version, or of its run, at the scores with this digest; None if the ledger has none."""
+    looks = _looks_at(entries, digest)
+    of_version = [one for one in looks if version and one.id == version.tags.get(former_runs.LOOK)]
+    of_run = [one for one in looks if run_id and one.run == run_id and "scores" not in one.recipe]
+    return next(iter([*of_version, *of_run]), None)  # a look of the run at other scores has them in its recipe
 
 
 def _looks_at(entries: list[Entry], digest: str) -> list[Entry]:
@@ -289,11 +295,6 @@ def opened(settings: Settings) -> list[Entry]:
 def judged(result: TrainingResult) -> pl.DataFrame:
     """Return the scores of a training's test sessions, also those whose forward return is not known."""
     return result.out_of_sample if result.scores.is_empty() else result.scores
-
-
-def anchored(settings: Settings) -> None:
-    """Anchor the ledger in the registry, so that the loss of its last lines is found."""
-    ledger.write_anchor(settings)
 
 
 def window(frame: pl.DataFrame) -> tuple[date, date]:

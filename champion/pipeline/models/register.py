@@ -40,6 +40,7 @@ from champion.pipeline.models.trials import Trials
 from champion.pipeline.reference import universe_lists
 from champion.settings import Settings
 from champion.tracking import experiments, registry, runs
+from champion.tracking.trials import ledger
 
 if TYPE_CHECKING:
     from champion.modeling.leakage_checks import LeakageChecks
@@ -123,7 +124,7 @@ def register_challenger(
         looks.judged(result).write_parquet(Path(folder) / PurePosixPath(SCORES).name)
         runs.log_files(settings, run_id, Path(folder), str(path.parent))
     look = look or _looked(settings, result, frame, task, run_id, data or {}, measured or {})
-    looks.anchored(settings)
+    ledger.write_anchor(settings)
     counted = {trials.LOOK: look.id, trials.ESTIMATOR: tags[trials.ESTIMATOR]}
     if construction := look.recipe.get("construction"):
         tags[recipes.CONSTRUCTION] = json.dumps(construction, sort_keys=True)

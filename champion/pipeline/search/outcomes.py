@@ -201,7 +201,7 @@ def _judged(
     known = _result(entries, wanted, judged)
     if known is None or series.get(settings, known.series) is None:
         found = portfolio.simulate(scored, rule, rules, end=end, lake=Lake(settings.lake))
-        looks.record_rule(settings, scored, found.active, rule, rules, source=SOURCE)
+        looks.record_rule(settings, scored, found.active, rule, rules, source=SOURCE, which=str(version.number))
         known = _result(ledger.read(settings), wanted, judged)
     if known is None:
         raise ModelError("its account has no session after the first score: there is no return to record")
