@@ -27,7 +27,6 @@ from champion.contracts.datasets import (
     PUBLISHED_LISTS,
     SECTORS,
     TARGETS,
-    is_list,
 )
 from champion.errors import LakeError, ModelError
 from champion.lake import Lake
@@ -36,6 +35,7 @@ from champion.pipeline.feature_store import fingerprints
 from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.ingest.datasets import DATASET_SPECS
 from champion.pipeline.ingest.symbol_changes import NO_NAMES
+from champion.pipeline.models import register
 from champion.pipeline.provenance.graph import Node, State, Trace, run_node
 from champion.settings import Settings
 from champion.sources.download import staging_records
@@ -173,14 +173,14 @@ class _Back:
         self.trace.add(training, node)
         last = next((run.parameters[name] for name in _LAST if run.parameters.get(name)), None)
         end = date.fromisoformat(last) if last else date.max
+        trained_on = register.digests(self._lake, end, version.feature_version, run.parameters.get("universe", "all"))
         for name, digest in inputs.items():
+            if name not in trained_on:
+                continue  # only the report about the model read it: an account's price bands, an index
             if name in {ACTIONS, FACTORS}:
                 self._factors_up_to(end, digest, training)
             elif name in contracts.names():
-                # A list is read whole, and its sessions are the dates of its reading.
-                until = None if is_list(name) else end
-                same = self._lake.digest(name, end=until) == digest
-                self._part(name, self._lake.sessions(name, end=until), training, same=same)
+                self._part(name, self._lake.sessions(name, end=end), training, same=trained_on[name] == digest)
         return version
 
     def _parsed(self, node: Node, raw: str, sessions: Sequence[date]) -> None:
