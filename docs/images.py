@@ -25,8 +25,7 @@ from champion.pipeline.operations.status import last_runs
 from champion.pipeline.provenance.upstream import back
 from champion.pipeline.reference.membership import with_sectors
 from champion.portfolio import attribution
-from champion.portfolio.construction import Rule, target_weights
-from champion.portfolio.simulator import Simulation
+from champion.portfolio.construction import Rule
 from champion.tracking import promotion, runs
 
 HERE = Path(__file__).resolve().parent
@@ -137,16 +136,16 @@ def later(score: pl.DataFrame, history: pl.DataFrame, lag: int) -> pl.DataFrame:
     return metrics.rank_ic(score.join(labels.forward_return(history, 5, lag), on=["instrument_id", "trade_date"]))
 
 
-def of_an_account(scores: pl.DataFrame, account: Simulation) -> Iterator[tuple[str, Figure]]:
+def of_an_account(found: portfolio.Portfolio) -> Iterator[tuple[str, Figure]]:
     """Yield the figures of an account's profit, exposures and capacity."""
-    lake, rule = workspace.lake(), Rule(top=20)
-    market = portfolio.market(lake, scores, after=rule.every)
-    known = attribution.characteristics(market)
+    lake, account = workspace.lake(), found.account
+    known = attribution.characteristics(found.market)
     sectors = with_sectors(account.positions.select("trade_date", "instrument_id"), lake).rename({"sector": "group"})
     groups = attribution.quantile_groups(known, "volatility")
     yield "profit_by_group", plots.profit_by_group(attribution.by_group(account, groups))
     yield "holdings_exposure", plots.holdings_exposure(attribution.exposures(account, known, sectors))
-    yield "capacity_curve", plots.capacity_curve(attribution.capacity(market, target_weights(scores, rule), impacts=()))
+    curve = attribution.capacity(found.market, found.construction.weights, impacts=())
+    yield "capacity_curve", plots.capacity_curve(curve)
 
 
 def of_a_model(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
@@ -163,7 +162,7 @@ def of_a_model(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
     account = portfolio.simulate(scores, Rule(top=20))
     yield "account_equity", plots.account_equity(account.growth)
     yield "trading_costs", plots.trading_costs(account.costs)
-    yield from of_an_account(scores, account.account)
+    yield from of_an_account(account)
     yield from of_the_gate(scores, account.growth, pl.read_parquet(tables / "canaries.parquet"))
     rsi_14 = features.build(history, "v1").select("instrument_id", "trade_date", score=-pl.col("rsi_14"))
     rival = later(rsi_14, history, 1).rename({"ic": "champion"})
