@@ -162,6 +162,15 @@ def test_code_of_a_frame_is_all_that_its_module_imports() -> None:
                 assert builder_code._file(name) is None or name in found or not name.startswith("champion"), name
 
 
+def test_a_file_beside_the_checkout_with_its_name_is_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "desk"
+    (root / "champion").mkdir(parents=True)
+    (root / "champion/__init__.py").touch()
+    (tmp_path / "desk.py").touch()
+    monkeypatch.setattr(builder_code, "_ROOT", root)
+    assert builder_code.sources("champion") == {"champion": root / "champion/__init__.py"}
+
+
 def test_a_damaged_file_is_built_again(cache: FrameCache) -> None:
     assert get(cache, bars="1")[1]
     (path,) = cache.files()

@@ -58,5 +58,7 @@ def sources(module: str) -> dict[str, Path]:
 
 
 def _file(module: str) -> Path | None:
+    if not module:
+        return None  # above the top package: a file beside the installation may have its folder's name
     place = _ROOT.joinpath(*module.split("."))
     return next((path for path in (place / "__init__.py", place.with_suffix(".py")) if path.is_file()), None)
