@@ -81,6 +81,6 @@ def test_scores_that_cannot_be_combined_are_refused() -> None:
         combination.combined({"good": GOOD, "weak": pl.concat([WEAK, WEAK.head(1)])})
     with pytest.raises(UsageError, match="the models have different folds"):
         combination.combined({"good": GOOD, "weak": WEAK.with_columns(pl.col("fold") + 1)}, "earlier_folds")
+    mixed = [frame.with_columns(fold=pl.col("trade_date").dt.day() % 2) for frame in (GOOD, WEAK)]
     with pytest.raises(UsageError, match="the folds overlap"):
-        mixed = [frame.with_columns(fold=pl.col("trade_date").dt.day() % 2) for frame in (GOOD, WEAK)]
         combination.combined(dict(zip("ab", mixed, strict=True)), "earlier_folds")
