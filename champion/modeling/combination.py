@@ -92,8 +92,8 @@ def weights_by_fold(scores: Mapping[str, pl.DataFrame], known_after: int = _KNOW
         found = {name: _mean_ic(frame, known) for name, frame in scores.items()}
         total = sum(found.values())
         rows += [(fold, name, ic / total if total > 0 else 1 / len(scores)) for name, ic in found.items()]
-    schema = {"fold": folds.schema["fold"], "model": pl.String, "weight": pl.Float64}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    found = pl.DataFrame(rows, schema=["fold", "model", "weight"], orient="row")
+    return found.cast({"fold": folds.schema["fold"], "weight": pl.Float64})
 
 
 def _mean_ic(scores: pl.DataFrame, days: pl.Series) -> float:

@@ -29,7 +29,7 @@ def model(market: Market) -> risk.RiskModel:
 
 
 def deviations(covariance: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.sqrt((weights * (covariance @ weights)).sum(axis=0))
+    return np.asarray(np.sqrt((weights * (covariance @ weights)).sum(axis=0)), np.float64)
 
 
 def test_forecasts_are_the_true_risk_of_long_and_of_active_portfolios(market: Market, model: risk.RiskModel) -> None:

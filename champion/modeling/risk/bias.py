@@ -90,7 +90,12 @@ def standardised(model: RiskModel, portfolios: Portfolios | pl.DataFrame, *, hor
         horizon: sessions of a period.
 
     Raises:
-        UsageError: the horizon is below 1, or the frame lacks a column or has a session that the model has not.
+        UsageError: the horizon is below 1, or the frame lacks a column.
+
+    >>> from champion.modeling.risk.model import Estimation
+    >>> model = RiskModel((), (), (), Estimation(), *[np.zeros((0, 1))] * 5, ())
+    >>> standardised(model, equal_weighted).columns
+    ['portfolio', 'trade_date', 'until', 'forecast', 'realised', 'value']
     """
     if horizon < 1:
         raise UsageError(f"a horizon of {horizon} sessions has no return; it is at least 1")

@@ -60,7 +60,8 @@ def arrays(setting: Setting) -> MarketArrays:
 def active_risk(model: risk.RiskModel, day: date, weights: NDArray[np.float64]) -> float:
     """Return the risk a year against the equally weighted universe by the plain formula."""
     difference = weights - 1 / len(NAMES)
-    return float(np.sqrt(difference @ model.at(day).covariance(NAMES) @ difference)) * YEAR
+    deviation: float = np.sqrt(difference @ model.at(day).covariance(NAMES) @ difference) * YEAR
+    return deviation
 
 
 @settings(max_examples=4, deadline=None)
