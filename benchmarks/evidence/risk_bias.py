@@ -12,13 +12,12 @@ import argparse
 import resource
 from pathlib import Path
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 import champion as ch
 from champion.lake import Lake
 from champion.modeling import risk
+from champion.modeling.risk.covariance import Floats
 from champion.modeling.risk.model import RiskModel
 from champion.portfolio.construction import Rule, target_weights
 
@@ -34,7 +33,7 @@ def pieces(model: RiskModel, account: pl.DataFrame, horizon: int) -> pl.DataFram
     days = {day: rows for (day,), rows in account.partition_by("trade_date", as_dict=True).items()}
     held = dict[str, float]()
 
-    def all_of(forecast: risk.Forecast) -> dict[str, NDArray[np.float64]]:
+    def all_of(forecast: risk.Forecast) -> dict[str, Floats]:
         found = dict(named(forecast))
         passed = [day for day in days if day <= forecast.day]
         if not passed:

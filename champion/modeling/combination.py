@@ -7,7 +7,7 @@ figures like any other: taken from the folds that they are judged on, they would
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import polars as pl
 
@@ -92,8 +92,8 @@ def weights_by_fold(scores: Mapping[str, pl.DataFrame], known_after: int = _KNOW
         found = {name: _mean_ic(frame, known) for name, frame in scores.items()}
         total = sum(found.values())
         rows += [(fold, name, ic / total if total > 0 else 1 / len(scores)) for name, ic in found.items()]
-    schema: dict[str, Any] = {"fold": folds.schema["fold"], "model": pl.String, "weight": pl.Float64}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    weights = pl.DataFrame(rows, schema=["fold", "model", "weight"], orient="row")
+    return weights.cast({"fold": folds.schema["fold"], "weight": pl.Float64})
 
 
 def _mean_ic(scores: pl.DataFrame, days: pl.Series) -> float:

@@ -141,6 +141,8 @@ class MeanOfRanks(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     >>> model = MeanOfRanks(("logistic", "ridge"), random_state=1).fit(inputs, labels)
     >>> model.predict_proba([[0.0], [19.5], [39.0]])[:, 1].round(2).tolist()
     [0.0, 0.5, 1.0]
+    >>> model.predict([[0.0], [39.0]]).tolist()
+    [0, 1]
     """
 
     def __init__(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -59,12 +58,7 @@ def active_parts(found: Simulation, benchmark: Simulation, model: RiskModel) -> 
             explained = _explained(model, row, weights)
             rows += [(day, *named, float(one)) for *named, one in zip(kinds, names, explained, strict=True)]
         rows.append((day, "other", "", value - float(explained.sum())))
-    schema: dict[str, Any] = {
-        "trade_date": active.schema["trade_date"],
-        "part": pl.String,
-        "name": pl.String,
-        "value": pl.Float64,
-    }
+    schema = {"trade_date": pl.Date, "part": pl.String, "name": pl.String, "value": pl.Float64}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 

@@ -90,11 +90,10 @@ def standardised(model: RiskModel, portfolios: Portfolios | pl.DataFrame, *, hor
         horizon: sessions of a period.
 
     Raises:
-        UsageError: the horizon is below 1, or the frame lacks a column or has a session that the model has not.
+        UsageError: the horizon is below 1, or the frame lacks a column.
 
     >>> from champion.modeling.risk.model import Estimation
-    >>> nothing = np.zeros((0, 6))
-    >>> model = RiskModel((), (), (), Estimation(), *[nothing] * 5, ())
+    >>> model = RiskModel((), (), (), Estimation(), *[np.zeros((0, 1))] * 5, ())
     >>> standardised(model, equal_weighted).columns
     ['portfolio', 'trade_date', 'until', 'forecast', 'realised', 'value']
     """

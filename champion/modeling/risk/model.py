@@ -1,4 +1,25 @@
-"""Factor returns by regression within each session, and the forecast of risk from the returns up to a session."""
+"""Factor returns by regression within each session, and the forecast of risk from the returns up to a session.
+
+>>> from datetime import timedelta
+>>> random, names = np.random.default_rng(1), [f"S{number:02d}" for number in range(20)]
+>>> days = [date(2024, 1, 1) + timedelta(number) for number in range(70)]
+>>> keys = pl.DataFrame({"trade_date": days}).join(pl.DataFrame({"instrument_id": names}), how="cross")
+>>> close = np.cumprod(1 + random.normal(0, 0.02, (70, 20)), axis=0)
+>>> styles = {name: np.tile(random.uniform(-0.5, 0.5, 20), 70) for name in FACTORS}
+>>> exposures = keys.with_columns(sector=pl.lit("IT"), traded_value=pl.lit(1e7), **styles)
+>>> model = fit(keys.with_columns(close=pl.Series(close.ravel())), exposures)
+>>> model.factors[:3], model.kinds[:3]
+(('market', 'IT', 'style_volatility'), ('market', 'sector', 'style'))
+>>> model.factor_returns.height, model.specific_returns.height  # of the sessions after the first
+(414, 1380)
+>>> model.known_from() == days[60], model.row(days[60]), model.exposed(60)[1].shape
+(True, 60, (20, 6))
+>>> forecast = model.at(days[69])
+>>> 0.01 < forecast.volatility({"S00": 1.0}) < 0.04, forecast.places(["S03"])
+(True, [3])
+>>> forecast.volatilities(np.full((20, 1), 0.05)).shape
+(1,)
+"""
 
 from __future__ import annotations
 
@@ -8,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -80,8 +101,6 @@ class Forecast:
     [[0.0004, 0.0004], [0.0004, 0.0009]]
     >>> forecast.volatility({"A": 1.0}), forecast.volatility({"A": 0.5, "NEW": 0.5})
     (0.03, nan)
-    >>> forecast.places(["B"]), forecast.volatilities(np.array([[1.0], [0.0]])).round(4).tolist()
-    ([1], [0.03])
     """
 
     day: date
@@ -150,20 +169,9 @@ class RiskModel:
     the squared specific returns over 1 less their leverage, and `noise` the covariance of the errors of the factor
     returns that follows from them (HC2: MacKinnon and White, Journal of Econometrics 29, 1985).
 
-    >>> days = [date(2024, 1, day) for day in range(1, 6)]
-    >>> rows = [(day, f"S{n}", 100.0 + (n * 7 + day.day * n) % 5) for day in days for n in range(10)]
-    >>> bars = pl.DataFrame(rows, ["trade_date", "instrument_id", "close"], orient="row")
-    >>> ranks = {name: (pl.int_range(pl.len()) * place % 10) / 9 - 0.5 for place, name in enumerate(FACTORS, start=3)}
-    >>> model = fit(bars, bars.select("trade_date", "instrument_id", sector=pl.lit("IT"), traded_value=1e7, **ranks),
-    ...             Estimation(fewest=2))
-    >>> isinstance(model, RiskModel)
-    True
-    >>> model.factors[:3], model.kinds[:3], str(model.known_from())
-    (('market', 'IT', 'style_volatility'), ('market', 'sector', 'style'), '2024-01-03')
-    >>> model.row(days[2]), [values.shape for values in model.exposed(2)]
-    (2, [(10,), (10, 6)])
-    >>> model.at(days[3]).instruments[:2], model.factor_returns.columns, model.specific_returns.columns
-    (('S0', 'S1'), ['trade_date', 'factor', 'value'], ['trade_date', 'instrument_id', 'value'])
+    >>> nothing = np.zeros((0, 0))
+    >>> RiskModel((), (), (), Estimation(), *[nothing] * 5, ()).factor_returns.rows()
+    []
     """
 
     sessions: tuple[date, ...]
@@ -360,16 +368,12 @@ def _sessions(
     ordered = exposures.sort(_KEY)
     days = _places(ordered["trade_date"], sessions)
     liquid = pl.col("traded_value").rank("ordinal").over("trade_date")
-    fifths = ordered.select((liquid - 1) * _FIFTHS // pl.len().over("trade_date")).to_series().to_numpy()
-    arrays: tuple[Any, ...] = (
-        _places(ordered["instrument_id"], instruments),
-        _places(ordered[SECTOR], sectors),
-        np.sqrt(ordered["traded_value"].to_numpy()),
-        ordered.select(FACTORS).to_numpy(),
-        fifths.astype(np.int64),
-    )
-    ends = np.searchsorted(days, np.arange(len(sessions) + 1))
-    return tuple(_Session(*(each[first:last] for each in arrays)) for first, last in pairwise(ends))
+    fifths = ordered.select(((liquid - 1) * _FIFTHS // pl.len().over("trade_date")).cast(pl.Int64)).to_series()
+    places, belongs = _places(ordered["instrument_id"], instruments), _places(ordered[SECTOR], sectors)
+    weights, styles = np.sqrt(ordered["traded_value"].to_numpy()), ordered.select(FACTORS).to_numpy()
+    liquidity = fifths.to_numpy()
+    parts = (slice(*ends) for ends in pairwise(np.searchsorted(days, np.arange(len(sessions) + 1))))
+    return tuple(_Session(places[part], belongs[part], weights[part], styles[part], liquidity[part]) for part in parts)
 
 
 def _places(names: pl.Series, known: Sequence[date] | Sequence[str]) -> Places:
