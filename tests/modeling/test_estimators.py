@@ -96,7 +96,7 @@ def test_the_ranking_model_of_lightgbm_ranks_within_sessions() -> None:
     level = [[0.0, 1.0], [29.0, 1.0]]
     assert np.ptp(within.predict(level)) < np.ptp(across.predict(level))
     for wrong, message in {
-        (0,) * 299 + (1, 0): "301 sessions for 300 rows",
+        (0,) * 299 + (1, 0): "of 301 rows instead of 300",
         (0, 1) * 150: "not side by side",
     }.items():
         with pytest.raises(ModelError, match=message):
