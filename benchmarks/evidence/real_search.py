@@ -95,7 +95,7 @@ def main() -> None:
     given.work.mkdir(parents=True, exist_ok=True)
     space, printed = given.work / "space.toml", given.work / "search.txt"
     space.write_text(SPACE)
-    before, began, spent = len(done(settings)), time.monotonic(), 0.0
+    before, began = len(done(settings)), time.monotonic()
     words = ["search", str(space), "--parallel", str(given.parallel), "--json"]
     with searching([sys.executable, "-m", "champion", *words], printed) as process:
         while process.poll() is None:

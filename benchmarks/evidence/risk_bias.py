@@ -8,13 +8,12 @@ trade_date, instrument_id and score, decided weekly; without it, of the calmest 
 easily. `--results` keeps the standardised returns of each piece (a horizon), so that a stopped run continues.
 """
 
-import argparse
-import resource
 from pathlib import Path
 
 import polars as pl
 
 import champion as ch
+from benchmarks import meter
 from champion.lake import Lake
 from champion.modeling import risk
 from champion.modeling.risk.covariance import Floats
@@ -78,14 +77,9 @@ def calmest(model: RiskModel) -> pl.DataFrame:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("home", type=Path)
-    parser.add_argument("--start", default="2019-01-01")
-    parser.add_argument("--end", default="2024-12-31")
-    parser.add_argument("--universe", default="liquid")
-    parser.add_argument("--scores", type=Path)
-    parser.add_argument("--results", type=Path)
-    options = parser.parse_args()
+    options = meter.arguments(
+        __doc__, {"home": Path}, start="2019-01-01", end="2024-12-31", universe="liquid", scores=Path, results=Path
+    )
     lake = Lake(options.home / "lake")
     for horizon in HORIZONS:
         kept = options.results / f"bias_{horizon}.parquet" if options.results else None
@@ -101,10 +95,7 @@ def main() -> None:
             if kept:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 values.write_parquet(kept)
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        print(
-            f"horizon {horizon}: {values['trade_date'].n_unique()} periods, {used.ru_utime + used.ru_stime:.0f} CPU s"
-        )
+        print(f"horizon {horizon}: {values['trade_date'].n_unique()} periods, {meter.cpu_seconds():.0f} CPU s")
         with pl.Config(tbl_rows=-1, tbl_cols=-1, float_precision=2, tbl_hide_dataframe_shape=True, fmt_str_lengths=40):
             print(shown(values))
 

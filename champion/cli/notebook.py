@@ -311,10 +311,10 @@ def list_schedules(*, as_json: AsJson = False) -> None:
 
     settings = console.settings()
     found = schedules.found(settings, prefect.ensure(settings, note=console.note))
-    known = set(notebook.names(settings.notebooks))
     if as_json:
         console.show({"schedules": [asdict(one) for one in found]}, as_json=True)
         return
+    known = set(notebook.names(settings.notebooks))
     rows = [
         [
             one.name,

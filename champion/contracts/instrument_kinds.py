@@ -11,7 +11,8 @@ UNKNOWN: Final = "unknown"
 WINDOW: Final = "trading_window"
 """A further series in which an instrument trades beside its own: block deals, same-day settlement, a buy-back.
 
-Its bars are a part of the trading in another instrument, so it has no life of its own and is never a company share.
+Its bars are a part of the trading in another instrument, so it is neither listed nor delisted, and never a company
+share.
 """
 EQUITY: Final = ("equity",)
 """The kinds of company shares: the default of universes, breadth, movers, reports and explorers.

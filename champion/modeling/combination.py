@@ -15,17 +15,18 @@ from champion.errors import UsageError
 from champion.indicators import cross_section
 from champion.modeling.metrics import rank_ic
 
-__all__ = ["Weighting", "combined", "weights_by_fold"]
+__all__ = ["KNOWN_AFTER", "Weighting", "combined", "weights_by_fold"]
 __dir__ = __all__.copy
 
 Weighting: TypeAlias = Literal["equal", "earlier_folds"]
 _KEY = ["trade_date", "instrument_id"]
 _NAME, _WEIGHT = "_model", "_weight"
-_KNOWN_AFTER = 6  # sessions: a horizon of 5 and the lag of 1
+KNOWN_AFTER = 6
+"""Sessions until a forward return is known: a horizon of 5 and the lag of 1."""
 
 
 def combined(
-    scores: Mapping[str, pl.DataFrame], weighting: Weighting = "equal", *, known_after: int = _KNOWN_AFTER
+    scores: Mapping[str, pl.DataFrame], weighting: Weighting = "equal", *, known_after: int = KNOWN_AFTER
 ) -> pl.DataFrame:
     """Return trade_date, instrument_id and score: the weighted mean of the models' ranks, sorted by the first two.
 
@@ -61,7 +62,7 @@ def combined(
     return summed.agg(score=(pl.col("score") * pl.col(_WEIGHT)).sum()).sort(_KEY)
 
 
-def weights_by_fold(scores: Mapping[str, pl.DataFrame], known_after: int = _KNOWN_AFTER) -> pl.DataFrame:
+def weights_by_fold(scores: Mapping[str, pl.DataFrame], known_after: int = KNOWN_AFTER) -> pl.DataFrame:
     """Return fold, model and weight: a model's share of the rank ICs before the fold, summing to 1 in each fold.
 
     The IC of a model is the mean over the sessions of earlier folds, without the last `known_after` of them, whose

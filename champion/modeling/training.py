@@ -324,8 +324,8 @@ def _train(
     if recipe.weighted:
         unique = average_uniqueness(chosen).to_numpy()
         weights = unique / unique.mean()  # with mean 1 the regularisation is as strong as without weights
-    inputs, learnt = training_rows(recipe, features, train), outcome(rows, recipe)[train]
-    return learn(recipe, inputs, learnt, weights, sessions=sessions, spend=spend)
+    inputs, outcomes = training_rows(recipe, features, train), outcome(rows, recipe)[train]
+    return learn(recipe, inputs, outcomes, weights, sessions=sessions, spend=spend)
 
 
 def training_rows(recipe: Recipe, features: NDArray[np.float64], train: NDArray[np.intp]) -> NDArray[np.float64]:

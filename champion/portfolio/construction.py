@@ -263,3 +263,13 @@ def _relative(rule: Rule) -> pl.Expr:
 def _weights(rule: Rule, count: int) -> pl.Expr:
     share = pl.col("relative") / pl.col("relative").sum()
     return (share * rule.invested * min(1.0, count / rule.top)).clip(upper_bound=rule.largest_weight)
+
+
+def inputs_of(rule: Rule) -> list[str]:
+    """Return the columns besides the score that a rule needs.
+
+    >>> inputs_of(Rule()), inputs_of(Rule(sector_cap=0.3))
+    ([], ['sector'])
+    """
+    named = {"volatility": rule.weighting == "inverse_volatility", "sector": rule.sector_cap < 1}
+    return [name for name, needed in named.items() if needed]

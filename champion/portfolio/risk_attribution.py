@@ -12,8 +12,6 @@ from champion.modeling.risk.model import RiskModel
 from champion.portfolio import report
 from champion.portfolio.history import Simulation
 
-PARTS = ("market", "sector", "style", "specific", "other")
-
 
 def active_parts(found: Simulation, benchmark: Simulation, model: RiskModel) -> pl.DataFrame:
     """Return trade_date, part, name and value: what the return in excess of the benchmark consists of, as decimals.

@@ -1,9 +1,7 @@
 """Prepare a Prefect server for scheduled runs: the work pool, its queues, the deployments."""
 
 import os
-import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 from champion.base import isolation, package_data
@@ -17,14 +15,12 @@ QUEUES = {"market-data": 5, "feature": 3, "monitoring": 10, "retention": 1, sche
 
 def ensure_pool(settings: Settings, api: str) -> None:
     """Create the missing work pool and queues, and let scheduled notebooks use this folder and interpreter."""
-    prefect.choose(settings, api)
-    from prefect.client.orchestration import get_client  # noqa: PLC0415
-    from prefect.client.schemas.actions import WorkPoolCreate  # noqa: PLC0415
-    from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
-    from prefect.workers.process import ProcessWorker  # noqa: PLC0415
-
     pool = settings.work_pool
-    with get_client(sync_client=True) as client:
+    with prefect.client(settings, api) as client:
+        from prefect.client.schemas.actions import WorkPoolCreate  # noqa: PLC0415 - after its settings are chosen
+        from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
+        from prefect.workers.process import ProcessWorker  # noqa: PLC0415
+
         try:
             client.read_work_pool(pool)
         except ObjectNotFound:
@@ -47,7 +43,7 @@ def deploy(settings: Settings, api: str) -> None:
     Raises:
         ServiceError: Prefect refused; the message contains its output.
     """
-    values = {"WORK_POOL": settings.work_pool, "FOLDER": str(Path.cwd()), "PYTHON": shlex.quote(sys.executable)}
+    values = {"WORK_POOL": settings.work_pool, "FOLDER": str(Path.cwd()), "COMMAND": schedules.engine_command()}
     ensure_pool(settings, api)
     file = str(package_data.path("prefect.yaml"))
     command = isolation.command("prefect", "--no-prompt", "deploy", "--all", "--prefect-file", file)

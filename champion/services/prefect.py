@@ -3,11 +3,15 @@
 Prefect's own ephemeral server costs every command about 20 seconds and often misses its start limit.
 """
 
+from __future__ import annotations
+
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -19,6 +23,9 @@ from champion.security import prefect_login
 from champion.services import encryption, managed_process
 from champion.services.managed_process import Server
 from champion.settings import Settings
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
 
 NAME = "prefect"
 _BUSY_SECONDS = 120  # a running server is replaced only after this time without an answer
@@ -53,6 +60,16 @@ def choose(settings: Settings, api: str) -> None:
     """Make this process use a server, whatever files the current folder has. Call it before prefect is imported."""
     os.environ.update(environment(settings, api))
     prefect_sources.ignore_current_directory(private_folder(settings.prefect_home))
+
+
+@contextmanager
+def client(settings: Settings, api: str) -> Iterator[SyncPrefectClient]:
+    """Yield a client of a server, chosen for this process before prefect is imported."""
+    choose(settings, api)
+    from prefect.client.orchestration import get_client  # noqa: PLC0415 - after its settings are chosen
+
+    with get_client(sync_client=True) as connected:
+        yield connected
 
 
 def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> str:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,7 +70,7 @@ def add(
         UsageError: the cron expression is malformed, or there is no such command.
     """
     require_time(cron, after)
-    with _client(settings, api) as client:
+    with prefect.client(settings, api) as client:
         from prefect.client.schemas.actions import DeploymentScheduleCreate  # noqa: PLC0415 - after its settings
         from prefect.client.schemas.schedules import CronSchedule  # noqa: PLC0415
 
@@ -121,7 +120,7 @@ def _malformed(cron: str) -> UsageError:
 
 def found(settings: Settings, api: str) -> list[Schedule]:
     """Return all schedules of notebooks, by name."""
-    with _client(settings, api) as client:
+    with prefect.client(settings, api) as client:
         return [_schedule(client, deployment) for deployment in _all(client)]
 
 
@@ -131,7 +130,7 @@ def pause(settings: Settings, api: str, name: str, *, paused: bool) -> None:
     Raises:
         UsageError: there is no such schedule.
     """
-    with _client(settings, api) as client:
+    with prefect.client(settings, api) as client:
         client.set_deployment_paused_state(_required(client, name).id, paused)
         for automation in client.read_automations_by_name(_automation(name)):
             (client.pause_automation if paused else client.resume_automation)(automation.id)
@@ -143,7 +142,7 @@ def remove(settings: Settings, api: str, name: str) -> None:
     Raises:
         UsageError: there is no such schedule.
     """
-    with _client(settings, api) as client:
+    with prefect.client(settings, api) as client:
         _remove(client, name, _required(client, name).id)
 
 
@@ -155,20 +154,16 @@ def repoint(client: SyncPrefectClient) -> None:
         client.update_deployment(deployment.id, DeploymentUpdate(**_place()))
 
 
-@contextmanager
-def _client(settings: Settings, api: str) -> Iterator[SyncPrefectClient]:
-    prefect.choose(settings, api)
-    from prefect.client.orchestration import get_client  # noqa: PLC0415 - after its settings are chosen
-
-    with get_client(sync_client=True) as client:
-        yield client
+def engine_command() -> str:
+    """Return the command that starts a run: told the command, a worker starts it immediately with this interpreter."""
+    return f"{shlex.quote(sys.executable)} -P -m champion.base.gc_tuning prefect.engine"
 
 
 def _place() -> dict[str, Any]:
     """Return where a run works, as the deployments of prefect.yaml do: this folder, with this interpreter."""
     return {
         "pull_steps": [{"prefect.deployments.steps.set_working_directory": {"directory": str(Path.cwd())}}],
-        "job_variables": {"command": f"{shlex.quote(sys.executable)} -P -m champion.base.gc_tuning prefect.engine"},
+        "job_variables": {"command": engine_command()},
     }
 
 

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 import polars as pl
 import pytest
+from index_cases import INDEX, START, day, listed
 
 from champion.contracts.datasets import ACTIONS, CIRCUIT_HITS, SYMBOLS
 from champion.market.reference.company_names import PUBLISHED, published, resolved, unlisted, unnamed
-from champion.market.reference.indices.membership import CHANGES_SCHEMA, LISTS_SCHEMA, memberships
+from champion.market.reference.indices.membership import CHANGES_SCHEMA, memberships
 from champion.market.reference.indices.traded import Traded
 
-INDEX, START = "NIFTY TEST", date(2020, 1, 1)
 SESSIONS = [START + timedelta(number) for number in range(300)]
-
-
-def day(number: int) -> date:
-    return START + timedelta(number)
-
-
-def listed(number: int, symbols: str) -> pl.DataFrame:
-    rows = [
-        (INDEX, day(number), None, day(number), day(number), f"NSE:{one}", one, f"ISIN{one}", f"{one} Ltd.", False)
-        for one in symbols
-    ]
-    return pl.DataFrame(rows, LISTS_SCHEMA, orient="row")
 
 
 def register(*changes: tuple[int, str, bool]) -> pl.DataFrame:

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from string import ascii_letters
 
 import polars as pl
 import pytest
+from index_cases import INDEX, day, listed
 
 from champion.errors import UsageError
 from champion.market.reference.indices.change_checks import checked
 from champion.market.reference.indices.index_lists import normalize_contradictions
-from champion.market.reference.indices.membership import CHANGES_SCHEMA, LISTS_SCHEMA, memberships
+from champion.market.reference.indices.membership import CHANGES_SCHEMA, memberships
 from champion.market.reference.indices.misdated_lists import misdated_by_bars
 from champion.market.reference.indices.traded import Traded
-
-INDEX, START = "NIFTY TEST", date(2020, 1, 1)
-
-
-def day(number: int) -> date:
-    return START + timedelta(number)
-
-
-def listed(number: int, symbols: str) -> pl.DataFrame:
-    rows = [
-        (INDEX, day(number), None, day(number), day(number), f"NSE:{one}", one, f"ISIN{one}", f"{one} Ltd.", False)
-        for one in symbols
-    ]
-    return pl.DataFrame(rows, LISTS_SCHEMA, orient="row")
 
 
 def typed(*changes: tuple[int, str, bool], index: str = INDEX, complete: int = 300) -> pl.DataFrame:

@@ -67,8 +67,8 @@ def test_models_of_lightgbm_are_text_that_is_equal_for_equal_data(model: str) ->
     pytest.importorskip("lightgbm", reason="LightGBM is not installed: pip install 'champion[lightgbm]'")
     recipe = Recipe(model, {"n_estimators": 20, "min_child_samples": 10, "n_jobs": 1}, seed=3)
     sessions, order = np.repeat(np.arange(30), 10), INPUTS[:, 0].argsort().argsort() / 300
-    learnt = order if recipe.regresses else LABELS
-    made = [estimators.fit(recipe.make(), INPUTS, learnt, np.ones(300), sessions) for _ in range(2)]
+    outcomes = order if recipe.regresses else LABELS
+    made = [estimators.fit(recipe.make(), INPUTS, outcomes, np.ones(300), sessions) for _ in range(2)]
     assert joblib.hash(made[0]) == joblib.hash(made[1])
     scores = estimators.probability(made[0], INPUTS)
     assert 0 <= scores.min() < scores.max() <= 1

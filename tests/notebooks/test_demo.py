@@ -324,10 +324,8 @@ def test_errors_are_clear_and_have_exit_codes(champion: Command, settings: Setti
     with listening() as webhook:
         block = keep_notifier(Api.of(settings, server.api), webhook)
         result = champion("train", "--start", "2024-12-20", code=1, notify_block=block).stderr
-    assert "too few for 5 folds" in result
-    assert [(notice["subject"], "too few for 5 folds" in notice["body"]) for notice in webhook.got] == [
-        ("train_model: Failed", True)
-    ]
+    assert (why := "too few for 5 folds") in result
+    assert [(one["subject"], why in one["body"]) for one in webhook.got] == [("train_model: Failed", True)]
     assert "only reading statements are allowed" in champion("sql", "drop database champion_market", code=1).stderr
 
 
@@ -338,7 +336,7 @@ def test_the_explorers_of_runs_and_models_run(settings: Settings, tmp_path: Path
 def test_a_search_reuses_a_training_and_adds_its_rule_and_its_choice(
     champion: Command, settings: Settings, tmp_path: Path
 ) -> None:
-    trained = {"champion.notebook": "training"}
+    trained, file = {"champion.notebook": "training"}, tmp_path / "space.toml"
     ran = runs.find_runs(settings, tags=trained)[-1]
     given = {name: json.loads(ran.parameters[name]) for name in ("horizon", "seed", "n_splits", "embargo")}
     texts = {name: json.dumps(ran.parameters[name]) for name in ("universe", "target", "feature_set", "model")}
@@ -348,23 +346,20 @@ def test_a_search_reuses_a_training_and_adds_its_rule_and_its_choice(
         end = {ran.parameters["as_of"]}
         folds = {given["n_splits"]}
         embargo = {given["embargo"]}
-        [recipe]
-        horizon = {given["horizon"]}
-        seed = {given["seed"]}
-        universe = {texts["universe"]}
-        target = {texts["target"]}
-        feature_set = {texts["feature_set"]}
-        [[model]]
-        name = {texts["model"]}
-        [[rule]]
-        top = [{ran.parameters["top"]}]
+        recipe.horizon = {given["horizon"]}
+        recipe.seed = {given["seed"]}
+        recipe.universe = {texts["universe"]}
+        recipe.target = {texts["target"]}
+        recipe.feature_set = {texts["feature_set"]}
+        model = [{{name = {texts["model"]}}}]
+        rule = [{{top = [{ran.parameters["top"]}]}}]
         """
-    (tmp_path / "space.toml").write_text(space)
-    champion("search", str(tmp_path / "space.toml"))  # it trains again: lists arrived since the demo
+    file.write_text(space)
+    champion("search", str(file))  # it trains again: lists arrived since the demo
     known = runs.find_runs(settings, tags=trained)
-    (tmp_path / "space.toml").write_text(space.replace(f"[{ran.parameters['top']}]", f"[{ran.parameters['top']}, 10]"))
+    file.write_text(space.replace(f"[{ran.parameters['top']}]", f"[{ran.parameters['top']}, 10]"))
     before = trials.count(settings).total
-    result = json.loads(champion("search", str(tmp_path / "space.toml"), "--json").stdout)
+    result = json.loads(champion("search", str(file), "--json").stdout)
     assert (result["recipes"], result["failed"]) == (2, 0)
     assert trials.count(settings).total == before + 2
     assert runs.find_runs(settings, tags=trained) == known, "the training is skipped"

@@ -34,7 +34,7 @@ from champion.market.reference.benchmarks import error_by_year
 from champion.market.reference.rolling_lists import merged_history
 from champion.modeling.universe import BANDS, Universe
 from champion.pipeline.ingest import symbol_changes, symbol_master
-from champion.pipeline.ingest.datasets import LIST_SPECS, LISTS, PUBLICATIONS
+from champion.pipeline.ingest.datasets import LIST_SPECS, LISTS
 from champion.pipeline.ingest.fetch import fetch, staged
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.maintenance.load_warehouse import load
@@ -398,7 +398,3 @@ def test_lists_that_the_archive_lacks_come_from_the_folder_of_lists(workspace: S
     again = daily_lists.refresh(with_folder, START, START)
     assert (again.written, again.already, again.missing) == (0, len(LISTS), {})
     assert len(staged(with_folder, START, START, LISTS)) == len(LISTS), "found again, if instruments are renamed"
-
-
-def test_bars_alone_are_fetched_by_default() -> None:
-    assert not set(PUBLICATIONS) & set(LISTS)

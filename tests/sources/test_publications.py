@@ -15,7 +15,7 @@ from champion import warehouse
 from champion.errors import FormatError, UsageError, WrongSession
 from champion.lake import Lake
 from champion.pipeline.ingest import symbol_master
-from champion.pipeline.ingest.datasets import PUBLICATIONS, dataset_spec
+from champion.pipeline.ingest.datasets import LISTS, PUBLICATIONS, dataset_spec
 from champion.pipeline.ingest.fetch import FetchResult, digest, fetch, staged
 from champion.pipeline.ingest.ingest import DATASETS, IngestResult, ingest
 from champion.pipeline.maintenance.load_warehouse import load
@@ -220,3 +220,7 @@ def test_real_sessions_between_legacy_and_udiff(nse: Path, tmp_path: Path) -> No
         lake.scan("normalized_equity_delivery"), on=["trade_date", "instrument_id"], suffix="_delivered"
     )
     assert both.filter(pl.col("volume") == pl.col("volume_delivered")).select(pl.len()).collect().item() == lines / 2
+
+
+def test_bars_alone_are_fetched_by_default() -> None:
+    assert not set(PUBLICATIONS) & set(LISTS)

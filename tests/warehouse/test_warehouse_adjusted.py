@@ -28,7 +28,7 @@ VIEWS = {"equity_adjusted": False, "equity_total_return": True}
 
 @pytest.fixture(scope="module")
 def market(known: Settings, migrated: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The lake of the simulated workspace, and its bars and factors in a warehouse of its own."""
+    """The lake of the simulated workspace, and its bars and factors in a separate warehouse."""
     made = with_warehouse(known.model_copy(update={"home": tmp_path_factory.mktemp("adjusted") / "home"}), migrated)
     made.lake.symlink_to(known.lake)
     load(made, START, END, (NORMALIZED, FACTORS))

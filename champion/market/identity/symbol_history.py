@@ -28,7 +28,7 @@ from champion.market.identity.symbol_runs import listings
 __all__ = ["JOINED_LATER", "Change", "SymbolHistory", "digest", "listings", "securities"]
 
 JOINED_LATER = frozenset({"SZ"})
-"""Series of shares whose rows once were instruments of their own (`NSE:BRIGHT:SZ`)."""
+"""Series of shares whose rows had separate ids in earlier versions (`NSE:BRIGHT:SZ`)."""
 _Timelines: TypeAlias = Mapping[str, Sequence[tuple[date, str]]]
 
 

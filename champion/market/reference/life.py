@@ -32,7 +32,7 @@ QUIET: Final = 40
 LISTED_SERIES: Final = ("EQ", "BE", "BZ")
 """The series whose company shares the exchange's list of shares contains."""
 STATUSES: Final = ("active", "continued", "suspended", "delisted", "inactive", "window")
-"""`inactive` is an end of trading that no list explains; `window` has no life of its own (`window_of` has one)."""
+"""`inactive` is an end of trading that no list explains; a `window` neither lists nor ends (see `window_of`)."""
 _ID = "instrument_id"
 
 

@@ -96,3 +96,24 @@ def shrunk_variances(sums: Floats, counts: Floats, groups: NDArray[np.int64], pr
     overall = sums.sum() / counts.sum() if counts.sum() > 0 else np.nan
     means = np.divide(total, history, out=np.full(size, overall), where=history > 0)
     return np.asarray((sums + prior * means[groups]) / (counts + prior), np.float64)
+
+
+def without_history(covariance: Floats, known: NDArray[np.bool_], styles: int) -> Floats:
+    """Return the covariance with the mean variance of known sectors for factors with too short a history.
+
+    The factors are the market, the sectors, and the last `styles` ones.
+
+    >>> known = np.array([True, True, False, True])
+    >>> without_history(np.diag([9.0, 4.0, 7.0, 1.0]), known, styles=1).diagonal().tolist()
+    [9.0, 4.0, 4.0, 1.0]
+    """
+    if known.all():
+        return covariance
+    sectors = np.zeros(len(known), bool)
+    sectors[1:-styles] = True
+    variances = np.diag(covariance)
+    of_sectors = variances[known & sectors]
+    typical = float(of_sectors.mean()) if of_sectors.any() else float(variances[0])  # the market's is the larger one
+    found = np.where(np.outer(known, known), covariance, 0.0)
+    np.fill_diagonal(found, np.where(known, variances, typical))
+    return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from champion.errors import UsageError
@@ -64,14 +66,28 @@ def exposures(bars: pl.DataFrame, sectors: pl.DataFrame | None = None) -> pl.Dat
     )
 
 
+def require_columns(what: str, frame: pl.DataFrame, columns: Iterable[str]) -> None:
+    """Refuse a frame that lacks columns.
+
+    Raises:
+        UsageError: it does; the message names them and those that it has.
+
+    >>> require_columns("bars", pl.DataFrame({"close": []}), ["close", "open"])
+    Traceback (most recent call last):
+    ...
+    champion.errors.UsageError: the bars lack open; they have close
+    """
+    if missing := [name for name in columns if name not in frame.columns]:
+        raise UsageError(f"the {what} lack {', '.join(missing)}; they have {', '.join(frame.columns)}")
+
+
 def _placed(rows: pl.DataFrame, sectors: pl.DataFrame) -> pl.DataFrame:
     """Return the rows with their sector.
 
     Raises:
         UsageError: the sectors lack a column, or name an instrument twice in a session.
     """
-    if missing := [name for name in (*_KEY, SECTOR) if name not in sectors.columns]:
-        raise UsageError(f"the sectors lack {', '.join(missing)}; they have {', '.join(sectors.columns)}")
+    require_columns("sectors", sectors, (*_KEY, SECTOR))
     named = sectors.select(*_KEY, SECTOR)
     if not (twice := named.filter(pl.struct(_KEY).is_duplicated())).is_empty():
         name, day = twice.select(_KEY).row(0)

@@ -26,8 +26,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -37,8 +38,14 @@ from numpy.typing import NDArray
 
 from champion.base.counting import quantity
 from champion.errors import UsageError
-from champion.modeling.risk.covariance import Floats, decayed_sums, factor_covariance, shrunk_variances
-from champion.modeling.risk.exposures import FACTORS, MARKET
+from champion.modeling.risk.covariance import (
+    Floats,
+    decayed_sums,
+    factor_covariance,
+    shrunk_variances,
+    without_history,
+)
+from champion.modeling.risk.exposures import FACTORS, MARKET, require_columns
 from champion.modeling.styles import SECTOR
 
 Places: TypeAlias = NDArray[np.int64]
@@ -184,7 +191,6 @@ class RiskModel:
     noise: Floats
     returns: Floats
     rows: tuple[_Session, ...]
-    _sums: list[Floats] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def factors(self) -> tuple[str, ...]:
@@ -245,22 +251,20 @@ class RiskModel:
                 f"{estimation.fewest}. Give earlier bars, or ask for a later session (`known_from`)"
             )
         lives = (estimation.half_life, estimation.correlation_half_life)
-        covariance = _without_history(
-            factor_covariance(past, lives, estimation.lags, self.noise[: row + 1]), history >= estimation.fewest
-        )
+        covariance = factor_covariance(past, lives, estimation.lags, self.noise[: row + 1])
+        covariance = without_history(covariance, history >= estimation.fewest, len(FACTORS))
         places, exposures = self.exposed(row)
-        sums, counts = self._history()
+        sums, counts = self._history
         liquidity = self.rows[row].liquidity
         variances = shrunk_variances(sums[row, places], counts[row, places], liquidity, estimation.prior)
         names = tuple(self.instruments[place] for place in places)
         return Forecast(day, names, exposures, covariance, variances)
 
+    @cached_property
     def _history(self) -> tuple[Floats, Floats]:
-        if not self._sums:
-            known = np.where(np.isfinite(self.specific), 1.0, np.nan)
-            life = self.estimation.half_life
-            self._sums.extend((decayed_sums(self.squares, life), decayed_sums(known, life)))
-        return self._sums[0], self._sums[1]
+        """The weighted sums of squared specific returns, and of sessions with one, up to each session."""
+        known = np.where(np.isfinite(self.specific), 1.0, np.nan)
+        return decayed_sums(self.squares, self.estimation.half_life), decayed_sums(known, self.estimation.half_life)
 
     def _long(self, values: Floats, names: Sequence[str], column: str) -> pl.DataFrame:
         rows, columns = np.nonzero(np.isfinite(values))
@@ -304,12 +308,8 @@ def fit(bars: pl.DataFrame, exposures: pl.DataFrame, estimation: Estimation | No
     ...
     champion.errors.UsageError: the bars lack instrument_id, close; they have trade_date
     """
-    for what, frame, columns in (
-        ("bars", bars, [*_KEY, "close"]),
-        ("exposures", exposures, [*_KEY, SECTOR, "traded_value", *FACTORS]),
-    ):
-        if missing := [name for name in columns if name not in frame.columns]:
-            raise UsageError(f"the {what} lack {', '.join(missing)}; they have {', '.join(frame.columns)}")
+    require_columns("bars", bars, [*_KEY, "close"])
+    require_columns("exposures", exposures, [*_KEY, SECTOR, "traded_value", *FACTORS])
     sessions, instruments = (tuple(bars[name].unique().sort()) for name in _KEY)
     close = np.full((len(sessions), len(instruments)), np.nan)
     close[_places(bars["trade_date"], sessions), _places(bars["instrument_id"], instruments)] = bars["close"]
@@ -387,17 +387,3 @@ def _places(names: pl.Series, known: Sequence[date] | Sequence[str]) -> Places:
     if places.null_count():
         raise UsageError(f"the exposures have {names.filter(places.is_null())[0]}, of which the bars have no row")
     return places.to_numpy()
-
-
-def _without_history(covariance: Floats, known: NDArray[np.bool_]) -> Floats:
-    """Return the covariance with the mean variance of known sectors for factors with too short a history."""
-    if known.all():
-        return covariance
-    sectors = np.zeros(len(known), bool)
-    sectors[1 : -len(FACTORS)] = True
-    variances = np.diag(covariance)
-    of_sectors = variances[known & sectors]
-    typical = float(of_sectors.mean()) if of_sectors.any() else float(variances[0])  # the market's is the larger one
-    found = np.where(np.outer(known, known), covariance, 0.0)
-    np.fill_diagonal(found, np.where(known, variances, typical))
-    return found

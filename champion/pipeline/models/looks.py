@@ -184,7 +184,7 @@ def record_combination(
     scores: Mapping[str, pl.DataFrame],
     weighting: combination.Weighting = "equal",
     *,
-    known_after: int = 6,
+    known_after: int = combination.KNOWN_AFTER,
 ) -> tuple[pl.DataFrame, str]:
     """Combine the scores of several models, record the look, and return the scores and a sentence about the trial.
 

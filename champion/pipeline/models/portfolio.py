@@ -22,7 +22,7 @@ from champion.pipeline.reference import membership
 from champion.pipeline.reference.as_known import band_prices
 from champion.portfolio import report, simulator
 from champion.portfolio.arrays import FillPrice, MarketArrays, market_arrays
-from champion.portfolio.construction import Construction, Rule, construct
+from champion.portfolio.construction import Construction, Rule, construct, inputs_of
 from champion.portfolio.contract_note import unchecked
 from champion.portfolio.decisions import NO_SHORT
 from champion.portfolio.endings import known_endings, reductions, valued, without_reduced
@@ -393,13 +393,3 @@ def _small(arrays: MarketArrays, rules: MarketRules) -> pl.DataFrame:
         },
         schema={"trade_date": pl.Date, "instrument_id": pl.String},
     )
-
-
-def inputs_of(rule: Rule) -> list[str]:
-    """Return the columns besides the score that a rule needs.
-
-    >>> inputs_of(Rule()), inputs_of(Rule(sector_cap=0.3))
-    ([], ['sector'])
-    """
-    named = {"volatility": rule.weighting == "inverse_volatility", "sector": rule.sector_cap < 1}
-    return [name for name, needed in named.items() if needed]

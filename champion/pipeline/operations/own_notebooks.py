@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -82,7 +81,7 @@ def refresh(settings: Settings) -> list[str]:
             if target.exists() and _digest(target) not in {source.digest, shipped.get(name)}:
                 changed.append(name)
             elif not target.exists() or shipped.get(name) != source.digest:
-                _copy(source.path, target)
+                atomic_files.write_bytes(target, source.path.read_bytes())
                 shipped[name] = source.digest
         atomic_files.write_bytes(folder / _RECORD, json.dumps(shipped, indent=1).encode())
     return changed
@@ -118,8 +117,3 @@ def _digest(path: Path) -> str | None:
         return find(path).digest
     except ChampionError:
         return None
-
-
-def _copy(source: Path, target: Path) -> None:
-    with atomic_files.replacing(target) as temporary:
-        shutil.copyfile(source, temporary)

@@ -119,7 +119,7 @@ class Plan:
 class Cost:
     """What a search will cost: its recipes and trainings, those that have a run already, and the time of the others.
 
-    `later` recipes are proposed during the search, each perhaps with a training of its own, which is counted.
+    `later` recipes are proposed during the search, each perhaps with a separate training, which is counted.
 
     `seconds` is the sum over the trainings that have no run, from the median time of recorded runs of the same model;
     None if there is one without a recorded run, whose models are `unknown`.

@@ -24,7 +24,7 @@ from champion.pipeline.models.evaluate import UNIVERSE
 from champion.pipeline.models.paper_account import as_known, in_time
 from champion.pipeline.reference import universe_lists
 from champion.pipeline.targets import orders, published
-from champion.portfolio.construction import Construction, Rule, construct
+from champion.portfolio.construction import Construction, Rule, construct, inputs_of
 from champion.settings import Settings
 from champion.tracking import promotion, registry
 
@@ -153,7 +153,7 @@ def _constructed(lake: Lake, session: date, scores: pl.DataFrame, rule: Rule) ->
     small = lake.scan(BARS, scores["trade_date"].min(), session).filter(pl.col("series").is_in(SME_SERIES))  # type: ignore[arg-type]
     refused = small.select("trade_date", "instrument_id").collect()
     followed = scores.join(refused, on=["trade_date", "instrument_id"], how="anti")
-    if portfolio.inputs_of(rule):
+    if inputs_of(rule):
         followed = portfolio.with_inputs(followed, rule, portfolio.market(lake, scores, after=0, end=session), lake)
     return construct(followed, rule)
 

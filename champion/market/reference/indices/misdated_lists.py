@@ -167,12 +167,14 @@ def misdated_copies(
     kept = {index: one.lists for index, one in evidence.items()}
     for index, one in evidence.items():
         for earlier, later, between in _copies(one):
-            both = [_against(index, each, kept, lists, traded) for each in (earlier, later)]
-            wrong, right = (earlier, later) if both[0] >= both[1] else (later, earlier)
+            wrong, right = earlier, later
             if between:
                 if not _is_ahead(one.lists, earlier, later, between):
                     continue  # an older list, which undoes changes: `stale_lists`
-                wrong, right = earlier, later
+            else:
+                of_earlier, of_later = (_against(index, each, kept, lists, traded) for each in (earlier, later))
+                if of_later > of_earlier:
+                    wrong, right = later, earlier
             apart = (later.day - earlier.day).days
             usual = _usual_changes(one.lists, earlier, later)
             why = (
