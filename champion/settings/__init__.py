@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     archive_silence: types.Positive = 30.0
     """Seconds to wait for data from a web archive."""
     lists: str | None = None
-    """Folder with downloaded lists of corporate actions; default: the archive."""
+    """Folder with further lists: of corporate actions, indices, bands, lots. The archive's lists are read too."""
     warehouse_dsn: types.SecretUrl | None = None
     """clickhouse://user:password@host:8123/db, or empty for the embedded engine."""
     warehouse_cluster: str | None = Field(None, pattern=r"^[\w.-]+$")

@@ -53,6 +53,21 @@ def test_all_lists_of_a_folder_count(folder: Folder) -> None:
     assert corporate.reach(folder.lake).covered == ((date(2024, 7, 1), date(2024, 12, 31)),)
 
 
+def test_lists_and_decisions_of_the_archive_count_beside_those_of_the_folder(folder: Folder, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    folder.add(date(2024, 1, 1), date(2024, 3, 31), ("A", "Bonus 1:1", date(2024, 2, 1)))
+    folder.decide("B,2024-05-02,0.25,seen in a paper,asha")
+    shutil.copytree(folder.lists, archive / "corporates")
+    (folder.lists / "decisions.csv").unlink()
+    both = folder.settings.model_copy(update={"archive": str(archive)})
+    folder.add(date(2024, 4, 1), date(2024, 6, 30), ("A", "Bonus 1:1", date(2024, 5, 2)), ("B", "?", date(2024, 5, 2)))
+    corporate.refresh(both)
+    actions = folder.lake.scan(ACTIONS).collect()
+    assert folder.known().keys() == {("A", date(2024, 2, 1)), ("A", date(2024, 5, 2)), ("B", date(2024, 5, 2))}
+    assert actions.filter(kind=DECISION)["symbol"].to_list() == ["B"]
+    assert actions.filter(kind="bonus").height == 2  # the list of both counts once
+
+
 def test_a_corrected_list_of_the_same_name_and_day_counts(folder: Folder) -> None:
     span = date(2024, 7, 1), date(2024, 9, 30)
     folder.add(*span, ("A", "Bonus 1:1", date(2024, 9, 2)), ("B", "Bonus 1:1", date(2024, 9, 3)))
@@ -259,7 +274,9 @@ def test_a_list_that_ends_before_the_lake_is_reported(
         line for line in lines[1:] if lists.parse_actions("a.csv", f"{HEADER}\n{line}\n".encode())["ex_date"][0] <= last
     ]
     (downloads / named(date(2023, 11, 1), last)).write_text("\n".join([HEADER, *early, ""]))
-    settings = ingested.model_copy(update={"home": tmp_path / "home", "lists": str(tmp_path / "downloads")})
+    (tmp_path / "archive").mkdir()  # without lists
+    places = {"archive": str(tmp_path / "archive"), "lists": str(tmp_path / "downloads")}
+    settings = ingested.model_copy(update={"home": tmp_path / "home", **places})
     shutil.copytree(ingested.lake, settings.lake)
     corporate.refresh(settings)
     check = next(check for check in doctor.examine(settings) if check.name == "corporate actions")

@@ -24,7 +24,7 @@ from champion.errors import UsageError
 from champion.lake import Lake
 from champion.market.identity.isin import check_digit
 from champion.market.reference.indices.index_lists import as_known
-from champion.pipeline.ingest.reference_lists import lists_archive
+from champion.pipeline.ingest.reference_lists import list_archives
 from champion.pipeline.reference import index_lists, membership, refused_lists
 from champion.settings import Settings
 
@@ -129,7 +129,7 @@ def test_list_that_an_earlier_version_took_under_a_wrong_date_leaves_the_lake(se
     future = date(2090, 1, 1)
     path = f"content/indices/snapshots/{future}/{FILE}"
     put(Path(settings.archive), {path: of(9)})
-    with lists_archive(settings) as archive:  # as earlier versions did
+    with list_archives(settings) as (archive,):  # as earlier versions did
         archive.fetch_list(path)
     for name in (CONSTITUENTS, INDEX_MEMBERS, SECTORS):
         day = lake.sessions(name)[-1]
@@ -264,3 +264,35 @@ def test_file_that_is_refused_in_the_folder_of_lists_is_named_once(settings: Set
     assert [f"{name}: {why}" for name, (_, why) in refused_lists.files(with_lists).items()] == [refused]
     recorded = refused_lists.record(with_lists, [refused])  # as a refresh of another process at the same time
     assert recorded == 0
+
+
+def test_file_that_is_refused_after_a_readable_version_is_named_until_it_is_replaced(settings: Settings) -> None:
+    index_lists.refresh(settings)
+    path = min(TRUE)
+    put(Path(settings.archive), {path: of(0).replace("BANK03", "BANK04")})
+    (refused,) = index_lists.refresh(settings).refused
+    assert [f"{name}: {why}" for name, (_, why) in refused_lists.files(settings).items()] == [refused]
+    put(Path(settings.archive), {path: of(0)})
+    assert index_lists.refresh(settings).refused == ()
+    assert refused_lists.files(settings) == {}
+
+
+def test_lists_of_archive_and_folder_both_count_and_the_same_file_counts_once(
+    settings: Settings, tmp_path: Path
+) -> None:
+    index_lists.refresh(settings)
+    expected = state(settings)
+    first, *rest = sorted(TRUE)
+    put(tmp_path / "archive-2", {path: TRUE[path] for path in (first, *rest[:2])})
+    put(tmp_path / "lists", {path: TRUE[path] for path in rest[1:]})
+    both = Settings(home=tmp_path / "home-2", archive=str(tmp_path / "archive-2"), lists=str(tmp_path / "lists"))
+    index_lists.refresh(both)
+    assert state(both) == expected
+
+
+def test_lists_of_the_folder_are_loaded_while_the_archive_does_not_answer(tmp_path: Path) -> None:
+    put(tmp_path / "lists", TRUE)
+    closed = Settings(home=tmp_path / "home", archive="http://127.0.0.1:9", lists=str(tmp_path / "lists"))
+    result = index_lists.refresh(closed)
+    assert Lake(closed.lake).sessions(CONSTITUENTS) == DAYS
+    assert "127.0.0.1:9" in result.note

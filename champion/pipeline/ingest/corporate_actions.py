@@ -39,7 +39,6 @@ from champion.pipeline.ingest.reference_lists import (
     absent,
     fetch_matching,
     kept_lists,
-    lists_archive,
     staging_folders,
 )
 from champion.pipeline.ingest.symbol_changes import symbol_history
@@ -58,7 +57,7 @@ _SHOWN = 8
 def refresh(settings: Settings) -> RefreshResult:
     """Load all lists of corporate actions and all decisions into the lake, and derive the factors.
 
-    Lists come from the archive or from the folder of lists (`Settings.lists`); lists that were read before are used
+    Lists come from the archive and from the folder of lists (`Settings.lists`); lists that were read before are used
     too. If lists, decisions, symbol history and bars are unchanged, nothing is written.
 
     Raises:
@@ -66,10 +65,9 @@ def refresh(settings: Settings) -> RefreshResult:
         FormatError: a list or a file of decisions is malformed. A malformed list is set aside; the others are loaded.
         ContractError: an action breaks its contract.
     """
-    lake, where = Lake(settings.lake), settings.lists or settings.archive
+    lake = Lake(settings.lake)
     files = [(path, decisions.parse_decisions(str(path), path.read_bytes())) for path in decision_files(settings)]
-    with lists_archive(settings) as archive:
-        names, unreadable = fetch_matching(archive, PATTERN)
+    names, unreadable = fetch_matching(settings, PATTERN)
     history = symbol_history(lake)
     written, malformed = _commit_lists(lake, settings, history)
     refused = [*unreadable, *malformed]
@@ -79,25 +77,26 @@ def refresh(settings: Settings) -> RefreshResult:
     if refused:
         raise FormatError("; ".join(refused))
     if not names and not lake.sessions(ACTIONS):
-        return absent(where, PATTERN)  # an archive behind a URL cannot be listed
+        return absent(settings, PATTERN)  # an archive behind a URL cannot be listed
     if written:
         rows = sum(lake.rows(ACTIONS, day, day) for day in written)
         note = f"{quantity(rows, 'row')} of corporate actions, {quantity(len(names), 'list')} in the folder"
         return RefreshResult("written", rows, note)
     if not names:
-        return absent(where, PATTERN)
+        return absent(settings, PATTERN)
     last = lake.sessions(ACTIONS)[-1]
     note = f"{quantity(len(names), 'list is', 'lists are')} in the lake"
     return RefreshResult("already", lake.rows(ACTIONS, last, last), note)
 
 
 def decision_files(settings: Settings) -> list[Path]:
-    """Return the existing files of decisions: in the folder of lists or the archive, and in the workspace.
+    """Return the existing files of decisions: in the archive, in the folder of lists, and in the workspace.
 
     Raises:
         ArchiveUnavailable: one of them is a link out of its folder.
     """
-    places = [folder for folder in (_folder(settings.lists or settings.archive), settings.home) if folder is not None]
+    bases = (settings.archive, settings.lists or settings.archive)
+    places = [folder for folder in (*map(_folder, bases), settings.home) if folder is not None]
     names = {folder: Folder(folder, MAX_BYTES).names(str(decisions.PATH)) for folder in dict.fromkeys(places)}
     files = {(folder / name).resolve(): folder / name for folder, each in names.items() for name in each}
     return [path for path in files.values() if path.is_file()]

@@ -1,6 +1,7 @@
 """Reference lists that the exchange updates under one name; each version is a partition by date of first reading."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,7 @@ from champion.pipeline.ingest.fetch import lists_staging, retry_policy
 from champion.settings import Settings
 from champion.sources.download import staging_records
 from champion.sources.download.archive import Archive, Staged, set_aside
+from champion.sources.download.transport import canonical
 
 Reader = Callable[[Staged], pl.DataFrame]
 
@@ -59,37 +61,62 @@ def commit(
 def kept_lists(folders: Sequence[Path], pattern: str) -> Iterator[Staged]:
     """Yield every intact version of every list in staging, with the date of first reading in India as session.
 
-    `pattern` is a pattern of paths in the archive, as `corporates/CF-CA-equities-*.csv`.
+    `pattern` is a pattern of paths in the archive, as `corporates/CF-CA-equities-*.csv`. The same file in several
+    folders counts once, from its first reading in any of them.
     """
+    found = dict[tuple[Path, str], list[Staged]]()
     for folder in folders:
+        here = dict[tuple[Path, str], list[Staged]]()
         for record in sorted(folder.glob(Path(pattern).with_suffix(".json").as_posix())):
             for kept in staging_records.read(record):
                 staged = kept.staged(record, date.min)
                 if kept.is_intact(staged.path):
-                    yield replace(staged, session=staged.fetched_at.astimezone(INDIA).date())
+                    here.setdefault((record.relative_to(folder), kept.sha256), []).append(staged)
+        for key, versions in here.items():
+            if key not in found or versions[0].fetched_at < found[key][0].fetched_at:
+                found[key] = versions
+    for staged in (version for versions in found.values() for version in versions):
+        yield replace(staged, session=staged.fetched_at.astimezone(INDIA).date())
 
 
-def lists_archive(settings: Settings) -> Archive:
-    """Return the folder of lists (`Settings.lists`), or else the archive; a separate folder has its own staging."""
-    patience = retry_policy(settings)
-    if settings.lists is None:
-        return Archive(settings.archive, settings.staging, patience=patience)
-    return Archive(settings.lists, lists_staging(settings), patience=patience, setting="CHAMPION_LISTS")
+@contextmanager
+def list_archives(settings: Settings) -> Iterator[list[Archive]]:
+    """Yield the places that may have lists: the archive, then the folder of lists (`Settings.lists`), if any."""
+    with ExitStack() as opened:
+        archive = Archive(settings.archive, settings.staging, patience=retry_policy(settings))
+        folder = folder_of_lists(settings)
+        yield [opened.enter_context(place) for place in (archive, folder) if place is not None]
 
 
-def fetch_matching(archive: Archive, pattern: str) -> tuple[list[str], list[str]]:
-    """Fetch all lists that match; return their paths, and path and error of each one that is no such file.
+def folder_of_lists(settings: Settings) -> Archive | None:
+    """Return the folder of lists (`Settings.lists`), which has its own staging; None if it is not set or the archive.
 
     Raises:
-        ArchiveUnavailable: the archive did not answer.
+        UsageError: there is no such folder.
     """
-    names, refused = archive.names(pattern), list[str]()
-    for name in names:
-        try:
-            archive.fetch_list(name)
-        except FormatError as error:
-            refused.append(refusal(name, error))
-    return names, refused
+    if settings.lists is None or canonical(settings.lists) == canonical(settings.archive):
+        return None
+    return Archive(settings.lists, lists_staging(settings), patience=retry_policy(settings), setting="CHAMPION_LISTS")
+
+
+def fetch_matching(settings: Settings, pattern: str) -> tuple[list[str], list[str]]:
+    """Fetch all matching lists of archive and folder of lists; return the paths, and each refused one with its error.
+
+    An archive behind a URL cannot be listed, so none of its lists matches.
+
+    Raises:
+        ArchiveUnavailable: a place did not answer.
+    """
+    found, refused = dict[str, None](), list[str]()
+    with list_archives(settings) as archives:
+        for archive in archives:
+            for name in archive.names(pattern):
+                found[name] = None
+                try:
+                    archive.fetch_list(name)
+                except FormatError as error:
+                    refused.append(refusal(name, error))
+    return list(found), refused
 
 
 def refusal(path: str, error: Exception) -> str:
@@ -103,6 +130,12 @@ def staging_folders(settings: Settings) -> list[Path]:
     return [settings.staging, lists_staging(settings)]
 
 
-def absent(archive: str, path: str) -> RefreshResult:
-    """Return the result for a list that the archive does not have."""
-    return RefreshResult("absent", 0, f"{archive} has no {path}: the lake is unchanged")
+def absent(settings: Settings, path: str) -> RefreshResult:
+    """Return the result for a list that neither the archive nor the folder of lists has."""
+    return RefreshResult("absent", 0, f"{without(settings)} {path}: the lake is unchanged")
+
+
+def without(settings: Settings) -> str:
+    """Return the beginning of a sentence about what neither the archive nor the folder of lists has."""
+    places = dict.fromkeys([settings.archive, settings.lists or settings.archive])
+    return f"neither {' nor '.join(places)} has" if len(places) > 1 else f"{settings.archive} has no"

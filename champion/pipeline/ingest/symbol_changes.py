@@ -18,11 +18,10 @@ from champion.market.equity_bars import EQUITY_SERIES
 from champion.market.identity.succession import Contradiction, Explains, Run
 from champion.market.identity.symbol_history import JOINED_LATER, SymbolHistory, digest, listings, securities
 from champion.pipeline.ingest.datasets import DatasetSpec
-from champion.pipeline.ingest.fetch import retry_policy
-from champion.pipeline.ingest.reference_lists import RefreshResult, absent, commit, lists_archive
+from champion.pipeline.ingest.reference_lists import RefreshResult, absent, commit, list_archives
 from champion.settings import Settings
 from champion.sources import actions as lists
-from champion.sources.download.archive import Archive, Staged
+from champion.sources.download.archive import Staged
 
 NO_NAMES = digest({})
 PATH = "content/equities/symbolchange.csv"
@@ -47,7 +46,7 @@ def refresh(settings: Settings) -> RefreshResult:
         ArchiveError: the archive did not answer, or the list is malformed; the lake is unchanged.
     """
     if (staged := _fetch_list(settings, PATH)) is None:
-        return absent(settings.archive, PATH)
+        return absent(settings, PATH)
     return commit(Lake(settings.lake), CHANGES, staged, PATH, {"list": staged.sha256}, _read)
 
 
@@ -67,7 +66,7 @@ def refresh_named(
         ArchiveError: the archive did not answer, or the list is malformed; the lake is unchanged.
     """
     if (staged := _fetch_list(settings, path)) is None:
-        return absent(settings.archive, path)
+        return absent(settings, path)
     lake = Lake(settings.lake)
     history = symbol_history(lake)
     made_from = {"list": staged.sha256, "lineage": history.digest, **version(lake, staged)}
@@ -76,12 +75,8 @@ def refresh_named(
 
 def _fetch_list(settings: Settings, path: str) -> Staged | None:
     """Return the list of the archive, or else that of the folder of lists; None if neither has one."""
-    with Archive(settings.archive, settings.staging, patience=retry_policy(settings)) as archive:
-        staged = archive.fetch_list(path)
-    if staged is not None or settings.lists is None:
-        return staged
-    with lists_archive(settings) as folder:
-        return folder.fetch_list(path)
+    with list_archives(settings) as archives:
+        return next((staged for archive in archives if (staged := archive.fetch_list(path))), None)
 
 
 def symbol_history(lake: Lake, new_rows: pl.DataFrame | None = None) -> SymbolHistory:

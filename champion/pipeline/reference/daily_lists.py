@@ -19,7 +19,7 @@ from champion.lake import Lake
 from champion.pipeline.ingest.datasets import LIST_SPECS, LISTS
 from champion.pipeline.ingest.fetch import fetch
 from champion.pipeline.ingest.ingest import ingest
-from champion.pipeline.ingest.reference_lists import RefreshResult, lists_archive
+from champion.pipeline.ingest.reference_lists import RefreshResult, folder_of_lists
 from champion.pipeline.reference import index_lists
 from champion.pipeline.reference.rolling_lists import covered, refresh_histories, refresh_lots
 from champion.settings import Settings
@@ -124,7 +124,7 @@ def refresh(settings: Settings, start: date, end: date, progress: Progress = sil
     Raises:
         UsageError: `end` is before `start`, or the archive setting is wrong.
     """
-    with nullcontext() if settings.lists is None else lists_archive(settings) as folder:
+    with folder_of_lists(settings) or nullcontext() as folder:
         fetched = fetch(settings, start, end, publications=(BHAVCOPY, *LISTS), lists=folder, progress=progress)
     files = [file for file in fetched.staged if file.publication in LISTS]
     result = ingest(Lake(settings.lake), files)

@@ -35,7 +35,7 @@ from champion.contracts.datasets import (
     REVISIONS,
     SECTORS,
 )
-from champion.errors import FormatError, UsageError
+from champion.errors import ArchiveUnavailable, FormatError, UsageError
 from champion.lake import Lake
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.market.reference import company_names
@@ -57,12 +57,19 @@ from champion.market.reference.indices.index_lists import (
 from champion.market.reference.indices.membership import VERSION as MEMBERS_VERSION, memberships
 from champion.market.reference.indices.sectors import VERSION as SECTORS_VERSION, industry_periods
 from champion.market.reference.indices.traded import Traded
-from champion.pipeline.ingest.reference_lists import RefreshResult, kept_lists, lists_archive, refusal, staging_folders
+from champion.pipeline.ingest.reference_lists import (
+    RefreshResult,
+    absent,
+    kept_lists,
+    list_archives,
+    refusal,
+    staging_folders,
+)
 from champion.pipeline.ingest.symbol_changes import share_runs, symbol_history
 from champion.pipeline.reference import list_files, refused_lists, withdrawals
 from champion.pipeline.reference.list_files import FOLDER, Version
 from champion.settings import Settings
-from champion.sources.download.archive import Staged, set_aside
+from champion.sources.download.archive import Archive, Staged, set_aside
 from champion.sources.lists.index_changes import parse_changes
 from champion.sources.lists.index_list import canonical_index, index_names, parse_index_list
 from champion.sources.lists.index_register import parse_register
@@ -92,23 +99,24 @@ class _Refresh:
 
 @dataclass(slots=True)
 class _Fetched:
-    """The lists that the exchange, not a folder, served, and the paths of all files in a folder; None for a URL."""
+    """The lists that the exchange served, the paths in folders (None without a folder), and failed requests."""
 
-    served: dict[str, Staged]
-    listed: Collection[str] | None
+    served: dict[str, Staged] = field(default_factory=dict)
+    listed: set[str] | None = None
+    unanswered: list[str] = field(default_factory=list)
 
 
 def refresh(settings: Settings) -> RefreshResult:
     """Load all index lists, register and changes of the archive into the lake, and derive members and sectors.
 
-    They come from the archive or from the folder of lists (`Settings.lists`); files that were read before are used too.
+    They come from the archive and the folder of lists (`Settings.lists`); files that were read before are used too.
     If nothing changed, only the confirmation of today is written.
 
     Raises:
         ArchiveError: the archive did not answer; the lake is unchanged.
         ContractError: a row breaks its contract.
     """
-    where, lake = settings.lists or settings.archive, Lake(settings.lake)
+    lake = Lake(settings.lake)
     one = _Refresh(lake, symbol_history(lake))
     fetched, folders = _fetch(one, settings), staging_folders(settings)
     copies = _copies(settings)
@@ -118,9 +126,9 @@ def refresh(settings: Settings) -> RefreshResult:
     derive(lake)
     refused_lists.record(settings, one.refused)
     parts = [f"{quantity(len(one.refused), 'file')} refused"] if one.refused else []
-    parts += _vanished(lake, copies, fetched.listed)
+    parts += [*_vanished(lake, copies, fetched.listed), *fetched.unanswered]
     if not copies:
-        note = "; ".join([f"{where} has no {LISTS}: the lake is unchanged", *parts])
+        note = "; ".join([absent(settings, LISTS).note, *parts])
         return RefreshResult("absent", 0, note, (*one.refused,))
     served = quantity(len(fetched.served), "index list")
     note = "; ".join([f"{served} served, {quantity(len(copies), 'version')} in staging", *parts])
@@ -230,29 +238,38 @@ def traded(lake: Lake) -> Traded:
 
 
 def _fetch(one: _Refresh, settings: Settings) -> _Fetched:
-    """Fetch all files into staging; a list in a folder without a date that can be right is refused."""
-    found = _Fetched({}, None)
-    with lists_archive(settings) as archive:
-        patterns = (LISTS, COPIES, *_CHANGE_FILES)
-        listed = [path for pattern in patterns for path in archive.names(pattern)]
-        if not archive.is_remote:
-            found.listed = frozenset(listed)
-        # An archive behind a URL cannot be listed: ask for the lists that it is known to have.
-        for path in _due(one.lake) if archive.is_remote else listed:
-            if not archive.is_remote and path not in _CHANGE_FILES:
-                try:
-                    list_files.copy_date(path, clock.today())
-                except ValueError as error:
-                    one.refused.append(refusal(path, error))
-                    continue
+    """Fetch all files into staging; a list in a folder without a date that can be right is refused.
+
+    If the archive does not answer and there is a folder of lists, the lists of the folder are loaded nevertheless.
+    """
+    found = _Fetched()
+    with list_archives(settings) as archives:
+        for archive in archives:
             try:
-                staged = archive.fetch_list(path)
-            except FormatError as error:
-                one.refused.append(refusal(path, error))
-                continue
-            if staged and list_files.is_served(staged):
-                found.served[path] = staged
+                _fetch_from(archive, one, found)
+            except ArchiveUnavailable as error:
+                if len(archives) == 1:
+                    raise
+                found.unanswered.append(str(error))
     return found
+
+
+def _fetch_from(archive: Archive, one: _Refresh, found: _Fetched) -> None:
+    paths = [path for pattern in (LISTS, COPIES, *_CHANGE_FILES) for path in archive.names(pattern)]
+    if archive.is_remote:  # it cannot be listed: ask for the lists that it is known to have
+        paths = _due(one.lake)
+    else:
+        found.listed = (found.listed or set()).union(paths)
+    for path in paths:
+        try:
+            if not archive.is_remote and path not in _CHANGE_FILES:
+                list_files.copy_date(path, clock.today())
+            staged = archive.fetch_list(path)
+        except (FormatError, ValueError) as error:
+            one.refused.append(refusal(path, error))
+            continue
+        if staged and list_files.is_served(staged):
+            found.served[path] = staged
 
 
 def _due(lake: Lake) -> list[str]:

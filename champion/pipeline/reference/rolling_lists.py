@@ -27,7 +27,6 @@ from champion.pipeline.ingest.reference_lists import (
     commit,
     fetch_matching,
     kept_lists,
-    lists_archive,
     refusal,
     staging_folders,
 )
@@ -69,8 +68,7 @@ def refresh_lots(settings: Settings) -> RefreshResult:
 
 def _refresh_copies(settings: Settings) -> tuple[int, int, list[str]]:
     """Load the dated copies; return the written rows, the number of copies, and the path and error of each bad one."""
-    with lists_archive(settings) as archive:
-        _, refused = fetch_matching(archive, COPIES)
+    _, refused = fetch_matching(settings, COPIES)
     lake, latest = Lake(settings.lake), dict[date, Staged]()
     folders = staging_folders(settings)
     served = {staged.session for staged in kept_lists(folders, LOTS_PATH)}  # precede a copy of the same date
@@ -107,16 +105,14 @@ def _reader(history: SymbolHistory, day: date) -> Callable[[Staged], pl.DataFram
 
 
 def refresh_histories(settings: Settings) -> RefreshResult:
-    """Load the index histories of the archive or of the folder of lists into the lake.
+    """Load the index histories of the archive and of the folder of lists into the lake.
 
     A malformed file is set aside and named in `refused`; the others are loaded, and `note` has both numbers.
 
     Raises:
         ArchiveError: the archive did not answer.
     """
-    lake, where = Lake(settings.lake), settings.lists or settings.archive
-    with lists_archive(settings) as archive:
-        names, refused = fetch_matching(archive, HISTORIES)
+    lake, (names, refused) = Lake(settings.lake), fetch_matching(settings, HISTORIES)
     rows = 0
     kept = kept_lists(staging_folders(settings), HISTORIES)
     for day, group in groupby(sorted(kept, key=attrgetter("session", "fetched_at", "sha256")), attrgetter("session")):
@@ -139,7 +135,7 @@ def refresh_histories(settings: Settings) -> RefreshResult:
     if rows:
         return RefreshResult("written", rows, f"{quantity(rows, 'row')} of {good}{rest}", (*refused,))
     if not names and not refused:
-        return absent(where, HISTORIES)
+        return absent(settings, HISTORIES)
     return RefreshResult("already", lake.rows(INDEX_HISTORY), f"{good} in the lake{rest}", (*refused,))
 
 
