@@ -37,7 +37,8 @@ from champion.sources.lists.index_list import canonical_index
 
 __all__ = [
     "as_date", "has_warehouse", "instrument_names", "lake", "last_derived", "last_session", "latest", "latest_list",
-    "members", "query", "required_date", "scan", "sectors", "sectors_covered", "settings", "sql",
+    "members", "query", "required_date", "scan", "sectors", "sectors_as_known",
+    "sectors_covered", "settings", "sql",
 ]  # fmt: skip
 __dir__ = __all__.copy
 
@@ -99,7 +100,7 @@ def members(index: str, day: date | str, known: date | str | None = None) -> pl.
         found = stored(derived, lake().scan(CONTRADICTIONS, read, read).collect())
         lists = lake().scan(CONSTITUENTS).filter(index_name=name).collect()
     else:
-        lists, changes, bars, names = _evidence(until)
+        lists, changes, bars, names = _evidence(until, lake())
         covered = stored(derived).covered
         if name in covered and lists.filter(index_name=name).is_empty():
             raise UsageError(_not_known_yet(name, until))
@@ -131,12 +132,25 @@ def sectors(day: date | str, known: date | str | None = None, *, fill_backward: 
     if until is None:
         periods = latest_list(lake(), SECTORS).with_columns(member=pl.col("instrument_id"))
     else:
-        lists, changes, bars, names = _evidence(until)
-        aside = memberships(lists, changes, known=until, traded=bars, names=names).set_aside
-        periods = industry_periods(lists, aside, known=until, traded=bars)
+        periods = sectors_as_known(lake(), until)
     require_sectors_covered(sectors_covered(lake(), periods, until), asked, asked)
     columns = ["instrument_id", "symbol", "isin", "company", "industry", "scheme", "sector", "sector_from", "basis"]
     return _with_symbols(sectors_on(periods, asked, fill_backward=fill_backward), asked).select(columns)
+
+
+def sectors_as_known(workspace_lake: Lake, known: date) -> pl.DataFrame:
+    """Return the sectors by period, as the lists and bars known on a date give them.
+
+    Raises:
+        UsageError: no index list was known on the date.
+
+    >>> sectors_as_known(lake(), date(2024, 1, 15))
+    Traceback (most recent call last):
+    champion.errors.UsageError: no index list is known on 2024-01-15: load lists with `champion lists`
+    """
+    lists, changes, bars, names = _evidence(known, workspace_lake)
+    aside = memberships(lists, changes, known=known, traded=bars, names=names).set_aside
+    return industry_periods(lists, aside, known=known, traded=bars)
 
 
 def sectors_covered(workspace_lake: Lake, periods: pl.DataFrame, known: date | None = None) -> tuple[date, date]:
@@ -188,7 +202,7 @@ def instrument_names(workspace_lake: Lake, lists: pl.DataFrame, changes: pl.Data
     read only for a company that the small lists do not name, and that may be a member on a date with bars
     (`champion.market.reference.company_names`).
 
-    >>> instrument_names(lake(), *_evidence(date(2024, 1, 16))[:2]).rows()
+    >>> instrument_names(lake(), *_evidence(date(2024, 1, 16), lake())[:2]).rows()
     []
     """
     wanted = company_names.unlisted(lists, changes)
@@ -213,21 +227,23 @@ def _not_known_yet(index: str, known: date) -> str:
     )
 
 
-def _evidence(known: date) -> tuple[pl.DataFrame, pl.DataFrame, Traded, pl.DataFrame]:
+def _evidence(known: date, workspace_lake: Lake) -> tuple[pl.DataFrame, pl.DataFrame, Traded, pl.DataFrame]:
     """Return the lists and changes known on a date, the bars until then, and names of instruments."""
-    counted = as_known(lake().scan(CONSTITUENTS).collect(), lake().scan(REVISIONS).collect(), known)
-    lists, changes = evidence(counted, lake().scan(INDEX_CHANGES).collect())
-    names = instrument_names(lake(), lists, changes)
-    return lists, changes, _traded(known, lists, changes, names), names
+    stored = [workspace_lake.scan(name).collect() for name in (CONSTITUENTS, REVISIONS, INDEX_CHANGES)]
+    lists, changes = evidence(as_known(stored[0], stored[1], known), stored[2])
+    names = instrument_names(workspace_lake, lists, changes)
+    return lists, changes, _traded(known, workspace_lake, lists, changes, names), names
 
 
-def _traded(until: date, lists: pl.DataFrame, changes: pl.DataFrame, names: pl.DataFrame) -> Traded:
+def _traded(
+    until: date, workspace_lake: Lake, lists: pl.DataFrame, changes: pl.DataFrame, names: pl.DataFrame
+) -> Traded:
     """Return what the bars until a date say about the securities of lists and changes; other bars are not read.
 
     `names` lead to more instruments. A share may go on under another symbol and another ISIN of its issuer, so its
     issuer's bars are read.
     """
-    sessions = lake().sessions(BARS, end=until)
+    sessions = workspace_lake.sessions(BARS, end=until)
     if not sessions:
         return Traded.nothing()
     issuer = pl.col("isin").str.head(OF_TYPE)
@@ -238,13 +254,15 @@ def _traded(until: date, lists: pl.DataFrame, changes: pl.DataFrame, names: pl.D
     wanted["instrument_id"] += names["instrument_id"].to_list()
     is_listed = pl.any_horizontal(pl.col(name).is_in(values) for name, values in wanted.items())
     is_issued = issuer.is_in(lists.select(issuer).to_series().unique().to_list()).fill_null(value=False)
-    all_shares = lake().scan(BARS, end=until).filter(pl.col("series").is_in(EQUITY_SERIES) & (is_listed | is_issued))
+    all_shares = workspace_lake.scan(BARS, end=until).filter(
+        pl.col("series").is_in(EQUITY_SERIES) & (is_listed | is_issued)
+    )
     columns = ["symbol", "isin", "instrument_id", "prev_close", "close"]
     shares = all_shares.select(*columns, session="trade_date").collect().lazy()  # the bars are read once
     runs = listings(shares)
     known: list[str] = []
     if changes["symbol"].drop_nulls().len():  # typed symbols are compared with all, as without `known`
-        every = lake().scan(BARS, end=until).filter(pl.col("series").is_in(EQUITY_SERIES))
+        every = workspace_lake.scan(BARS, end=until).filter(pl.col("series").is_in(EQUITY_SERIES))
         known = every.select(pl.col("symbol").unique()).collect()["symbol"].to_list()
     few = shares.join(runs.select("symbol", session="first").unique().lazy(), on=["symbol", "session"], how="semi")
     ids = few.select("symbol", "instrument_id", first="session").unique(["symbol", "first"]).collect()

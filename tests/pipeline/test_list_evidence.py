@@ -13,8 +13,10 @@ import pytest
 from champion import workspace
 from champion.base import clock
 from champion.contracts.datasets import (
+    BARS,
     CONSTITUENTS,
     CONTRADICTIONS,
+    INDEX_BARS,
     INDEX_MEMBERS,
     LIST_DECISIONS,
     REVISIONS,
@@ -24,8 +26,10 @@ from champion.errors import UsageError
 from champion.lake import Lake
 from champion.market.identity.isin import check_digit
 from champion.market.reference.indices.index_lists import as_known
+from champion.pipeline.ingest import symbol_master
 from champion.pipeline.ingest.reference_lists import list_archives
 from champion.pipeline.reference import index_lists, membership, refused_lists
+from champion.pipeline.reference.benchmarks import benchmark
 from champion.settings import Settings
 
 BANK, FILE = "NIFTY BANK", "ind_niftybanklist.csv"
@@ -109,6 +113,9 @@ def test_any_order_of_arrival_gives_the_same_lists_members_and_answers(settings:
         (f"content/indices/snapshots/2022-13-45/{FILE}", "its folder '2022-13-45' is no date"),
         (f"content/indices/snapshots/2022-W10-1/{FILE}", "is no date"),
         (f"content/indices/snapshots/20220310/{FILE}", "is no date"),
+        (f"content/indices/snapshots/2022-03-10/{FILE.upper()}", f"Name it as the exchange does: {FILE}"),
+        ("content/indices/snapshots/2022-03-10/ind_niftybanklist (1).csv", f"Name it as the exchange does: {FILE}"),
+        ("content/indices/snapshots/2022-03-10/nifty.txt", "such as ind_nifty50list.csv"),
     ],
 )
 def test_list_without_a_date_that_can_be_right_is_refused(settings: Settings, path: str, reason: str) -> None:
@@ -296,3 +303,34 @@ def test_lists_of_the_folder_are_loaded_while_the_archive_does_not_answer(tmp_pa
     result = index_lists.refresh(closed)
     assert Lake(closed.lake).sessions(CONSTITUENTS) == DAYS
     assert "127.0.0.1:9" in result.note
+
+
+def test_industry_of_an_instrument_as_of_a_date_is_the_one_known_then(settings: Settings, ingested: Settings) -> None:
+    source, lake = Lake(ingested.lake), Lake(settings.lake)
+    session = source.sessions(BARS)[0]
+    bars = source.scan(BARS, session, session).collect()
+    lake.write(BARS, session, bars, {"copy": "bars"})
+    symbol, isin, share = bars.filter(series="EQ").select("symbol", "isin", "instrument_id").row(0)
+    for industry in ("Power", "Chemicals"):  # the second file corrects the first: it is known from today on
+        named = of(4).replace(of(4).splitlines()[-1], f"Share Ltd.,{industry},{symbol},EQ,{isin}")
+        put(Path(settings.archive), {f"content/indices/snapshots/{session}/{FILE}": named})
+        index_lists.refresh(settings)
+        for as_of, known in ((session, "Power"), (None, industry)):
+            found = symbol_master.register(lake, as_of).filter(instrument_id=share)
+            assert found["industry"].to_list() == [known], as_of
+
+
+def test_benchmark_with_a_long_gap_names_it_or_is_null_after_it(ingested: Settings, tmp_path: Path) -> None:
+    source, lake = Lake(ingested.lake), Lake(tmp_path / "lake")
+    days = source.sessions(BARS)[:30]
+    for place, day in enumerate(days):
+        lake.write(BARS, day, source.scan(BARS, day, day).head(1).collect(), {"copy": "bars"})
+        if not 5 <= place < 20:
+            lake.write(INDEX_BARS, day, source.scan(INDEX_BARS, day, day).collect(), {"copy": "index"})
+    first, last = days[0], days[-1]
+    with pytest.raises(UsageError, match=f"25 of 30 sessions, first {days[5]}; covered: {first} to {days[4]}"):
+        benchmark("NIFTY500", first, last, lake=lake)
+    estimate = benchmark("Nifty-500", first, last, allow_gaps=True, lake=lake)
+    assert [place for place, level in enumerate(estimate["level"]) if level is not None] == [0, 1, 2, 3, 4]
+    price = benchmark("CNX 500", first, last, "price", allow_gaps=True, lake=lake)
+    assert [place for place, level in enumerate(price["level"]) if level is None] == [*range(5, 20)]

@@ -40,16 +40,23 @@ def estimate_total_return(history: pl.DataFrame) -> pl.DataFrame:
     known = ordered.filter(pl.col("trade_date") >= first) if first is not None else ordered.clear()
     days = pl.col("trade_date").diff().dt.total_days()
     is_bad = pl.col("close").is_null() | pl.col("dividend_yield").is_null() | (days > _LONGEST_GAP)
-    bad = known.filter(is_bad)
+    bad = known.with_columns(before=pl.col("trade_date").shift(1), days=days).filter(is_bad)
     if bad.height or not known.height:
-        where = f"first at {bad['trade_date'][0]}" if bad.height else "none is there"
-        raise UsageError(
-            f"The estimate needs close and yield of every session; {bad.height or 'all'} lack one, {where}."
-        )
+        raise UsageError(f"the estimate needs close and yield of every session; {_lacking(bad)}")
     growth = pl.col("close") / pl.col("close").shift(1)
     income = pl.col("dividend_yield").shift(1) / _PERCENT * days / _YEAR
     level = (growth + income).fill_null(1.0).cum_prod() * pl.col("close").first()
     return known.select("trade_date", level=level, basis=pl.lit(ESTIMATED))
+
+
+def _lacking(bad: pl.DataFrame) -> str:
+    """Return what the first session lacks on which the estimate cannot go on."""
+    if bad.is_empty():
+        return "no session has both"
+    day, before, gap = bad.select("trade_date", "before", "days").row(0)
+    if gap is not None and gap > _LONGEST_GAP:
+        return f"none is there between {before} and {day}, more than {_LONGEST_GAP} days"
+    return f"{len(bad)} lack one, first {day}"
 
 
 def error_by_year(estimated: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:

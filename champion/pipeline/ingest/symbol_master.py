@@ -8,6 +8,7 @@ import polars as pl
 
 from champion import workspace
 from champion.contracts.datasets import BARS, SECTORS, SYMBOLS
+from champion.errors import UsageError
 from champion.lake import Lake
 from champion.market import symbol_master
 from champion.market.equity_bars import EQUITY_SERIES
@@ -56,22 +57,31 @@ def company_sectors(lake: Lake, day: date | None = None) -> pl.DataFrame:
     """
     read = workspace.last_derived(lake, SECTORS)
     periods = lake.scan(SECTORS, read, read).collect()  # without a date, no partition has rows
-    found = periods.filter(pl.col("sector_until").is_null()) if day is None else sectors_on(periods, day)
+    return _by_instrument(periods.filter(pl.col("sector_until").is_null()) if day is None else sectors_on(periods, day))
+
+
+def _by_instrument(found: pl.DataFrame) -> pl.DataFrame:
     latest = found.sort("sector_from", "isin").unique(_ID, keep="last", maintain_order=True)
     known = pl.when(pl.col("sector") != UNKNOWN).then("sector").alias("sector")
     return latest.select(_ID, known, "industry").sort(_ID)
+
+
+def _sectors_known_then(lake: Lake, as_of: date) -> pl.DataFrame:
+    try:
+        return _by_instrument(sectors_on(workspace.sectors_as_known(lake, as_of), as_of))
+    except UsageError:  # no index list was known then, so no sector was
+        return pl.DataFrame(schema=dict.fromkeys((_ID, "sector", "industry"), pl.String))
 
 
 def register(lake: Lake, as_of: date | None = None) -> pl.DataFrame:
     """Return every instrument with bars up to `as_of`, by default up to the last session; one row each, sorted by id.
 
     Columns: instrument_id, symbol, series and isin (the latest), instrument_kind with its evidence, window_of (the
-    instrument in which a trading window trades), company (from the
-    latest list of shares that has it, else from the source in company_source: see
-    `champion.market.reference.company_names`), face_value (rupees; from the list of shares), sector and industry (as
-    the index lists gave them on the date, or in the latest list), first_session, last_session, listed_on, status,
-    status_since and is_active: see `champion.market.reference.life`. What no list gives is null. Bars after `as_of`,
-    and lists first read after it, are not used.
+    instrument in which a trading window trades), company (from the latest list of shares that has it, else from the
+    source in company_source: see `champion.market.reference.company_names`), face_value (rupees; from the list of
+    shares), sector and industry (of the date as the index lists gave them then, or of the latest list), first_session,
+    last_session, listed_on, status, status_since and is_active: see `champion.market.reference.life`. What no list
+    gives is null. Bars after `as_of`, and lists first read after it, are not used.
     """
     sessions = lake.sessions(BARS, end=as_of)
     bars = lake.scan(BARS, end=as_of).group_by(_ID, "symbol", "isin", "series")
@@ -81,7 +91,7 @@ def register(lake: Lake, as_of: date | None = None) -> pl.DataFrame:
     newest = None if lists is None else lists.filter(pl.col("list_date") == read[-1])
     classified = instrument_kind.with_windows(instrument_kind.classify(spans, newest))
     lifespans = spans.group_by(_ID).agg(pl.col("first_session").min(), last_session=pl.col("trade_date").max())
-    of_companies = company_sectors(lake, as_of)
+    of_companies = company_sectors(lake) if as_of is None else _sectors_known_then(lake, as_of)
     named = classified.join(_named(lake, classified, lists, as_of), on=_ID, how="left")
     named = named.join(of_companies, on=_ID, how="left").join(lifespans, on=_ID, how="left")
     return life.life(named, sessions, lists, _continued(lake, spans, classified, as_of)).sort(_ID)

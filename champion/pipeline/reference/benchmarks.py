@@ -24,6 +24,8 @@ from champion.market.reference.benchmarks import estimate_total_return
 from champion.market.reference.covered import ranges
 from champion.market.reference.index_short_names import FULL_NAMES
 from champion.market.reference.rolling_lists import merged_history
+from champion.pipeline.reference import refused_lists
+from champion.sources.lists.index_list import canonical_index
 
 Basis: TypeAlias = Literal["published", "estimated", "price"]
 BENCHMARKS: Mapping[str, Basis] = {
@@ -64,7 +66,8 @@ def benchmark(
         end: the last date.
         basis: `published`, `estimated` or `price`; by default the one of `BENCHMARKS`.
         allow_gaps: instead of an error, sessions without a value have a null level, and they and the session after
-            have a null daily_return. The levels on both sides of a gap remain comparable.
+            have a null daily_return. The levels on both sides of a gap remain comparable; an estimate is null from
+            the first gap of more than ten days on.
         lake: by default that of this workspace.
 
     Raises:
@@ -81,11 +84,12 @@ def benchmark(
         raise UsageError(f"the lake has no session from {first} to {last}: ask for others, or run `champion backfill`")
     before = where.sessions(BARS, sessions[0] - _LONGEST_GAP, sessions[0] - timedelta(1))[-1:]
     values = _values(where, index, basis)
-    missing = sorted({*sessions} - {*values["trade_date"]})
-    if missing and not allow_gaps:
-        raise UsageError(_not_covered(where, index, basis, values, sessions, missing))
     inside = values.filter(pl.col("trade_date").is_between([*before, *sessions][0], sessions[-1]))
-    known = pl.DataFrame({"trade_date": [*before, *sessions]}).join(_levels(inside, basis), on="trade_date", how="left")
+    levels = _levels(inside, basis)
+    missing = sorted({*sessions} - {*levels["trade_date"]})
+    if missing and not allow_gaps:
+        raise UsageError(_not_covered(where, index, basis, _levels(values, basis), sessions, missing))
+    known = pl.DataFrame({"trade_date": [*before, *sessions]}).join(levels, on="trade_date", how="left")
     found = known.sort("trade_date").with_columns(daily_return=pl.col("level") / pl.col("level").shift(1) - 1)
     return found.filter(pl.col("trade_date") >= sessions[0]).select(
         "trade_date", pl.lit(f"{EXCHANGE}:{index}").alias("index_id"), "level", "daily_return", basis=pl.lit(basis)
@@ -94,9 +98,11 @@ def benchmark(
 
 def _named(name: str, basis: Basis | None) -> tuple[str, Basis]:
     """Return the current name of the index, in capitals, and the basis."""
-    capitals = name.strip().upper().removeprefix(f"{EXCHANGE}:")
+    capitals = canonical_index(name)
     full = FULL_NAMES.get(capitals, capitals)
     index = RENAMED.get(full, full)
+    letters = index.replace(" ", "").replace("-", "")
+    index = next((usual for usual in BENCHMARKS if usual.replace(" ", "") == letters), index)
     chosen = basis or BENCHMARKS.get(index)
     if chosen is None or chosen not in _SOURCES:
         asked = f"no basis {basis!r}" if basis else f"no usual basis for {name!r}"
@@ -127,22 +133,30 @@ def _of_dataset(lake: Lake, dataset: str, index_id: str, columns: Sequence[str])
 
 
 def _levels(values: pl.DataFrame, basis: Basis) -> pl.DataFrame:
-    """Return trade_date and level; a session without yield lies within the estimate of the sessions around it."""
+    """Return trade_date and level; a session without yield lies within the estimate of the sessions around it.
+
+    An estimate ends before the first gap of more than ten days: its level after the gap is not known.
+    """
     if basis == "estimated" and values.height:
+        apart = pl.col("trade_date").diff() > _LONGEST_GAP
+        values = values.filter(~apart.fill_null(value=False).cum_max())
         return estimate_total_return(values).select("trade_date", "level")
     return values.select("trade_date", pl.last().alias("level"))
 
 
 def _not_covered(
-    lake: Lake, index: str, basis: Basis, values: pl.DataFrame, sessions: Sequence[date], missing: Sequence[date]
+    lake: Lake, index: str, basis: Basis, levels: pl.DataFrame, sessions: Sequence[date], missing: Sequence[date]
 ) -> str:
-    covered = ranges(values["trade_date"].to_list(), lake.sessions(BARS))
+    covered = ranges(levels["trade_date"].to_list(), lake.sessions(BARS))
     others = [other for other in _SOURCES if other != basis and _values(lake, index, other).height]
     if covered == "none" and not others:
         names = _known_indices(lake)
         also = f"the lake has {', '.join(names[:_SHOWN])}" if names else "the lake has values of no index"
     else:
         also = f"or ask for another basis that has values: {', '.join(others) or 'none has'}"
+    refused = [path for path in refused_lists.reasons(lake) if path.startswith("indices/history/")]
+    if refused:
+        also += f"; files that were refused: {', '.join(refused[:_SHOWN])} (`champion lists ls` says why)"
     count = f"{len(missing)} of {quantity(len(sessions), 'session')}"
     return (
         f"{index} ({basis}) has no value on {count}, first {missing[0]}; "

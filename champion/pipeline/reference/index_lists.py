@@ -255,7 +255,7 @@ def _fetch(one: _Refresh, settings: Settings) -> _Fetched:
 
 
 def _fetch_from(archive: Archive, one: _Refresh, found: _Fetched) -> None:
-    paths = [path for pattern in (LISTS, COPIES, *_CHANGE_FILES) for path in archive.names(pattern)]
+    paths = [path for pattern in (*list_files.LOOKED_AT, *_CHANGE_FILES) for path in archive.names(pattern)]
     if archive.is_remote:  # it cannot be listed: ask for the lists that it is known to have
         paths = _due(one.lake)
     else:

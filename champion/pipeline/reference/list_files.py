@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from operator import attrgetter
+from pathlib import PurePosixPath
 
 from champion.base.clock import INDIA
 from champion.market.reference.indices.index_lists import ListFile
@@ -25,6 +26,8 @@ FOLDER = "content/indices"
 COPIES = f"{FOLDER}/snapshots"
 PATTERNS = f"{FOLDER}/ind_*list.csv", f"{COPIES}/*/ind_*list.csv"
 """Of the paths of lists: under the exchange's address, and of dated copies."""
+LOOKED_AT = PATTERNS[0], f"{COPIES}/*/[!.]*"
+"""Of the paths in a folder that are lists or must be named as refused: an unknown name is never passed over."""
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")  # `date.fromisoformat` reads weeks and other forms too
 Withdrawn = Collection[tuple[str, date, str]]
 """Index, date and digest of each list that a user withdrew."""
@@ -74,6 +77,9 @@ def copy_date(path: str, read_on: date) -> date:
 
     >>> copy_date("content/indices/snapshots/2024-03-20/ind_nifty50list.csv", date(2024, 4, 1))
     datetime.date(2024, 3, 20)
+    >>> copy_date("content/indices/snapshots/2024-03-20/IND_NIFTY50LIST.CSV", date(2024, 4, 1))
+    Traceback (most recent call last):
+    ValueError: its name is of no index list. Name it as the exchange does: ind_nifty50list.csv
 
     Raises:
         ValueError: the path gives no date that can be right; the message says what to do.
@@ -83,7 +89,16 @@ def copy_date(path: str, read_on: date) -> date:
             "a file in a folder does not say of which day it is, so it is not used. Put it into "
             f"{COPIES}/YYYY-MM-DD/, under the day on which it was downloaded"
         )
+    if not PurePosixPath(path).match(PATTERNS[1]):
+        name = path.rpartition("/")[2]
+        letters = re.sub(r"[\s_-]|\(\d+\)", "", name.lower())
+        near = [known.file for known in index_names() if known.file.lower().replace("_", "") == letters]
+        raise ValueError(f"its name is of no index list. Name it as the exchange does{_named(near)}")
     return folder_date(path, read_on)
+
+
+def _named(near: list[str]) -> str:
+    return f": {near[0]}" if near else f", such as {index_names()[0].file}"
 
 
 def folder_date(path: str, read_on: date) -> date:

@@ -58,7 +58,7 @@ def files(settings: Settings) -> dict[str, tuple[date | None, str]]:
     folders, known = staging_folders(settings), _last_refusals(Lake(settings.lake))
     found, undated = {path for folder in folders for path in _refused_in(folder)}, set[str]()
     with suppress(UsageError), list_archives(settings) as archives:  # a folder that has moved is named by a refresh
-        listed = [path for pattern in list_files.PATTERNS for archive in archives for path in archive.names(pattern)]
+        listed = [path for pattern in list_files.LOOKED_AT for archive in archives for path in archive.names(pattern)]
         found.update(path for path in listed if path in known)
         undated.update(path for path in listed if _has_no_date(path))
     unread = {path for path in found if not _is_replaced(folders, path, known)}

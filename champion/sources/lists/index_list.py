@@ -63,12 +63,14 @@ def index_names() -> tuple[IndexName, ...]:
 def canonical_index(text: str) -> str:
     """Return an index name in capitals with single spaces; a former name becomes the present one.
 
-    Blanks and hyphens do not count in the name of a known index.
+    Blanks and hyphens do not count in the name of a known index, and neither does the exchange before an id.
 
     >>> canonical_index("Nifty  Free Float Midcap 100"), canonical_index("NIFTY500"), canonical_index("Nifty-50")
     ('NIFTY MIDCAP 100', 'NIFTY 500', 'NIFTY 50')
+    >>> canonical_index("CNX Nifty"), canonical_index("NSE:NIFTY 50")
+    ('NIFTY 50', 'NIFTY 50')
     """
-    name = " ".join(text.upper().split())
+    name = " ".join(text.upper().split()).removeprefix("NSE:")
     letters = name.translate(_BLANKS)
     for known in index_names():
         if any(letters == each.translate(_BLANKS) for each in (known.index_name, *known.aliases)):
