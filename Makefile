@@ -42,7 +42,9 @@ ROOMY := $(shell df --output=avail,iavail -k /dev/shm 2>/dev/null | awk 'END {pr
 FAST_TMP := $(if $(filter 1,$(ROOMY)),/dev/shm)
 
 # Three processes on two cores: tests wait for servers and kernels a fifth of their time.
+# Compiled first: else each process would compile `champion` where PYTHONDONTWRITEBYTECODE is set.
 test: $(READY)  ## Run the tests
+	$(BIN)/python -m compileall -q champion flows
 	TMPDIR=$${TMPDIR:-$(FAST_TMP)} $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 20
 
 pythons: $(READY)  ## Run lint, demo and explorers on each other Python of this machine

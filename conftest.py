@@ -1,6 +1,6 @@
-"""What all tests share: rare garbage collection while they are collected, and a workspace for examples in docstrings.
+"""What all tests share: threads that wait passively, rare garbage collection while tests are collected, a workspace.
 
-`ch.scan`, `ch.sql` and their like find a small, invented workspace.
+In examples in docstrings, `ch.scan`, `ch.sql` and their like find a small, invented workspace.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from champion.lake import Lake
 from champion.settings import Settings
 from champion.warehouse import adjustment_cache
 
+# As in kernels; read when scikit-learn is imported. Spinning threads of several test processes take each other's time.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 _EVERY = gc.get_threshold()
 gc.set_threshold(50_000, 10, 10)  # to import all modules creates 700,000 objects, which stay
 

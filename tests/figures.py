@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ def candles(sessions: int) -> pl.DataFrame:
     )
 
 
+@cache
 def technical(sessions: int) -> pl.DataFrame:
     """One share that swings around a slow rise, with the columns of the feature set technical."""
     place = np.arange(sessions)
