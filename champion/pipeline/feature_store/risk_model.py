@@ -12,7 +12,7 @@ from champion import workspace
 from champion.contracts.datasets import BARS
 from champion.errors import UsageError
 from champion.lake import Lake
-from champion.market.actions.adjustment import adjust
+from champion.market.actions.adjustment import chained
 from champion.modeling import risk
 from champion.modeling.risk.exposures import LOOKBACK
 from champion.modeling.universe import Universe, find, members
@@ -36,8 +36,9 @@ def risk_model(
 ) -> risk.RiskModel:
     """Return the risk model of the sessions from `start` to `end`: see `risk.fit` and `risk.exposures`.
 
-    The universe is that of each session. A forecast needs 60 sessions of returns after `start`, and is steady after
-    two half-lives; start a year or more before the first session that matters. Bars before `start` serve the styles.
+    The universe is that of each session. A later `end` changes the forecast of no session. A forecast needs 60 sessions
+    of returns after `start`, and is steady after two half-lives; start a year or more before the first session that
+    matters. Bars before `start` serve the styles.
     Without lists of sectors, all instruments have the sector `Unknown`.
 
     Args:
@@ -64,7 +65,7 @@ def risk_model(
         raise UsageError(f"the lake has no bars from {first} to {last}: `champion status` says which sessions it has")
     named = with_kinds(lake, bars) if chosen.kinds else bars
     inside = members(named, chosen).filter(pl.col("trade_date") >= first)
-    adjusted = adjust(bars, known_factors(lake), total_return=total_return)
+    adjusted = chained(bars, known_factors(lake), total_return=total_return)
     placed = with_sectors(inside.select(_KEY), lake)
     exposed = risk.exposures(adjusted, placed).join(keep(inside, lake, chosen), on=_KEY, how="semi")
     return risk.fit(adjusted.filter(pl.col("trade_date") >= first), exposed, estimation)
