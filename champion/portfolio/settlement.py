@@ -10,7 +10,7 @@ A holder owns new shares from the ex-date on, but cannot sell them before the de
 - After a split or consolidation the share trades under a new ISIN, and the old shares cannot be delivered. Brokers
   credit the new ones up to two working days after the record date.
 - Demerged shares are listed about a month later, and a merger's about as late. The market's `entitlement` and `ending`
-  are their value in cash, which can be spent after as many sessions. The first of a large company was 22: Jio Financial
+  are their value in cash, which can be spent after as many sessions. An example is 21 sessions: Jio Financial
   Services was demerged from Reliance on 2023-07-20 and traded from 2023-08-21 on.
 
 The record date is the ex-date where trades settle after one session, and one session later before.

@@ -174,6 +174,12 @@ def test_the_command_prints_the_account_and_records_another_rule_as_a_trial(
     assert json.loads(by_run.output) == {**shown, "scores": f"run {champion.run_id}"}
     assert trials.count(own).total == before.total + 1
     assert trials.count(own).with_series == before.with_series + 1
+    for option in (["--capital", "100"], ["--top", "100000"]):
+        refused = CliRunner().invoke(app, ["portfolio", "champion", *option, "--json"])
+        assert refused.exit_code == 1
+        assert "no figure is shown and no trial recorded: give a smaller top" in str(refused.exception)
+        assert not refused.output.strip().startswith("{")
+    assert trials.count(own).total == before.total + 1
     nothing = CliRunner().invoke(app, ["portfolio", "99", "--json"])
     assert nothing.exit_code == 1
     assert "has no version 99" in str(nothing.exception)
@@ -190,12 +196,26 @@ def test_the_command_prints_the_account_and_records_another_rule_as_a_trial(
     } <= shown.keys()
 
 
-def test_the_notebook_records_account_and_costs(modelled: Settings, tmp_path: Path) -> None:
+def test_the_notebook_follows_the_version_and_records_account_and_costs(
+    modelled: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = modelled.model_copy(update={"home": tmp_path / "home"})
     shutil.copytree(modelled.home, own.home)
     version = registry.find(own, "champion").number
+    monkeypatch.setenv("CHAMPION_HOME", str(own.home))
+    rule, rules = recipes.tagged(registry.find(own, "champion").tags)
+    assert rule != Rule(), "the version has the default rule, so the notebook could take its own"
+    shown = json.loads(CliRunner().invoke(app, ["portfolio", str(version), "--json"]).output)
+    before = trials.count(own)
+    usual = run_notebook(own, NotebookRequest("portfolio", {"version": version}))
+    assert usual.outcome is Outcome.SUCCEEDED
+    assert usual.values["equity"] == pytest.approx(shown["equity"], abs=0.01), "not the rule of the version"
+    assert trials.count(own) == before, "the trial of the training counts twice"
     ran = run_notebook(own, NotebookRequest("portfolio", {"version": version, "top": 5}))
     assert ran.outcome is Outcome.SUCCEEDED
+    assert trials.count(own).total == before.total + 1
+    assert json.loads(CliRunner().invoke(app, ["portfolio", str(version), "--top", "5", "--json"]).output)
+    assert trials.count(own).total == before.total + 1, "notebook and command record one trial"
     assert ran.values["version"] == version
     assert {"net_return", "gross_return", "charges_bps", "active_return"} <= ran.metrics.keys()
     table = runs.read_file(own, ran.run_id, "result/tables/account.parquet")
