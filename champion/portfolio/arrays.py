@@ -164,9 +164,11 @@ def market_arrays(
     sessions = dates if sessions is None else tuple(sessions)
     places = _Places.of(sessions, instruments, known)
     close = places.wide(known["close"])
-    *entitlements, bonus, replaced = _entitlements(sessions, instruments, close, factors)
+    ratio, dividend, entitlement, bonus, replaced = _entitlements(sessions, instruments, close, factors)
     # The published previous close is as traded: on an ex-date it is in another scale than the session's prices.
-    known = known.with_columns(before=places.long(_before(places.wide(known["prev_close"]), close, *entitlements)))
+    known = known.with_columns(
+        before=places.long(_before(places.wide(known["prev_close"]), close, ratio, dividend, entitlement))
+    )
     up, down = pl.col("close") > pl.col("before"), pl.col("close") < pl.col("before")
     limits = (("high", up, price_limits.upper), ("low", down, price_limits.lower))
     at_high, at_low = (_closed_at_limit(known, *each) for each in limits)
@@ -193,8 +195,9 @@ def market_arrays(
 
     market = MarketArrays(
         sessions, instruments, wide("fill"), wide("low"), wide("high"), close, np.nan_to_num(wide("volume")),
-        flags("locked_up"), flags("locked_down"), np.nan_to_num(wide("volatility")), *entitlements,
-        bonus, replaced, _undecided(sessions, instruments, undecided), flags("sme"), flags("delivery_only"),
+        flags("locked_up"), flags("locked_down"), np.nan_to_num(wide("volatility")), ratio, dividend,
+        entitlement, bonus, replaced, _undecided(sessions, instruments, undecided), flags("sme"),
+        flags("delivery_only"),
         wide("close") / wide("before") - 1, _endings(sessions, instruments, close, endings),
         pl.DataFrame(schema=_UNREAD) if unread is None else unread.select(list(_UNREAD)),
     )  # fmt: skip

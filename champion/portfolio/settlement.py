@@ -118,7 +118,7 @@ class Deliveries:
 
     >>> deliveries, one = Deliveries(1), np.array([1.0])
     >>> held = np.array([10.0])
-    >>> deliveries.act(held, 3 * held, 3 * one, 3 * one, one > 1, (10, 2), whole=True)  # a bonus of two shares for one
+    >>> deliveries.act(held, 3 * held, (3 * one, 3 * one, one > 1), (10, 2), whole=True)  # a bonus of two for one
     >>> [each.tolist() for each in deliveries.sellable(3 * held, one > 1)]
     [[10.0], [10.0]]
     >>> deliveries.arrive(10)
@@ -135,10 +135,13 @@ class Deliveries:
         self._new.arrive(row)
 
     def act(
-        self, before: Floats, held: Floats, ratio: Floats, bonus: Floats, replaced: Flags, due: tuple[int, int], *,
-        whole: bool,
-    ) -> None:  # fmt: skip
-        """Await bonus shares and replaced shares, from those held `before`, until the two sessions `due`."""
+        self, before: Floats, held: Floats, action: tuple[Floats, Floats, Flags], due: tuple[int, int], *, whole: bool
+    ) -> None:
+        """Await bonus shares and replaced shares, from those held `before`, until the two sessions `due`.
+
+        `action` has the ratio of each share, the part of it that is a bonus, and whether the share is replaced.
+        """
+        ratio, bonus, replaced = action
         self.bought.scale(np.where(replaced, 0.0, ratio / bonus), whole=whole)
         self._new.scale(ratio, whole=whole)
         earlier = before * ratio / bonus

@@ -256,8 +256,8 @@ class _Account:
             market, rules = self.market, self.rules
             bonus = bonus_sessions(market.sessions[row]) if rules.bonus_credit is None else rules.bonus_credit
             split = rules.split_credit and rules.split_credit + self.settles[row] - row - 1  # from the record date
-            actions = (each[row] for each in (market.ratio, market.bonus, market.replaced))
-            self.deliveries.act(self.held, held, *actions, (row + bonus, row + split), whole=rules.whole_shares)
+            action = market.ratio[row], market.bonus[row], market.replaced[row]
+            self.deliveries.act(self.held, held, action, (row + bonus, row + split), whole=rules.whole_shares)
             self.deliveries.arrive(row)
 
     def _await_money(self, row: int, amount: float) -> None:

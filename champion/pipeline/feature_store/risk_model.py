@@ -50,7 +50,7 @@ def risk_model(
         lake: by default that of this workspace.
 
     Raises:
-        UsageError: there are no bars, or the universe is not known or covered.
+        UsageError: `start` is after `end`, there are no bars, or the universe is not known or covered.
 
     >>> model = risk_model("2024-01-10", "2024-01-16")
     >>> isinstance(model, risk.RiskModel), model.known_from()  # 60 sessions are needed
@@ -58,6 +58,8 @@ def risk_model(
     """
     lake, chosen = lake or workspace.lake(), find(universe)
     first, last = workspace.required_date(start), workspace.required_date(end)
+    if first > last:
+        raise UsageError(f"the first session, {first}, is after the last one, {last}: give the earlier day as start")
     # Instruments that skip sessions need more of the calendar.
     since = min([first, *lake.sessions(BARS, end=first)[-2 * LOOKBACK :]])
     bars = equity_bars(lake, since, last, kinds=None).select(_COLUMNS).collect()

@@ -132,8 +132,8 @@ def changed(construction: Construction, **given: Any) -> Construction:
     if unknown := kept.keys() - of_rule - of_market:
         known = ", ".join(sorted(of_rule | of_market))
         raise UsageError(f"no construction has {', '.join(sorted(unknown))}; it has {known}")
-    if is_whole(every := kept.get("every")) and every > 0:
-        kept.setdefault("phase", rule.phase % every)
+    if "every" in kept and is_whole(kept["every"]) and kept["every"] > 0:
+        kept.setdefault("phase", rule.phase % kept["every"])
     return (
         replace(rule, **{name: value for name, value in kept.items() if name in of_rule}),
         replace(rules, **{name: value for name, value in kept.items() if name in of_market}),
