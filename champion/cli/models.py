@@ -1,7 +1,7 @@
 """Commands for models (list, promote, compare, rollback, repair, begin, history) and trials (show, declare, begin)."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -294,17 +294,17 @@ def portfolio(
     Example: champion portfolio champion --top 20 --capital 1000000
     """
     from champion.lake import Lake  # noqa: PLC0415
-    from champion.pipeline.models import looks, trials  # noqa: PLC0415
+    from champion.pipeline.models import looks, recipes, trials  # noqa: PLC0415
     from champion.pipeline.models.evaluate import scores  # noqa: PLC0415
     from champion.pipeline.models.index_comparison import compare  # noqa: PLC0415
     from champion.pipeline.models.portfolio import phases, simulate  # noqa: PLC0415
+    from champion.pipeline.models.portfolio_report import require_invested  # noqa: PLC0415
 
     chosen = console.settings()
     name, scored = scores(chosen, which)
-    rule, rules = looks.construction(chosen, which, scored)
-    rule = replace(rule, **_given(top=top, every=every))
-    rules = replace(rules, **_given(capital=capital, plan=plan, participation=participation, impact=impact))
-    result = simulate(scored, rule, rules, lake=Lake(chosen.lake))
+    given = {"capital": capital, "plan": plan, "participation": participation, "impact": impact}
+    rule, rules = recipes.changed(looks.construction(chosen, which, scored), top=top, every=every, **given)
+    result = require_invested(simulate(scored, rule, rules, lake=Lake(chosen.lake)))
     trial = looks.record_rule(chosen, scored, result.active, rule, rules, source="portfolio", which=which)
     account, cuts, active = result.account.account, result.account.cuts, result.active["active"]
     others = phases(scored, rule, rules, arrays=result.market, lake=Lake(chosen.lake))["net_return"]
@@ -328,7 +328,3 @@ def portfolio(
         "cuts": dict(cuts["reason"].value_counts(sort=True).iter_rows()),
     }
     console.show(shown, as_json=as_json)
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}

@@ -22,6 +22,7 @@ Flags: TypeAlias = NDArray[np.bool_]
 FillPrice: TypeAlias = Literal["average", "open", "close"]
 _REQUIRED = ("trade_date", "instrument_id", "open", "high", "low", "close", "prev_close", "volume", "turnover")
 _OPTIONAL = {"average_price": pl.Float64, "upper_band": pl.Float64, "lower_band": pl.Float64, "series": pl.String}
+_SAME_ISIN = ("bonus", "capital_reduction")  # after a reduction the new shares are credited before they are listed
 _TRADE_FOR_TRADE = ("BE", "BZ", "ST", "SZ")
 _UNREAD = {"instrument_id": pl.String, "session": pl.Date, "kind": pl.String, "purpose": pl.String}
 _SAME_PRICE = 1e-6  # rupees
@@ -35,7 +36,9 @@ class MarketArrays:
     `fill` is the price of a small order. `locked_up` and `locked_down` mark bars in which nothing could be bought or
     sold. `volatility` is the standard deviation of the 20 returns up to the session before. On an ex-date each share
     becomes `ratio` shares and pays `dividend` and `entitlement` in rupees: rights and demerged shares are sold on that
-    day, at the value that the factor of the price gives them. `undecided` marks the ex-dates whose effect is not known.
+    day, at the value that the factor of the price gives them. `bonus` is the part of the ratio that is a bonus, and
+    `replaced` marks splits and consolidations, after which the share has a new ISIN. `undecided` marks the ex-dates
+    whose effect is not known.
     `sme` marks bars in series of small companies (SM, ST), which trade in lots, `delivery_only` those in series whose
     shares must be delivered before they are sold again (BE, BZ, ST, SZ); where no series is known, neither.
     `simple_return` is the return of a bar from the close before it, after the actions since; NaN without a bar.
@@ -70,6 +73,8 @@ class MarketArrays:
     ratio: Floats
     dividend: Floats
     entitlement: Floats
+    bonus: Floats
+    replaced: Flags
     undecided: Flags
     sme: Flags
     delivery_only: Flags
@@ -159,9 +164,11 @@ def market_arrays(
     sessions = dates if sessions is None else tuple(sessions)
     places = _Places.of(sessions, instruments, known)
     close = places.wide(known["close"])
-    entitlements = _entitlements(sessions, instruments, close, factors)
+    ratio, dividend, entitlement, bonus, replaced = _entitlements(sessions, instruments, close, factors)
     # The published previous close is as traded: on an ex-date it is in another scale than the session's prices.
-    known = known.with_columns(before=places.long(_before(places.wide(known["prev_close"]), close, *entitlements)))
+    known = known.with_columns(
+        before=places.long(_before(places.wide(known["prev_close"]), close, ratio, dividend, entitlement))
+    )
     up, down = pl.col("close") > pl.col("before"), pl.col("close") < pl.col("before")
     limits = (("high", up, price_limits.upper), ("low", down, price_limits.lower))
     at_high, at_low = (_closed_at_limit(known, *each) for each in limits)
@@ -188,8 +195,9 @@ def market_arrays(
 
     market = MarketArrays(
         sessions, instruments, wide("fill"), wide("low"), wide("high"), close, np.nan_to_num(wide("volume")),
-        flags("locked_up"), flags("locked_down"), np.nan_to_num(wide("volatility")), *entitlements,
-        _undecided(sessions, instruments, undecided), flags("sme"), flags("delivery_only"),
+        flags("locked_up"), flags("locked_down"), np.nan_to_num(wide("volatility")), ratio, dividend,
+        entitlement, bonus, replaced, _undecided(sessions, instruments, undecided), flags("sme"),
+        flags("delivery_only"),
         wide("close") / wide("before") - 1, _endings(sessions, instruments, close, endings),
         pl.DataFrame(schema=_UNREAD) if unread is None else unread.select(list(_UNREAD)),
     )  # fmt: skip
@@ -310,15 +318,17 @@ def _places(names: Sequence[Any]) -> dict[Any, int]:
 
 def _entitlements(
     sessions: Sequence[date], instruments: Sequence[str], close: Floats, factors: pl.DataFrame | None
-) -> tuple[Floats, Floats, Floats]:
-    """Return shares per share, and rupees of dividends and of other entitlements per share, on each ex-date.
+) -> tuple[Floats, Floats, Floats, Floats, Flags]:
+    """Return for each ex-date what a share becomes and pays: shares per share, and rupees of dividends and others.
 
-    An ex-date without a session counts on the next one.
+    Then the part of the ratio that is a bonus, and whether the share is replaced by one with a new ISIN. An ex-date
+    without a session counts on the next one.
     """
     shape = close.shape
     ratio, dividend, entitlement = np.ones(shape), np.zeros(shape), np.zeros(shape)
+    bonus, replaced = np.ones(shape), np.zeros(shape, bool)
     if factors is None or factors.is_empty():
-        return ratio, dividend, entitlement
+        return ratio, dividend, entitlement, bonus, replaced
     placed = _on_sessions(factors.filter(pl.col("instrument_id").is_in(list(instruments))), sessions)
     if not (unknown := placed.filter(pl.col("price_factor").is_null())).is_empty():
         first = unknown.row(0, named=True)
@@ -333,6 +343,8 @@ def _entitlements(
         shares = row["volume_factor"] or 1.0
         value = last[day - 1, place] * (1 - shares / row["price_factor"])  # of one share before the ex-date
         ratio[day, place] *= shares
+        bonus[day, place] *= shares if row["kind"] == "bonus" else 1.0
+        replaced[day, place] |= shares != 1 and row["kind"] not in _SAME_ISIN
         if np.isfinite(value) and abs(value) > 1e-9 * last[day - 1, place]:
             (dividend if row["kind"] == "dividend" else entitlement)[day, place] += value
-    return ratio, dividend, entitlement
+    return ratio, dividend, entitlement, bonus, replaced

@@ -12,6 +12,7 @@ import polars as pl
 from champion.errors import UsageError
 from champion.portfolio.inputs import KEY, checked_scores, is_number, is_whole, require_sectors
 
+_IN_PART = 2  # positions beyond `top` under a turnover budget: one sold and one bought in part
 _NEGLIGIBLE = 1e-6  # of the equity: ten rupees of ten million
 _USUAL_CAP = 0.1
 _MONDAY, _WEEK, _WEEKDAYS = 4, 7, 5  # 1970-01-05 is 4 days after the first day of Polars
@@ -226,7 +227,9 @@ def _in_part(
     """Return weights on the way from `before` to `after` that move at most the budget of the rule.
 
     Sales and purchases are each cut to their part of the budget and made one after the other, whole. In proportion,
-    every position would shrink without ever ending, and hundreds of remains would be held.
+    every position would shrink without ever ending, and hundreds of remains would be held. A new position is opened
+    only while fewer than `top` + 2 are held: one large position that leaves could else become many small ones, time and
+    again. What is not spent then stays in cash until a position has left.
     """
     moves = {name: after.get(name, 0.0) - before.get(name, 0.0) for name in (*before, *after)}
     moved = sum(abs(move) for move in moves.values()) / 2
@@ -242,12 +245,17 @@ def _in_part(
     for name, weight in weights.items():
         sums[sectors.get(name)] = sums.get(sectors.get(name), 0.0) + weight
     left = step * sum(move for move in moves.values() if move > 0)
+    count = sum(weight > _NEGLIGIBLE for weight in weights.values())
     for name in (name for name in after if moves[name] > 0):
+        opened = weights.get(name, 0.0) <= _NEGLIGIBLE
+        if opened and count >= rule.top + _IN_PART:
+            continue
         sector = sectors.get(name)
         room = max(rule.sector_cap - sums.get(sector, 0.0), 0.0) if rule.sector_cap < 1 else 1.0
         part = min(moves[name], left, room)
         weights[name], left = before.get(name, 0.0) + part, left - part
         sums[sector] = sums.get(sector, 0.0) + part
+        count += opened and weights[name] > _NEGLIGIBLE
     return {name: weight for name, weight in weights.items() if weight > _NEGLIGIBLE}
 
 

@@ -23,6 +23,7 @@ REASONS = (
     "delivery",
     "written_off",
     "ended",
+    "not_credited",
 )
 """Why an order was not filled whole; `undecided_action` is also the reason of a sale.
 
@@ -43,7 +44,8 @@ _CUTS = ("trade_date", "instrument_id", "side", "reason", "wanted", "filled")
 class Simulation:
     """The result of a simulation.
 
-    `account` has a row per session, in rupees: trade_date, equity, cash, holdings and unsettled at the close; bought,
+    `account` has a row per session, in rupees: trade_date, equity, cash, holdings and unsettled (sales that are not
+    settled, and entitlements that are not credited; both are in cash) at the close; bought,
     sold; charges with their components and rounding; impact, dividends, entitlements, write_offs, holding_profit,
     trading_profit; unfilled, the value of the orders that are still open; and positions. Equity changes by
     holding_profit + trading_profit + dividends + entitlements - impact - write_offs - charges.

@@ -26,7 +26,7 @@ from champion.modeling.metrics import SESSIONS_PER_YEAR
 from champion.modeling.risk.model import Forecast, RiskModel
 from champion.portfolio.arrays import Floats, MarketArrays
 from champion.portfolio.construction import Rule, dated, decision_days
-from champion.portfolio.inputs import KEY, checked_scores, require_sectors
+from champion.portfolio.inputs import KEY, checked_scores, is_number, require_kind, require_sectors
 
 WINDOW, LEAST = 250, 60
 """Sessions of returns that the covariance uses, and the fewest bars of an instrument among them."""
@@ -67,7 +67,8 @@ def mean_variance_weights(
     The candidates of a decision are the best `top * (1 + buffer)` scores whose risk is known: with a risk model those
     with exposures on the day, else those with at least 60 bars in the last 250 sessions, where a missing return counts
     as 0. What is not invested stays in cash. The first decision is not limited by the turnover budget, and what is no
-    candidate any more is sold whole. `weighting` is not used.
+    candidate any more is sold whole. With fewer than two candidates all is sold: the scored instruments have the
+    weight 0, as in any decision that holds nothing. `weighting` is not used.
 
     Args:
         scores: trade_date, instrument_id and score, and sector where `sector_cap` is below 1.
@@ -95,16 +96,26 @@ def mean_variance_weights(
         require_sectors(known)
     if market is None and risk is None:
         raise UsageError("there is no covariance without returns: give the market, or a risk model as risk")
-    if active_risk is not None and (risk is None or not active_risk > 0):
-        raise UsageError(f"active_risk {active_risk!r} is above 0 and needs a risk model: give risk=risk_model(...)")
+    if active_risk is not None and (not is_number(active_risk) or active_risk <= 0):
+        raise UsageError(
+            f"an active_risk of {active_risk!r} is not possible; give a deviation a year above 0, such as 0.06"
+        )
+    if active_risk is not None and risk is None:
+        raise UsageError("an active_risk is forecast by a risk model: give risk=risk_model(...), or leave it out")
+    for name, value in (("risk_aversion", risk_aversion), ("skill", skill)):
+        if not is_number(value) or value < 0:
+            raise UsageError(f"{name} is {value!r}; give a finite number of at least 0")
+    if risk is not None:
+        require_kind("risk", risk, RiskModel)
     solver, days = _cvxpy(), decision_days(known["trade_date"], rule)
     preferences = _Preferences(risk_aversion, skill, active_risk)
     before, decided = dict[str, float](), [dated(date.min, {"": 0.0}).clear()]
     for session in known.filter(pl.col("trade_date").is_in(days.implode())).partition_by("trade_date"):
         near = _by_model(session, risk, rule) if risk else _by_returns(session, market, rule)  # type: ignore[arg-type]
-        if near.rows.height > 1:
-            before = _solved(solver, near, rule, preferences, before)
-        decided.append(dated(session["trade_date"][0], before))
+        # Fewer than two have no order by score, so nothing is expected of them: the account holds cash.
+        before = _solved(solver, near, rule, preferences, before) if near.rows.height > 1 else {}
+        sold = dict.fromkeys(session["instrument_id"], 0.0)  # a decision without a row is none
+        decided.append(dated(session["trade_date"][0], before or sold))
     return pl.concat(decided).sort("trade_date", "instrument_id")
 
 

@@ -3,7 +3,8 @@
 Weights are decided after the close of a session and are traded from the next one on. In each session, in this order:
 
 1. On ex-dates holdings are multiplied by splits and bonuses. Fractions of a share, dividends and other entitlements are
-   paid in cash. Where the effect of an action is not known, neither is the number of shares: a holding keeps its last
+   paid in cash. The new shares are sold, and entitlements other than dividends spent, when they are credited (see
+   `settlement`). Where the effect of an action is not known, neither is the number of shares: a holding keeps its last
    value, is counted in shares of that value at the first price after the action, and is sold from that session on by
    the rules below, at its price, volume, band and charges. The action itself earns and loses nothing.
 2. A holding that ended pays what the market's `ending` says, on the session after its last one. Where that is not known
@@ -22,7 +23,6 @@ Money is counted in paise, exactly: cash plus holdings is equity in every sessio
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ from champion.portfolio.contract_note import COMPONENTS, Plan, billed, find_plan
 from champion.portfolio.decisions import decisions
 from champion.portfolio.history import REASONS, History, Simulation
 from champion.portfolio.inputs import is_number, is_whole
-from champion.portfolio.settlement import settlement_rows
+from champion.portfolio.settlement import Awaited, Deliveries, bonus_sessions, settlement_rows
 
 __all__ = ["REASONS", "MarketRules", "Simulation", "simulate"]
 __dir__ = __all__.copy
@@ -56,7 +56,8 @@ class MarketRules:
             session's low and high. Measured values are near 1
             (Toth et al. 2011, Anomalous price impact, Physical Review X 1, 021006).
         bands: whether locked bars refuse orders.
-        settlement: whether only `sale_credit` of a sale can be spent before it is settled.
+        settlement: whether only `sale_credit` of a sale can be spent before it is settled, and shares and money of
+            corporate actions only when they are credited.
         charged: whether charges are paid.
         borrows: whether purchases may exceed the money there is.
         whole_shares: whether quantities are whole numbers and prices are in paise.
@@ -64,6 +65,9 @@ class MarketRules:
         delisted_after: sessions without a bar after which a holding is written off.
         haircut: share of the last close that is lost then. The bars do not say whether a share ended in a merger, which
             pays about the last close, or in an insolvency, which pays nothing: simulate with 0 and 1 for the bounds.
+        bonus_credit: sessions from the ex-date until bonus shares can be sold; by default `settlement.bonus_sessions`.
+        split_credit: sessions from the record date until the shares after a split can be sold.
+        entitlement_credit: sessions until what rights, demerged shares, fractions and mergers pay can be spent.
     """
 
     capital: float = 1e7
@@ -78,6 +82,9 @@ class MarketRules:
     sme: bool = False
     delisted_after: int = 60
     haircut: float = 0.5
+    bonus_credit: int | None = None
+    split_credit: int = 2
+    entitlement_credit: int = 20
 
     def __post_init__(self) -> None:
         """Refuse values that no account can have."""
@@ -89,11 +96,15 @@ class MarketRules:
             "haircut": is_number(self.haircut) and 0 <= self.haircut <= 1,
             "delisted_after": is_whole(self.delisted_after) and self.delisted_after > 0,
         }
+        credit = {name: getattr(self, name) for name in ("bonus_credit", "split_credit", "entitlement_credit")}
+        credit |= {} if self.bonus_credit is not None else {"bonus_credit": 0}
+        allowed |= {name: is_whole(value) and value >= 0 for name, value in credit.items()}
         switches = ("bands", "settlement", "charged", "borrows", "whole_shares", "sme")
         allowed |= {name: isinstance(getattr(self, name), bool) for name in switches}
         if wrong := [f"{name} {getattr(self, name)!r}" for name, holds in allowed.items() if not holds]:
             raise UsageError(
                 f"no account can have {', '.join(wrong)}: capital is above 0, delisted_after a whole number above 0, "
+                f"{', '.join(credit)} whole numbers from 0 on, "
                 "participation above 0 and at most 1, impact at least 0, haircut from 0 to 1, and each is finite; "
                 f"{', '.join(switches)} are True or False"
             )
@@ -166,7 +177,8 @@ class _Account:
         self.unknown = np.zeros(count, bool)  # since an undecided action there was no price: in which shares is unknown
         self.forced = np.zeros(count, bool)  # sold because of an undecided action, until the next decision
         self.close = np.zeros(count)  # the last known one, in the scale of the present shares
-        self.unsettled, self.undelivered = deque[tuple[int, float]](), deque[tuple[int, Floats]]()
+        self.unsettled, self.receivable = Awaited(1), Awaited(1)  # money of sales, and of corporate actions
+        self.deliveries = Deliveries(count)
         self.settles = settlement_rows(market.sessions)
         self.history = History(market.sessions, market.instruments)
 
@@ -181,12 +193,11 @@ class _Account:
     def trade_session(self, row: int) -> None:
         """Carry the account through one session."""
         before = self.held * self.close
+        for awaited in (self.unsettled, self.receivable, self.deliveries):
+            awaited.arrive(row)
         dividends, entitlements = self._receive_entitlements(row)
         written_off, lost = self._write_off(row)
         fractions = self._value_undecided(row)
-        for queue in (self.unsettled, self.undelivered):
-            while queue and queue[0][0] <= row:
-                queue.popleft()
         kept = self.held.copy()
         fills = self._fill(row)
         sold, bought = fills.sold * fills.sale_price, fills.bought * fills.purchase_price
@@ -207,7 +218,8 @@ class _Account:
         }  # fmt: skip
         amounts = {
             "equity": self.equity, "cash": self.cash, "holdings": holdings,
-            "unsettled": sum(amount for _, amount in self.unsettled), "bought": bought.sum(), "sold": sold.sum(),
+            "unsettled": float((self.unsettled.total + self.receivable.total)[0]),
+            "bought": bought.sum(), "sold": sold.sum(),
             "unfilled": (np.abs(self.wanted - self.held) * self.close).sum(),
             **note, **{name: each.sum() for name, each in by_instrument.items()},
         }  # fmt: skip
@@ -232,13 +244,26 @@ class _Account:
         entitlements += np.rint(fractions) if self.rules.whole_shares else fractions
         self.wanted = np.where(changed, self.wanted * ratio, self.wanted)
         self.wanted = np.floor(self.wanted + 1e-9) if self.rules.whole_shares else self.wanted
+        self._await_credit(row, whole)
         self.held = whole
-        coming = ((due, np.where(changed, each * ratio, each)) for due, each in self.undelivered)
-        self.undelivered = deque(
-            (due, np.floor(each + 1e-9) if self.rules.whole_shares else each) for due, each in coming
-        )
+        self._await_money(row, float(entitlements.sum()))
         self.cash += float((dividends + entitlements).sum())
         return dividends, entitlements
+
+    def _await_credit(self, row: int, held: Floats) -> None:
+        """Await what the actions of the session make of the holdings, `held` shares, until it is credited."""
+        if self.rules.settlement:
+            market, rules = self.market, self.rules
+            bonus = bonus_sessions(market.sessions[row]) if rules.bonus_credit is None else rules.bonus_credit
+            split = rules.split_credit and rules.split_credit + self.settles[row] - row - 1  # from the record date
+            action = market.ratio[row], market.bonus[row], market.replaced[row]
+            self.deliveries.act(self.held, held, action, (row + bonus, row + split), whole=rules.whole_shares)
+            self.deliveries.arrive(row)
+
+    def _await_money(self, row: int, amount: float) -> None:
+        """Await money of corporate actions, which is cash already, until it can be spent."""
+        if amount and self.rules.settlement and self.rules.entitlement_credit:
+            self.receivable.add(row + self.rules.entitlement_credit, np.array([amount]))
 
     def _value_undecided(self, row: int) -> Floats:
         """Count holdings after an action of unknown effect in shares of their last value, and order their sale.
@@ -263,9 +288,7 @@ class _Account:
         shares = np.where(valued & self.rules.whole_shares, np.floor(shares), shares)
         fractions = np.where(valued, value - shares * reference, 0.0) if self.rules.whole_shares else fractions
         ratio = np.divide(shares, self.held, out=np.ones_like(shares), where=valued)
-        self.undelivered = deque(
-            (due, np.floor(each * ratio) if self.rules.whole_shares else each * ratio) for due, each in self.undelivered
-        )
+        self.deliveries.scale(ratio, whole=self.rules.whole_shares)
         self.held, self.close = shares, np.where(valued, reference, self.close)
         self.cash += float(fractions.sum())
         return fractions
@@ -290,6 +313,8 @@ class _Account:
         proceeds = np.where(known & gone, self.held * np.nan_to_num(ending), value * (1 - self.rules.haircut))
         proceeds = np.rint(proceeds) if self.rules.whole_shares else proceeds
         self.held, self.cash = np.where(gone, 0.0, self.held), self.cash + float(proceeds.sum())
+        self._await_money(row, float(proceeds[known].sum()))
+        self.deliveries.scale(np.where(gone, 0.0, 1.0), whole=False)
         return value, value - proceeds
 
     def _fill(self, row: int) -> _Fills:
@@ -302,13 +327,13 @@ class _Account:
         most = rules.participation * volume if rules.participation < 1 or rules.whole_shares else np.inf
         most = np.where(has_bar, np.floor(most) if rules.whole_shares else most, 0.0)
         locked_up, locked_down = (flags[row] & rules.bands for flags in (market.locked_up, market.locked_down))
-        delivered = self._delivered(row)
+        credited, delivered = self.deliveries.sellable(self.held, market.delivery_only[row])
         sold = np.minimum(sales, np.where(locked_down, 0.0, np.minimum(most, delivered)))
         sale_price = self._price(row, reference, sold, -1)
         proceeds = float(sold @ sale_price)
         self.cash += proceeds
         if proceeds and rules.settlement:
-            self.unsettled.append((self.settles[row], proceeds))
+            self.unsettled.add(self.settles[row], np.array([proceeds]))
         small = market.sme[row] & (not rules.sme)
         affordable = np.minimum(purchases, np.where(locked_up | small, 0.0, most))
         bought = self._afford(row, sold * sale_price, affordable, reference)
@@ -316,10 +341,12 @@ class _Account:
         self.cash -= float(bought @ purchase_price)
         self.held = self.held - sold + bought
         if rules.settlement and bought.any():
-            self.undelivered.append((self.settles[row], bought))
+            self.deliveries.bought.add(self.settles[row], bought)
         fills = _Fills(sold, bought, reference, sale_price, purchase_price)
-        kept = np.where(delivered < np.minimum(sales, most), REASONS.index("delivery"), REASONS.index("volume"))
-        short_of_cash = np.where(bought < affordable, REASONS.index("cash"), REASONS.index("volume"))
+        enough, volume = np.minimum(sales, most), REASONS.index("volume")
+        kept = np.where(delivered < enough, REASONS.index("delivery"), volume)
+        kept = np.where(credited < enough, REASONS.index("not_credited"), kept)
+        short_of_cash = np.where(bought < affordable, REASONS.index("cash"), volume)
         refused = np.where(small, REASONS.index("sme_series"), short_of_cash)
         for side, wanted, filled, price, locked, otherwise in (
             ("sell", sales, sold, sale_price, locked_down, kept),
@@ -329,13 +356,6 @@ class _Account:
             why = np.where(has_bar, why, REASONS.index("no_bar"))
             self.history.log(row, side, wanted, filled, (reference, price), why, self.forced)
         return fills
-
-    def _delivered(self, row: int) -> Floats:
-        """Return how many of the shares held may be sold: in a series with delivery only, those that are settled."""
-        if not self.undelivered or not self.market.delivery_only[row].any():
-            return self.held
-        coming = np.sum([quantity for _, quantity in self.undelivered], axis=0)
-        return np.where(self.market.delivery_only[row], (self.held - coming).clip(0), self.held)
 
     def _typical_volatility(self, row: int) -> Floats:
         """Return the volatilities; an unknown one, as in the first sessions of a listing, is the median of them."""
@@ -357,7 +377,7 @@ class _Account:
         """Return the purchases that the money there is can pay, cut in proportion."""
         if self.rules.borrows or not wanted.any():
             return wanted
-        blocked = (1 - self.plan.sale_credit) * sum(amount for _, amount in self.unsettled)
+        blocked = float(((1 - self.plan.sale_credit) * self.unsettled.total + self.receivable.total)[0])
         fee = self._note(row, sold, np.zeros_like(sold))["charges"]
         money = self.cash - blocked - fee - _MOST_ROUNDING * self.rules.charged
         cut = wanted

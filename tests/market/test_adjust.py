@@ -108,6 +108,24 @@ def test_adjust_equals_a_plain_loop(traded: dict[str, list[int]], rows: list[tup
 
 
 @LAW
+@given(MARKETS, EVENTS, st.integers(0, 20))
+def test_chained_closes_equal_a_plain_loop_and_keep_each_bit_when_later_bars_and_actions_come(
+    traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]], until: int
+) -> None:
+    given_bars, ever = bars(traded), session(-100)
+    found = adjustment.chained(given_bars, actions(*rows))
+    for was, now in zip(given_bars.to_dicts(), found.to_dicts(), strict=True):
+        factor = factor_by_loop(rows, was["instrument_id"], ever, was["trade_date"])
+        assert now["close"] == pytest.approx(was["close"] * factor, rel=1e-12)
+    early = pl.col("trade_date") <= session(until)
+    alone = adjustment.chained(given_bars.filter(early), actions(*(row for row in rows if row[1] <= until)))
+    assert alone["close"].to_numpy().tobytes() == found.filter(early)["close"].to_numpy().tobytes()
+    assert_frame_equal(found.drop("close"), given_bars.drop("close"), check_exact=True)
+    mixed = adjustment.chained(given_bars.reverse(), actions(*reversed(rows)))
+    assert_frame_equal(mixed.reverse(), found, check_exact=True)
+
+
+@LAW
 @given(MARKETS, EVENTS)
 def test_order_and_prefix_of_prices_survive(
     traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from risk_markets import LONG, NAMES, SECTORS, SESSIONS, Market, weekdays
 
 from champion.errors import UsageError
+from champion.market.actions.adjustment import chained
 from champion.modeling import risk
 from champion.modeling.risk.covariance import factor_covariance, shrunk_variances, weighted_covariance
 from champion.modeling.risk.exposures import LOOKBACK
@@ -93,6 +94,37 @@ def test_a_forecast_uses_no_return_after_its_session(market: Market, place: int,
     assert whole.instruments == alone.instruments
     for name in ("exposures", "factor_covariance", "specific_variance"):
         assert getattr(whole, name).tobytes() == getattr(alone, name).tobytes()
+
+
+@settings(max_examples=4, deadline=None)
+@given(place=st.integers(80, 110), seed=st.integers(0, 10**6))
+def test_neither_a_later_action_nor_a_later_sector_changes_a_forecast(market: Market, place: int, seed: int) -> None:
+    """Prices in paise have many equal returns, whose ranks a rounding by later actions would change."""
+    random, days, day = np.random.default_rng(seed), market.days[:125], market.days[place]
+    steps = random.integers(-2, 3, (len(days), len(NAMES)))
+    closes = np.maximum(1000 + np.cumsum(steps, axis=0), 5) / 100 * random.choice([1, 2, 5], len(NAMES))
+    keys = pl.DataFrame({"trade_date": days}).join(pl.DataFrame({"instrument_id": NAMES}), how="cross")
+    bars = keys.with_columns(close=pl.Series(closes.ravel()).round(2), turnover=pl.Series(closes.ravel() * 1e6))
+    number = pl.col("instrument_id").str.slice(1).cast(pl.Int64)
+    moved = (pl.col("trade_date") > day) & (number < 10)  # a sector that no share had before
+    sectors = keys.with_columns(sector=pl.when(moved).then(pl.lit("Diversified")).otherwise(pl.lit("IT")))
+    chosen = random.choice(NAMES, 20, replace=False)
+    factors = pl.DataFrame(
+        {
+            "instrument_id": chosen, "ex_date": [days[each] for each in random.integers(70, 124, 20)],
+            "kind": ["split", "dividend"] * 10, "price_factor": random.choice([3.0, 1.0137, 7.0], 20),
+        }
+    )  # fmt: skip
+
+    def forecast(last: date) -> risk.Forecast:
+        until = pl.col("trade_date") <= last
+        adjusted = chained(bars.filter(until), factors.filter(pl.col("ex_date") <= last), total_return=True)
+        return risk.fit(adjusted, risk.exposures(adjusted, sectors.filter(until))).at(day)
+
+    alone, whole = forecast(day), forecast(days[-1])
+    assert whole.instruments == alone.instruments
+    difference = np.abs(whole.covariance(NAMES) - alone.covariance(NAMES)).max()
+    assert difference < 1e-12 * np.abs(alone.covariance(NAMES)).max()
 
 
 @settings(max_examples=30)

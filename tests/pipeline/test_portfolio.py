@@ -22,18 +22,19 @@ from champion.errors import NotebookError, UsageError
 from champion.lake import Lake
 from champion.market.envelope import session_close
 from champion.modeling.metrics import SESSIONS_PER_YEAR
+from champion.pipeline.feature_store.risk_model import risk_model
 from champion.pipeline.models import portfolio, recipes, trials
 from champion.pipeline.models.evaluate import out_of_sample
 from champion.pipeline.models.index_comparison import compare
 from champion.pipeline.models.paper_account import paper_account
 from champion.pipeline.models.portfolio_report import compared
 from champion.pipeline.targets import publish
-from champion.portfolio.construction import Rule, target_weights
+from champion.portfolio.construction import Rule
 from champion.portfolio.contract_note import COMPONENTS
 from champion.portfolio.simulator import MarketRules
 from champion.runner import NotebookRequest, Outcome, run_notebook
 from champion.settings import Settings
-from champion.tracking import registry, runs
+from champion.tracking import registry, runs, store
 from champion.tracking.promotion_ledger import Entry
 
 RULE = Rule(top=5, cap=0.25)
@@ -134,6 +135,10 @@ def test_settings_of_another_kind_are_refused(modelled: Settings, scores: pl.Dat
     for settings, message in wrong:
         with pytest.raises(UsageError, match=message):
             portfolio.simulate(scores, **settings, lake=lake)
+    with pytest.raises(UsageError, match="found is a str; give a Portfolio"):
+        compare("x", lake)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"the first session, 2024-02-01, is after the last one, 2024-01-01"):
+        risk_model("2024-02-01", "2024-01-01", lake=lake)
     for after in (-1, "5", 1.5, None):
         with pytest.raises(UsageError, match=r"after is .*; give a whole number of sessions"):
             portfolio.market(lake, scores, after=after)  # type: ignore[arg-type]
@@ -174,6 +179,12 @@ def test_the_command_prints_the_account_and_records_another_rule_as_a_trial(
     assert json.loads(by_run.output) == {**shown, "scores": f"run {champion.run_id}"}
     assert trials.count(own).total == before.total + 1
     assert trials.count(own).with_series == before.with_series + 1
+    for option in (["--capital", "100"], ["--top", "100000"]):
+        refused = CliRunner().invoke(app, ["portfolio", "champion", *option, "--json"])
+        assert refused.exit_code == 1
+        assert "no figure is shown and no trial recorded: give a smaller top" in str(refused.exception)
+        assert not refused.output.strip().startswith("{")
+    assert trials.count(own).total == before.total + 1
     nothing = CliRunner().invoke(app, ["portfolio", "99", "--json"])
     assert nothing.exit_code == 1
     assert "has no version 99" in str(nothing.exception)
@@ -190,12 +201,26 @@ def test_the_command_prints_the_account_and_records_another_rule_as_a_trial(
     } <= shown.keys()
 
 
-def test_the_notebook_records_account_and_costs(modelled: Settings, tmp_path: Path) -> None:
+def test_the_notebook_follows_the_version_and_records_account_and_costs(
+    modelled: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = modelled.model_copy(update={"home": tmp_path / "home"})
     shutil.copytree(modelled.home, own.home)
     version = registry.find(own, "champion").number
+    monkeypatch.setenv("CHAMPION_HOME", str(own.home))
+    client = store.prepare(own)
+    client.set_model_version_tag(registry.MODEL, str(version), recipes.CONSTRUCTION, '{"top": 7, "every": 3}')
+    shown = json.loads(CliRunner().invoke(app, ["portfolio", str(version), "--json"]).output)
+    before = trials.count(own)
+    usual = run_notebook(own, NotebookRequest("portfolio", {"version": version}))
+    assert usual.outcome is Outcome.SUCCEEDED
+    assert usual.values["equity"] == pytest.approx(shown["equity"], abs=0.01), "not the rule of the version"
+    assert trials.count(own) == before, "notebook and command record one trial"
     ran = run_notebook(own, NotebookRequest("portfolio", {"version": version, "top": 5}))
     assert ran.outcome is Outcome.SUCCEEDED
+    assert trials.count(own).total == before.total + 1
+    assert json.loads(CliRunner().invoke(app, ["portfolio", str(version), "--top", "5", "--json"]).output)
+    assert trials.count(own).total == before.total + 1
     assert ran.values["version"] == version
     assert {"net_return", "gross_return", "charges_bps", "active_return"} <= ran.metrics.keys()
     table = runs.read_file(own, ran.run_id, "result/tables/account.parquet")
@@ -372,27 +397,3 @@ def test_a_rule_gets_the_volatility_and_the_sectors_that_it_needs(modelled: Sett
     both = worth.join(risk, on="instrument_id")
     assert both.height == rule.top
     assert both.select(pl.corr("worth", 1 / pl.col("risk"))).item() > 0.97
-
-
-def test_rules_of_construction() -> None:
-    by_day = {date(2024, 1, 1): (4, 3, 2, 1), date(2024, 1, 2): (2, 3, 4, 1), date(2024, 1, 3): (1, 2, 4, 3)}
-    rows = [(day, name, float(score)) for day, each in by_day.items() for name, score in zip("ABCD", each, strict=True)]
-    scores = pl.DataFrame(rows, schema=["trade_date", "instrument_id", "score"], orient="row")
-
-    def held(rule: Rule) -> list[str]:
-        weights = target_weights(scores, rule)
-        return ["".join(day["instrument_id"].sort()) for day in weights.partition_by("trade_date")]
-
-    assert held(Rule(top=2, buffer=0.0, every=1)) == ["AB", "BC", "CD"]
-    assert held(Rule(top=2, buffer=0.5, every=1)) == ["AB", "AB", "BC"], "A stays as third, and goes as fourth"
-    assert held(Rule(top=2, buffer=0.0, every=2, phase=1)) == ["AB", "CD"]
-    equal = target_weights(scores, Rule(top=8, cap=1.0, invested=1.0, every=1))
-    assert equal["weight"].unique().to_list() == [1 / 8], "with fewer instruments than top, the rest stays in cash"
-    ranked = target_weights(scores, Rule(top=2, buffer=0.0, weighting="score", cap=1.0, invested=1.0, every=3))
-    assert dict(ranked.select("instrument_id", "weight").iter_rows()) == pytest.approx({"A": 2 / 3, "B": 1 / 3})
-    with pytest.raises(UsageError, match="the scores lack volatility"):
-        target_weights(scores, Rule(weighting="inverse_volatility"))
-    with pytest.raises(UsageError, match="no portfolio can have top 0"):
-        Rule(top=0)
-    with pytest.raises(UsageError, match=r"the scores name . twice on"):
-        target_weights(pl.concat([scores, scores]), Rule())

@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from datetime import date
 
+import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 from champion.errors import UsageError
 from champion.lake import Lake
-from champion.modeling import targets
+from champion.modeling import risk, targets
 from champion.modeling.estimators import Recipe
 from champion.modeling.labels import forward_return
 from champion.modeling.styles import SECTOR, STYLES
 from champion.modeling.universe import find
+from champion.pipeline.feature_store.risk_model import risk_model
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
+from champion.pipeline.ingest.corporate_actions import known_factors
 from champion.pipeline.models import frames, styled
 from champion.portfolio.construction import Rule
 from champion.settings import Settings
@@ -44,6 +47,20 @@ def test_styles_of_a_session_are_known_at_its_close(lake: Lake, frame: pl.DataFr
     assert whole.drop_nulls(STYLES).height > 10
     assert whole[SECTOR].null_count() == 0
     assert styled.with_styles(lake, frame.clear()).columns == styled.with_styles(lake, frame).columns
+
+
+def test_the_risk_of_a_session_does_not_depend_on_the_last_session_of_the_model(lake: Lake) -> None:
+    sessions = lake.sessions("normalized_equity_ohlc")
+    estimation, ends = risk.Estimation(fewest=20), (sessions[-50], sessions[-25], sessions[-1])
+    models = [risk_model(sessions[-90], end, universe="all", estimation=estimation, lake=lake) for end in ends]
+    later = known_factors(lake).filter(pl.col("ex_date") > ends[0], pl.col("price_factor").is_not_null())
+    assert later.height, "no later action could change a price"
+    alone, *others = (model.at(ends[0]) for model in models)
+    for each in others:
+        names = list(alone.instruments)
+        assert names == list(each.instruments)
+        difference = np.abs(each.covariance(names) - alone.covariance(names)).max()
+        assert difference <= 1e-12 * np.abs(alone.covariance(names)).max()
 
 
 def test_target_combines_the_horizons_of_a_recipe(lake: Lake, frame: pl.DataFrame) -> None:

@@ -116,6 +116,59 @@ def test_an_action_of_unknown_effect_earns_nothing_and_its_holding_is_sold_by_th
     assert dropped["trade_date"].to_list() == [ex_date], "an order from before the action is of another share"
 
 
+@pytest.mark.parametrize(
+    ("kind", "start", "sales"),
+    [
+        ("bonus", date(2024, 5, 1), {0: 5_000.0, 10: 5_000.0}),  # credited two weeks after the ex-date
+        ("bonus", date(2022, 6, 1), {0: 5_000.0, 11: 5_000.0}),  # whose record date was one session later then
+        ("bonus", date(2024, 12, 2), {0: 5_000.0, 2: 5_000.0}),  # SEBI's circular of 2024-09-16
+        ("split", date(2024, 5, 1), {2: 10_000.0}),  # the old ISIN is not traded any more
+        ("split", date(2022, 6, 1), {3: 10_000.0}),
+        ("capital_reduction", date(2024, 5, 1), {0: 10_000.0}),  # trading starts after the credit
+    ],
+)
+def test_new_shares_count_from_the_ex_date_and_are_sold_from_their_credit(
+    kind: str, start: date, sales: dict[int, float]
+) -> None:
+    bars = bars_of([100.0, 100.0, 100.0, *[50.0] * 14], start=start)
+    days = bars["trade_date"].to_list()
+    action = {"ex_date": [days[3]], "kind": [kind], "price_factor": [2.0], "volume_factor": [2.0]}
+    factors = pl.DataFrame({"instrument_id": ["A"], **action})
+    weights = pl.DataFrame({"trade_date": [days[0], days[2]], "instrument_id": ["A"] * 2, "weight": [0.5, 0.0]})
+    rules = replace(RULES, charged=False, impact=0.0)
+    found = simulate(market_arrays(bars, factors), weights, rules)
+    assert found.account["equity"].to_list() == [1e6] * 17
+    sold = found.trades.filter(side="sell")
+    places = {days.index(day) - 3: quantity for day, quantity in sold.select("trade_date", "quantity").iter_rows()}
+    assert places == sales
+    assert set(found.cuts["reason"]) == ({"not_credited"} if set(sales) != {0} else set())
+    at_once = simulate(market_arrays(bars, factors), weights, replace(rules, bonus_credit=0, split_credit=0))
+    assert at_once.trades.filter(side="sell")["trade_date"].to_list() == [days[3]]
+    free = simulate(market_arrays(bars, factors), weights, rules.without_frictions())
+    assert free.trades.filter(side="sell")["trade_date"].to_list() == [days[3]], "without rules there is no credit"
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_what_a_right_or_a_merger_pays_is_spent_when_it_is_credited(ends: bool) -> None:
+    length = 3 if ends else 28
+    first = bars_of([100.0] * 3 + [80.0] * (length - 3))
+    days = sessions(28, date(2024, 1, 1))
+    bars = pl.concat([first, bars_of([10.0] * 28).with_columns(instrument_id=pl.lit("B"))])
+    action = {"ex_date": [days[3]], "kind": ["rights"], "price_factor": [1.25], "volume_factor": [1.0]}
+    factors = None if ends else pl.DataFrame({"instrument_id": ["A"], **action})
+    endings = pl.DataFrame({"instrument_id": ["A"], "last": [days[2]], "kind": ["merger"], "value": [20.0]})
+    market = market_arrays(bars, factors, endings=endings if ends else None)
+    later = [("A", 0.0), ("B", 1.0)] if ends else [("A", 0.8), ("B", 0.2)]
+    rows = [(days[0], "A", 1.0), *((days[3], name, weight) for name, weight in later)]
+    weights = pl.DataFrame(rows, schema=["trade_date", "instrument_id", "weight"], orient="row")
+    found = simulate(market, weights, replace(RULES, charged=False, impact=0.0))
+    spent = found.trades.filter(instrument_id="B").select("trade_date", "quantity").rows()
+    assert spent == [(days[23], 20_000.0)], "20 sessions after the ex-date"
+    assert set(found.cuts.filter(instrument_id="B")["reason"]) == {"cash"}
+    assert found.account["unsettled"].to_list()[3:23] == [200_000.0] * 20
+    assert found.account["unsettled"][23] == 0.0
+
+
 def test_a_fraction_of_a_share_is_paid_in_cash() -> None:
     bars = bars_of([300.0, 300.0, 300.0, 200.0])
     factors = pl.DataFrame(

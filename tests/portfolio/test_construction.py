@@ -83,6 +83,29 @@ def test_a_decision_moves_at_most_the_turnover_budget(seed: int, rule: Rule) -> 
 
 
 @settings(max_examples=25)
+@given(
+    st.integers(0, 10**6),
+    st.integers(4, 12),
+    st.sampled_from([0.02, 0.1, 0.35]),
+    st.sampled_from(["score", "inverse_volatility", "equal"]),
+    st.floats(0.02, 1.0),
+)
+def test_a_turnover_budget_holds_at_most_two_more_than_top_whatever_the_weights(
+    seed: int, top: int, budget: float, weighting: Weighting, scored: float
+) -> None:
+    """Large positions leave and small ones come, and on some days few instruments have a score."""
+    random, days, names = np.random.default_rng(seed), sessions(60), [f"S{number:03d}" for number in range(150)]
+    keys = pl.DataFrame({"trade_date": days}).join(pl.DataFrame({"instrument_id": names}), how="cross")
+    columns = {"score": random.standard_normal(keys.height), "volatility": np.exp(random.normal(0, 1.5, keys.height))}
+    known = np.repeat(np.where(random.random(60) < 0.8, 1.0, scored), 150) >= random.random(keys.height)
+    rows = keys.with_columns(pl.Series(name, each) for name, each in columns.items()).filter(pl.Series(known))
+    decisions = by_decision(target_weights(rows, Rule(top=top, every=1, turnover=budget, weighting=weighting, cap=1.0)))
+    assert max(map(len, decisions)) <= top + 2
+    assert max(moved(*both) for both in pairwise(decisions)) <= budget + 1e-6 * (top + 2)
+    assert sum(sum(each.values()) for each in decisions) / len(decisions) > (0.75 if scored > 0.5 else 0.3)
+
+
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.integers(4, 12), st.sampled_from([0.05, 0.1, 0.2, 0.35]))
 def test_a_turnover_budget_holds_about_top_instruments(seed: int, top: int, budget: float) -> None:
     """Whole positions are exchanged: besides them one is sold in part, and one bought in part, at a time."""
@@ -222,3 +245,27 @@ def test_mean_variance_without_cvxpy_names_the_extra(market: MarketArrays, monke
     monkeypatch.setitem(sys.modules, "cvxpy", None)  # Python's own way to say that a module is not to be had
     with pytest.raises(UsageError, match=r"pip install 'champion\[optimize\]'"):
         mean_variance_weights(scores(1), market, Rule())
+
+
+def test_rules_of_construction() -> None:
+    by_day = {date(2024, 1, 1): (4, 3, 2, 1), date(2024, 1, 2): (2, 3, 4, 1), date(2024, 1, 3): (1, 2, 4, 3)}
+    rows = [(day, name, float(score)) for day, each in by_day.items() for name, score in zip("ABCD", each, strict=True)]
+    scores = pl.DataFrame(rows, schema=["trade_date", "instrument_id", "score"], orient="row")
+
+    def held(rule: Rule) -> list[str]:
+        weights = target_weights(scores, rule)
+        return ["".join(day["instrument_id"].sort()) for day in weights.partition_by("trade_date")]
+
+    assert held(Rule(top=2, buffer=0.0, every=1)) == ["AB", "BC", "CD"]
+    assert held(Rule(top=2, buffer=0.5, every=1)) == ["AB", "AB", "BC"], "A stays as third, and goes as fourth"
+    assert held(Rule(top=2, buffer=0.0, every=2, phase=1)) == ["AB", "CD"]
+    equal = target_weights(scores, Rule(top=8, cap=1.0, invested=1.0, every=1))
+    assert equal["weight"].unique().to_list() == [1 / 8], "with fewer instruments than top, the rest stays in cash"
+    ranked = target_weights(scores, Rule(top=2, buffer=0.0, weighting="score", cap=1.0, invested=1.0, every=3))
+    assert dict(ranked.select("instrument_id", "weight").iter_rows()) == pytest.approx({"A": 2 / 3, "B": 1 / 3})
+    with pytest.raises(UsageError, match="the scores lack volatility"):
+        target_weights(scores, Rule(weighting="inverse_volatility"))
+    with pytest.raises(UsageError, match="no portfolio can have top 0"):
+        Rule(top=0)
+    with pytest.raises(UsageError, match=r"the scores name . twice on"):
+        target_weights(pl.concat([scores, scores]), Rule())

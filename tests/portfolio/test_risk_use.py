@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -24,6 +26,7 @@ from champion.portfolio.simulator import MarketRules, simulate
 
 SESSIONS = 110
 YEAR = SESSIONS_PER_YEAR**0.5
+NO_LIMITS: list[Any] = [float("nan"), -0.1, 0.0, float("inf"), True, "0.1", [0.1]]
 
 
 class Setting:
@@ -103,8 +106,13 @@ def test_mean_variance_weights_by_the_model_are_the_closed_form(setting: Setting
 
 def test_impossible_or_unfounded_limits_are_refused(setting: Setting, arrays: MarketArrays) -> None:
     scores, rule = setting.scores(1), Rule(top=5, cap=0.1)
-    with pytest.raises(UsageError, match=r"active_risk 0\.05 is above 0 and needs a risk model"):
+    with pytest.raises(UsageError, match=r"an active_risk is forecast by a risk model: give risk="):
         mean_variance_weights(scores, arrays, rule, active_risk=0.05)
+    for wrong in NO_LIMITS:
+        with pytest.raises(UsageError, match=r"an active_risk of .* is not possible; give a deviation a year above 0"):
+            mean_variance_weights(scores, arrays, rule, risk=setting.model, active_risk=wrong)
+    with pytest.raises(UsageError, match=r"skill is nan; give a finite number"):
+        mean_variance_weights(scores, arrays, rule, skill=float("nan"))
     with pytest.raises(UsageError, match="give the market, or a risk model as risk"):
         mean_variance_weights(scores, None, rule)
     with pytest.raises(UsageError, match=r"or a larger active_risk than 0\.0001"):
@@ -129,6 +137,44 @@ def test_a_risk_limit_scales_decisions_above_it_and_leaves_others(setting: Setti
         assert share[0] == pytest.approx(1.0) or reached == pytest.approx(limit)
     unknown = weights.with_columns(pl.col("instrument_id").replace(NAMES[0], "NSE:NEW"))
     assert "NSE:NEW" not in within_risk(unknown, setting.model, limit)["instrument_id"]
+
+
+@pytest.mark.parametrize("limit", [*NO_LIMITS, None])
+def test_an_impossible_risk_limit_is_refused(setting: Setting, limit: Any) -> None:
+    weights = target_weights(setting.scores(1), Rule(top=5))
+    with pytest.raises(UsageError, match=r"a risk limit of .* is not possible; give a deviation a year above 0"):
+        within_risk(weights, setting.model, limit)
+    with pytest.raises(UsageError, match="model is a dict; give a RiskModel"):
+        within_risk(weights, {}, 0.1)  # type: ignore[arg-type]
+
+
+@settings(max_examples=3, deadline=None, phases=[Phase.generate])
+@given(st.integers(0, 10**6), st.booleans())
+def test_a_day_without_known_risk_is_held_in_cash(
+    setting: Setting, arrays: MarketArrays, seed: int, optimised: bool
+) -> None:
+    """The instruments of some days of decision have no exposures: the account sells what it holds."""
+    days = setting.days
+    decided = [day for day in days[80:] if day.weekday() == 0]
+    blind = {decided[place] for place in np.random.default_rng(seed).choice(len(decided) - 1, 2, replace=False)}
+    rows = tuple(
+        replace(row, **{each.name: getattr(row, each.name)[:0] for each in fields(row)}) if day in blind else row
+        for day, row in zip(days, setting.model.rows, strict=True)
+    )
+    model = replace(setting.model, rows=rows)
+    scores, rule = setting.scores(seed, 80), Rule(top=5, cap=0.2)
+    weights = (
+        mean_variance_weights(scores, None, rule, risk=model, skill=0.5, risk_aversion=0.1)
+        if optimised
+        else within_risk(target_weights(scores, rule), model, 0.3)
+    )
+    assert set(weights["trade_date"]) >= set(decided), "a day of decision has no row"
+    assert weights.filter(pl.col("trade_date").is_in(blind))["weight"].max() == 0.0
+    account = simulate(arrays, weights, MarketRules().without_frictions()).account
+    held = dict(account.select("trade_date", "positions").iter_rows())
+    for day in decided[1:-1]:
+        after = days[days.index(day) + 2]
+        assert (held[after] == 0) == (day in blind), day
 
 
 @settings(max_examples=3, deadline=None, phases=[Phase.generate])

@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 
 from champion.portfolio.arrays import market_arrays
 from champion.portfolio.contract_note import COMPONENTS, PLANS, charges, contract_notes
-from champion.portfolio.settlement import settlement_rows
+from champion.portfolio.settlement import T1_SINCE, settlement_rows
 from champion.portfolio.simulator import REASONS, simulate
 
 SEEDS = st.integers(0, 10**9)
@@ -177,3 +177,38 @@ def test_without_frictions_it_equals_a_plain_loop(seed: int) -> None:
         if day in decided:
             wanted = {name: decided[day][name] * equity / close[name] if close[name] else 0.0 for name in NAMES}
     assert found.account["equity"].to_list() == pytest.approx(equities, rel=1e-9)
+
+
+@settings(max_examples=60)
+@given(SEEDS, st.sampled_from([None, 0, 3]), st.integers(0, 3), st.integers(0, 4))
+def test_new_shares_are_sold_and_entitlements_spent_only_when_they_are_credited(
+    seed: int, bonus: int | None, split: int, entitlement: int
+) -> None:
+    """Against lots: each has the session from which its shares can be sold."""
+    bars, factors = random_bars(seed).with_columns(series=pl.lit("EQ")), random_factors(seed)
+    market = market_arrays(bars, factors)
+    rules = replace(RULES, bonus_credit=bonus, split_credit=split, entitlement_credit=entitlement)
+    found = simulate(market, random_weights(market, seed), rules)
+    for name in NAMES:
+        mine = found.trades.filter(instrument_id=name).select("trade_date", "side", "quantity")
+        trades = {(day, side): quantity for day, side, quantity in mine.iter_rows()}
+        lots, slack = list[tuple[float, int]](), 0
+        for row, day in enumerate(market.sessions):
+            acted = factors.filter(pl.col("instrument_id") == name, pl.col("ex_date").cast(pl.Date) == day)
+            record = 0 if day >= T1_SINCE else 1
+            for kind, ratio in acted.select("kind", "volume_factor").iter_rows() if row else ():
+                slack += 2  # fractions
+                if kind == "bonus":
+                    after = row + (10 + record if bonus is None else bonus)
+                    lots += [(quantity * (ratio - 1), max(after, when)) for quantity, when in lots]
+                elif ratio != 1:
+                    after = row + (split + record if split else 0)
+                    lots = [(quantity * ratio, max(after, when)) for quantity, when in lots]
+            left = trades.get((day, "sell"), 0.0)
+            assert left <= sum(quantity for quantity, when in lots if when <= row) + slack, (name, day)
+            for place, (quantity, when) in enumerate(lots):
+                sold = min(left, quantity) if when <= row else 0.0
+                lots[place], left = (quantity - sold, when), left - sold
+            lots.append((trades.get((day, "buy"), 0.0), row))
+    waiting = found.account["entitlements"].rolling_sum(max(entitlement, 1), min_samples=1) * (entitlement > 0)
+    assert (found.account["cash"] >= waiting - 0.01).all()

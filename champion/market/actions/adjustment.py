@@ -3,9 +3,10 @@
 Prices before an ex-date are divided by the action's price factor, and volumes multiplied by its volume factor; turnover
 stays. Dividends count for total returns only.
 
-There are two scales. `adjust` expresses all bars in the scale of the last session. `views` expresses, for each session,
-the bars up to it in the scale of that session, so values computed from a view do not change with a later split;
-`rescale` converts them to the scale of adjusted bars.
+There are three scales. `adjust` expresses all bars in the scale of the last session. `views` expresses, for each
+session, the bars up to it in the scale of that session, so values computed from a view do not change with a later
+split; `rescale` converts them to the scale of adjusted bars. `chained` expresses closes in the scale before the first
+action: a later one changes no bit of an earlier close, where `adjust` rounds it again.
 
 >>> from datetime import UTC
 >>> bars = pl.DataFrame({
@@ -27,6 +28,8 @@ the bars up to it in the scale of that session, so values computed from a view d
 >>> averages = pl.DataFrame({"instrument_id": "NSE:A", "trade_date": bars["trade_date"], "sma_5": [98.0, 50.0]})
 >>> rescale(averages, adjusted, {"sma_5": "rupee"})["sma_5"].to_list()
 [49.0, 50.0]
+>>> chained(bars, factors)["close"].to_list()
+[100.0, 102.0]
 >>> effective_factors(factors, as_of=datetime(2024, 1, 5, tzinfo=UTC)).height
 0
 """
@@ -92,6 +95,25 @@ def adjust(
         volume_factor=pl.col("_volume").fill_null(1.0),
     )
     return adjusted.select(*bars.columns, *(name for name in _STAMPS if name not in columns))
+
+
+def chained(bars: pl.DataFrame, factors: pl.DataFrame, *, total_return: bool = False) -> pl.DataFrame:
+    """Return the bars with each close times the price factors of the ex-dates up to its session, in their order.
+
+    The changes of these closes are returns, and total returns with `total_return`. Neither a later bar nor a later
+    action changes a value, not even its last bit: ranks of returns, where equal values decide, are those that were
+    known on the session. `factors` is as in `adjust`; closes are not rounded.
+    """
+    known = effective_factors(factors, total_return=total_return).sort(_ID, "ex_date", "price_factor")
+    products = known.select(_ID, "ex_date", _factor=pl.col("price_factor").cum_prod().over(_ID))
+    products = products.unique([_ID, "ex_date"], keep="last", maintain_order=True).sort("ex_date")
+    numbered = bars.with_row_index("_row").sort("trade_date")
+    joined = numbered.join_asof(
+        products, left_on="trade_date", right_on="ex_date", by=_ID, strategy="backward", coalesce=False,
+        check_sortedness=False,
+    )  # fmt: skip
+    scaled = joined.sort("_row").with_columns(close=pl.col("close") * pl.col("_factor").fill_null(1.0))
+    return scaled.select(bars.columns)
 
 
 def effective_factors(

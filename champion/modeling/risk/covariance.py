@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
+_ROUNDING = 1e-12  # of the largest variance
 
 
 def weighted_covariance(returns: Floats, half_life: float, lags: int = 0, noise: Floats | None = None) -> Floats:
@@ -60,7 +61,9 @@ def factor_covariance(
     short, long = half_lives
     variances = np.diag(weighted_covariance(returns, short, lags, noise))
     slow = weighted_covariance(returns, long, lags, noise)
-    scale = np.sqrt(np.divide(variances, np.diag(slow), out=np.zeros_like(variances), where=np.diag(slow) > 0))
+    # A factor without a variance, as the only sector, has one of rounding, of which a ratio would make any number.
+    some = np.diag(slow) > _ROUNDING * np.diag(slow).max(initial=0.0)
+    scale = np.sqrt(np.divide(variances, np.diag(slow), out=np.zeros_like(variances), where=some))
     return np.asarray(slow * np.outer(scale, scale), np.float64)
 
 

@@ -251,7 +251,11 @@ class RiskModel:
                 f"{estimation.fewest}. Give earlier bars, or ask for a later session (`known_from`)"
             )
         lives = (estimation.half_life, estimation.correlation_half_life)
-        covariance = factor_covariance(past, lives, estimation.lags, self.noise[: row + 1])
+        seen = np.flatnonzero(history)  # without sectors that have members later only, which would change last bits
+        square = np.ix_(seen, seen)
+        covariance = np.zeros((len(history), len(history)))
+        noise = self.noise[: row + 1][:, square[0], square[1]]
+        covariance[square] = factor_covariance(past[:, seen], lives, estimation.lags, noise)
         covariance = without_history(covariance, history >= estimation.fewest, len(FACTORS))
         places, exposures = self.exposed(row)
         sums, counts = self._history
@@ -344,22 +348,25 @@ def _regressed(
     used = np.concatenate([members > 0, np.ones(len(FACTORS), bool)])
     if found.sum() <= used.sum():
         return None
-    design, outcome = session.exposures(sectors)[:, 1:][:, used], np.where(found, returns, 0.0)
+    design, outcome = np.ascontiguousarray(session.exposures(sectors)[:, 1:][:, used]), np.where(found, returns, 0.0)
     inverse = np.linalg.pinv(design.T @ (design * weights[:, None]), rcond=1e-10, hermitian=True)
     solver = inverse @ (design * weights[:, None]).T
     solved = solver @ outcome
     specific = np.where(found, outcome - design @ solved, np.nan)
     leverage = (design * solver.T).sum(axis=1)
     squares = specific**2 / np.maximum(1 - leverage, _LEAST_FREEDOM)
-    # Market and sectors from the slopes of the sectors; the rows of factors without a member stay 0.
-    centred = np.eye(len(used))
-    centred[:sectors, :sectors] -= members / members.sum()
-    named = np.vstack([np.concatenate([members / members.sum(), np.zeros(len(FACTORS))]), centred])[:, used]
-    absent = np.concatenate([[False], ~used])
-    named[absent] = 0.0
-    carried = named @ solver
-    values = np.where(absent, np.nan, named @ solved)
-    return values, (carried * np.nan_to_num(squares)) @ carried.T, specific, squares
+    # Market and sectors from the slopes of the sectors. Factors without a member are left out of all products: how many
+    # there are depends on later sessions, and the order of a sum on the size of the matrix.
+    centred, shares = np.eye(len(used)), members / members[members > 0].sum()
+    centred[:sectors, :sectors] -= shares
+    named = np.vstack([np.concatenate([shares, np.zeros(len(FACTORS))]), centred])
+    present = np.flatnonzero(np.concatenate([[True], used]))
+    chosen = np.ascontiguousarray(named[present][:, used])
+    carried = chosen @ solver
+    values, noise = np.full(len(named), np.nan), np.zeros((len(named), len(named)))
+    values[present] = chosen @ solved
+    noise[np.ix_(present, present)] = (carried * np.nan_to_num(squares)) @ carried.T
+    return values, noise, specific, squares
 
 
 def _sessions(

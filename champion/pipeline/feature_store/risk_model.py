@@ -12,7 +12,7 @@ from champion import workspace
 from champion.contracts.datasets import BARS
 from champion.errors import UsageError
 from champion.lake import Lake
-from champion.market.actions.adjustment import adjust
+from champion.market.actions.adjustment import chained
 from champion.modeling import risk
 from champion.modeling.risk.exposures import LOOKBACK
 from champion.modeling.universe import Universe, find, members
@@ -36,8 +36,9 @@ def risk_model(
 ) -> risk.RiskModel:
     """Return the risk model of the sessions from `start` to `end`: see `risk.fit` and `risk.exposures`.
 
-    The universe is that of each session. A forecast needs 60 sessions of returns after `start`, and is steady after
-    two half-lives; start a year or more before the first session that matters. Bars before `start` serve the styles.
+    The universe is that of each session. A later `end` changes the forecast of no session. A forecast needs 60 sessions
+    of returns after `start`, and is steady after two half-lives; start a year or more before the first session that
+    matters. Bars before `start` serve the styles.
     Without lists of sectors, all instruments have the sector `Unknown`.
 
     Args:
@@ -49,7 +50,7 @@ def risk_model(
         lake: by default that of this workspace.
 
     Raises:
-        UsageError: there are no bars, or the universe is not known or covered.
+        UsageError: `start` is after `end`, there are no bars, or the universe is not known or covered.
 
     >>> model = risk_model("2024-01-10", "2024-01-16")
     >>> isinstance(model, risk.RiskModel), model.known_from()  # 60 sessions are needed
@@ -57,6 +58,8 @@ def risk_model(
     """
     lake, chosen = lake or workspace.lake(), find(universe)
     first, last = workspace.required_date(start), workspace.required_date(end)
+    if first > last:
+        raise UsageError(f"the first session, {first}, is after the last one, {last}: give the earlier day as start")
     # Instruments that skip sessions need more of the calendar.
     since = min([first, *lake.sessions(BARS, end=first)[-2 * LOOKBACK :]])
     bars = equity_bars(lake, since, last, kinds=None).select(_COLUMNS).collect()
@@ -64,7 +67,7 @@ def risk_model(
         raise UsageError(f"the lake has no bars from {first} to {last}: `champion status` says which sessions it has")
     named = with_kinds(lake, bars) if chosen.kinds else bars
     inside = members(named, chosen).filter(pl.col("trade_date") >= first)
-    adjusted = adjust(bars, known_factors(lake), total_return=total_return)
+    adjusted = chained(bars, known_factors(lake), total_return=total_return)
     placed = with_sectors(inside.select(_KEY), lake)
     exposed = risk.exposures(adjusted, placed).join(keep(inside, lake, chosen), on=_KEY, how="semi")
     return risk.fit(adjusted.filter(pl.col("trade_date") >= first), exposed, estimation)

@@ -12,6 +12,7 @@ from champion.errors import UsageError
 from champion.lake import Lake
 from champion.pipeline.models.portfolio import Portfolio
 from champion.pipeline.reference.benchmarks import BENCHMARKS, benchmark
+from champion.portfolio.inputs import require_kind
 from champion.portfolio.report import years
 
 INDICES = ("NIFTY 50", "NIFTY 500")
@@ -76,6 +77,9 @@ def compare(found: Portfolio, lake: Lake | None = None, indices: Sequence[str] =
         lake: by default that of this workspace.
         indices: names in `pipeline.reference.benchmarks.BENCHMARKS`, with the basis given there.
 
+    Raises:
+        UsageError: `found` is no `Portfolio`, or an index is not known.
+
     >>> from datetime import date
     >>> from champion.pipeline.models.portfolio import simulate
     >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
@@ -83,6 +87,7 @@ def compare(found: Portfolio, lake: Lake | None = None, indices: Sequence[str] =
     >>> isinstance(found, IndexComparison), found.table.select("benchmark", "basis", "active_return").row(1)
     (True, ('NIFTY 50', 'published', None))
     """
+    require_kind("found", found, Portfolio)
     where = lake or workspace.lake()
     net = found.growth.select("trade_date", "net")
     first, last = net["trade_date"][0], net["trade_date"][-1]

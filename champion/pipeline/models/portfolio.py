@@ -329,7 +329,8 @@ def _ends_text(account: Simulation) -> str:
         if (of := ends.filter(reason=reason)).height
     ]
     lost = account.account["write_offs"].sum()
-    return f"{quantity(ends.height, 'holding')} ended and lost {lost:,.0f} rupees; {'; '.join(parts)}" if parts else ""
+    changed = f"gained {-lost:,.0f}" if lost < 0 else f"lost {lost:,.0f}"
+    return f"{quantity(ends.height, 'holding')} ended and {changed} rupees; {'; '.join(parts)}" if parts else ""
 
 
 def _unexplained_gaps(lake: Lake, bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from champion.errors import ChampionError
+from champion.errors import ChampionError, UsageError
 from champion.lake import Lake
 from champion.pipeline.models.index_comparison import IndexComparison, compare
 from champion.pipeline.models.portfolio import Portfolio
@@ -16,6 +16,8 @@ from champion.portfolio.contract_note import COMPONENTS
 
 PREFIX = "portfolio_"
 """The beginning of the names of an account's metrics and tables in a run that has others, as portfolio_net_return."""
+LEAST_INVESTED = 0.05
+"""Mean share of the equity in holdings below which the figures of an account say nothing about its scores."""
 _NO_GROWTH = {"trade_date": pl.Date, "net": pl.Float64, "gross": pl.Float64, "benchmark": pl.Float64}
 _NO_COSTS = {"component": pl.String, "basis_points": pl.Float64}
 _NO_ACTIVE = {"trade_date": pl.Date, "active": pl.Float64}
@@ -134,3 +136,33 @@ def compared(found: Portfolio, lake: Lake | None = None) -> SimulatedAccount:
     ['scored instruments, equally weighted', 'NIFTY 50', 'NIFTY 500']
     """
     return SimulatedAccount(found, comparison=compare(found, lake))
+
+
+def require_invested(found: Portfolio) -> Portfolio:
+    """Return an account if it holds shares for a twentieth of its equity or more, on average since its first trade.
+
+    Raises:
+        UsageError: it holds less, as with a capital that buys no whole share, or a rule of more instruments than are
+            scored. Call it before figures are shown or a trial is recorded.
+
+    >>> from datetime import date
+    >>> from champion import portfolio
+    >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
+    >>> require_invested(portfolio.simulate(scores, portfolio.Rule(top=1))).summary["cash_share"] < 0.95
+    True
+    >>> require_invested(portfolio.simulate(scores, portfolio.Rule(top=1000)))
+    Traceback (most recent call last):
+    ...
+    champion.errors.UsageError: the account holds 0.1% of its equity on average, and less than 5% says nothing about \
+the scores, so no figure is shown and no trial recorded: give a smaller top, or a capital that fits. left in cash on \
+average: fewer instruments than top 97.9% of the equity
+    """
+    share = 1 - found.summary["cash_share"]
+    if share >= LEAST_INVESTED:
+        return found
+    holds = "made no trade" if math.isnan(share) else f"holds {share:.1%} of its equity on average"
+    notes = "; ".join(found.notes)
+    raise UsageError(
+        f"the account {holds}, and less than {LEAST_INVESTED:.0%} says nothing about the scores, so no figure is shown "
+        f"and no trial recorded: give a smaller top, or a capital that fits{f'. {notes}' if notes else ''}"
+    )

@@ -9,7 +9,7 @@ import importlib
 import inspect
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,9 +17,11 @@ import polars as pl
 
 from champion import features
 from champion.base.counting import quantity
+from champion.errors import UsageError
 from champion.features import custom
 from champion.modeling.universe import UNIVERSES, Universe, find
 from champion.portfolio.construction import Rule
+from champion.portfolio.inputs import is_whole
 from champion.portfolio.simulator import MarketRules
 
 if TYPE_CHECKING:
@@ -110,6 +112,32 @@ def construction_of(recipe: Mapping[str, Any]) -> Construction:
         {one.name: stored[one.name] for one in fields(kind) if one.name in stored} for kind in (Rule, MarketRules)
     )
     return Rule(**of_rule), MarketRules(**of_market)
+
+
+def changed(construction: Construction, **given: Any) -> Construction:
+    """Return a construction with other settings of its rule or its market; None keeps what it has.
+
+    A phase that is not below the given `every` becomes its rest: 3 of a week is 1 of every two weekdays.
+
+    Raises:
+        UsageError: a setting is none of a rule or a market, or has an impossible value.
+
+    >>> found = changed((Rule(top=20, phase=3), MarketRules()), every=2, capital=1e6, plan=None)
+    >>> found[0].top, found[0].phase, found[1].capital, found[1].plan
+    (20, 1, 1000000.0, 'discount')
+    """
+    rule, rules = construction
+    kept = {name: value for name, value in given.items() if value is not None}
+    of_rule, of_market = ({one.name for one in fields(each)} for each in (rule, rules))
+    if unknown := kept.keys() - of_rule - of_market:
+        known = ", ".join(sorted(of_rule | of_market))
+        raise UsageError(f"no construction has {', '.join(sorted(unknown))}; it has {known}")
+    if "every" in kept and is_whole(kept["every"]) and kept["every"] > 0:
+        kept.setdefault("phase", rule.phase % kept["every"])
+    return (
+        replace(rule, **{name: value for name, value in kept.items() if name in of_rule}),
+        replace(rules, **{name: value for name, value in kept.items() if name in of_market}),
+    )
 
 
 def combined(weighting: str, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

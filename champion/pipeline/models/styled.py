@@ -13,6 +13,7 @@ from champion.base.counting import quantity
 from champion.contracts.datasets import BARS
 from champion.errors import UsageError
 from champion.lake import Lake
+from champion.market.actions.adjustment import chained
 from champion.market.reference.indices.sectors import UNKNOWN
 from champion.modeling import targets
 from champion.modeling.estimators import Recipe
@@ -21,7 +22,8 @@ from champion.modeling.leakage_checks import score_checks
 from champion.modeling.multiplicity import widening
 from champion.modeling.styles import LOOKBACK, SECTOR, STYLES, neutral_ic, styles
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
-from champion.pipeline.ingest.corporate_actions import unadjusted_gaps
+from champion.pipeline.ingest.bars import equity_bars
+from champion.pipeline.ingest.corporate_actions import known_factors, unadjusted_gaps
 from champion.pipeline.models.frames import LAG
 from champion.pipeline.reference.membership import with_sectors
 from champion.portfolio.construction import Rule, target_weights
@@ -43,7 +45,8 @@ def with_styles(lake: Lake, rows: pl.DataFrame) -> pl.DataFrame:
     last: date = rows["trade_date"].max()  # type: ignore[assignment]
     # Instruments that skip sessions need more of the calendar.
     before = lake.sessions(BARS, end=first)[-2 * LOOKBACK :]
-    bars = adjusted_bars(lake, min([first, *before]), last, columns=_COLUMNS, kinds=None)
+    raw = equity_bars(lake, min([first, *before]), last, kinds=None).select(_COLUMNS).collect()
+    bars = chained(raw, known_factors(lake))
     named = rows.drop([name for name in (*STYLES, SECTOR) if name in rows.columns])
     known = named.join(styles(bars), on=_KEY, how="left", maintain_order="left")
     return with_sectors(known, lake).with_columns(pl.col(SECTOR).fill_null(UNKNOWN))
