@@ -27,6 +27,7 @@ from champion.modeling.risk.model import Forecast, RiskModel
 from champion.portfolio.arrays import Floats, MarketArrays
 from champion.portfolio.construction import Rule, dated, decision_days
 from champion.portfolio.inputs import KEY, checked_scores, require_sectors
+from champion.portfolio.risk_limit import within_risk
 
 WINDOW, LEAST = 250, 60
 """Sessions of returns that the covariance uses, and the fewest bars of an instrument among them."""
@@ -72,7 +73,8 @@ def mean_variance_weights(
     Args:
         scores: trade_date, instrument_id and score, and sector where `sector_cap` is below 1.
         market: returns, of the sessions up to each decision only; None with a risk model.
-        rule: top, buffer, cap, sector_cap, turnover, invested, every and phase.
+        rule: top, buffer, cap, sector_cap, turnover, invested, every and phase; and risk_limit with a risk model, to
+            which the solved weights are reduced alike.
         risk_aversion: the weight of variance against return; 0 ignores risk.
         skill: information coefficient of the scores; a model's rank IC is an estimate of it.
         risk: the factor risk model; its forecast of each decision uses returns up to the decision only.
@@ -97,6 +99,8 @@ def mean_variance_weights(
         raise UsageError("there is no covariance without returns: give the market, or a risk model as risk")
     if active_risk is not None and (risk is None or not active_risk > 0):
         raise UsageError(f"active_risk {active_risk!r} is above 0 and needs a risk model: give risk=risk_model(...)")
+    if rule.risk_limit is not None and risk is None:
+        raise UsageError(f"a risk limit of {rule.risk_limit:g} needs a risk model: give risk=risk_model(...)")
     solver, days = _cvxpy(), decision_days(known["trade_date"], rule)
     preferences = _Preferences(risk_aversion, skill, active_risk)
     before, decided = dict[str, float](), [dated(date.min, {"": 0.0}).clear()]
@@ -105,7 +109,8 @@ def mean_variance_weights(
         if near.rows.height > 1:
             before = _solved(solver, near, rule, preferences, before)
         decided.append(dated(session["trade_date"][0], before))
-    return pl.concat(decided).sort("trade_date", "instrument_id")
+    found = pl.concat(decided).sort("trade_date", "instrument_id")
+    return found if rule.risk_limit is None or risk is None else within_risk(found, risk, rule.risk_limit)
 
 
 def _by_returns(session: pl.DataFrame, market: MarketArrays, rule: Rule) -> _Candidates:
