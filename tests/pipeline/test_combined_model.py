@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -11,9 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from copies import copied
-from typer.testing import CliRunner
 
-from champion.cli.app import app
 from champion.contracts.datasets import PREDICTIONS
 from champion.lake import Lake
 from champion.modeling import training
@@ -72,20 +69,17 @@ def test_a_combination_with_a_risk_limit_goes_from_training_to_targets(modelled:
     unlimited = publish.publish(own, session, version, Rule(top=5, cap=0.25)).targets.filter(pl.col("weight") > 0)
     assert set(held) <= set(unlimited["instrument_id"])
     assert sum(held.values()) < float(unlimited["weight"].sum()) * 0.9
-    ran = CliRunner(env={"CHAMPION_HOME": str(own.home)}).invoke(app, ["portfolio", str(version.number), "--json"])
-    assert ran.exit_code == 0, ran.output
-    shown = json.loads(ran.stdout)
-    assert shown["rule"]["risk_limit"] == LIMIT
-    assert "the risk limit" in " ".join(shown["notes"])
-    assert len(trials.recorded(own)) == count + 1, "the rule of the version"
-    scores, active = evaluate.scores(own, str(version.number))[1], pl.DataFrame(schema=ACTIVE)
-    other = replace(RULE, risk_limit=0.04)
-    looks.record_rule(own, scores, active, other, MarketRules(), source="a test", which=str(version.number))
-    assert len(trials.recorded(own)) == count + 2, "another limit is another trial"
-    again = trained(own, date(2024, 8, 30))
-    assert again.number == version.number + 1
+    scores = evaluate.scores(own, str(version.number))[1]
+    assert looks.construction(own, str(version.number), scores)[0] == RULE, "the rule of `champion portfolio`"
+    for limit, more in ((LIMIT, 1), (0.04, 2)):
+        rule, active = replace(RULE, risk_limit=limit), pl.DataFrame(schema=ACTIVE)
+        looks.record_rule(own, scores, active, rule, MarketRules(), source="a test", which=str(version.number))
+        assert len(trials.recorded(own)) == count + more, "another limit is another trial"
+    (look,) = (one for one in trials.recorded(own)[count].looks if one.id == version.tags[trials.LOOK])
+    later = (date(2024, 2, 1), date(2024, 8, 30))
+    refit = looks.begin(own, recipes.constructed(look.recipe, RULE, MarketRules()), window=later, data={}, source="x")
+    assert refit.id != look.id
     assert len(trials.recorded(own)) == count + 2, "a refit on more sessions is the same trial"
-    assert recipes.tagged(again.tags)[0] == RULE
 
 
 def test_a_risk_that_is_not_known_is_cash_and_later_bars_change_no_decision(modelled: Settings) -> None:

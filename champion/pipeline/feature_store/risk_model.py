@@ -91,8 +91,8 @@ def constructed(lake: Lake, scores: pl.DataFrame, rule: Rule) -> Construction:
     decided = construct(scores, replace(rule, risk_limit=None))
     if decided.weights.is_empty():
         return decided
-    first, last = scores["trade_date"].min(), decided.weights["trade_date"].max()
-    return limited(decided, before(lake, first, last), rule.risk_limit)  # type: ignore[arg-type]
+    days = scores["trade_date"]  # not those of decisions: one model serves all phases of a rule
+    return limited(decided, before(lake, days.min(), days.max()), rule.risk_limit)  # type: ignore[arg-type]
 
 
 def before(lake: Lake, first: date, last: date) -> risk.RiskModel:
