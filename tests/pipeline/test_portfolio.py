@@ -198,6 +198,7 @@ def test_the_notebook_records_account_and_costs(modelled: Settings, tmp_path: Pa
     assert ran.outcome is Outcome.SUCCEEDED
     assert ran.values["version"] == version
     assert {"net_return", "gross_return", "charges_bps", "active_return"} <= ran.metrics.keys()
+    assert {"active_market", "active_style", "risk_forecast", "active_risk_realised"} <= ran.metrics.keys()
     table = runs.read_file(own, ran.run_id, "result/tables/account.parquet")
     assert table is not None
     assert pl.read_parquet(io.BytesIO(table))["equity"][-1] == ran.values["equity"]
