@@ -62,12 +62,13 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
     model_parameters: dict[str, Any] | None = None,
     target: str = targets.DEFAULT,
     top: int = Rule().top,
+    risk_limit: float | None = None,
     seed: int = 7,
     force: bool = False,
 ) -> dict[str, Any]:
     """Train and register a challenger on the sessions between `start` and `end`, then submit it to the gate."""
     targets.parse(target)  # refuses a wrong text before anything is built
-    Rule(top=top)
+    Rule(top=top, risk_limit=risk_limit)
     lake, columns = Lake(Settings().lake), model_columns(feature_set)
     universe_lists.require_known(lake, find(universe))
     for note in columns.notes:
@@ -86,6 +87,7 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
         "cost_bps": cost_bps,
         "returns": returns,
         "top": top,
+        "risk_limit": risk_limit,
         "seed": seed,
     }
     with record_flow("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
@@ -122,7 +124,7 @@ def build_extended(lake: Lake, start: date | None, end: date | None, feature_set
 def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, Any]:
     """Train a challenger for the champion's task on the last `years` years; the gate decides whether to promote it.
 
-    Estimator, target, horizon, universe, returns, features and the number of instruments held are the champion's.
+    Estimator, target, horizon, universe, returns, features, number of instruments and risk limit are the champion's.
     Without a champion they are the defaults of `train_model`; another `model` gets its default parameters.
     """
     settings = Settings()
@@ -133,7 +135,7 @@ def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, An
     if not (sessions := lake.sessions(features.find(feature_set).contract)):
         raise ModelError("no features to train on: run `champion backfill` first")
     since = max(sessions[0], sessions[-1] - timedelta(days=round(365.25 * years)))
-    recipe = json.loads(tags.get(register.RECIPE, "{}"))
+    recipe, rule = json.loads(tags.get(register.RECIPE, "{}")), recipes.tagged(tags)[0]
     result: dict[str, Any] = train_model(
         since,
         sessions[-1],
@@ -144,7 +146,8 @@ def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, An
         universe=stored(tags.get(evaluate.UNIVERSE, "liquid")).text,
         feature_set=feature_set,
         returns=frames.RETURNS if champion is None else evaluate.returns_of(champion),
-        top=recipes.tagged(tags)[0].top,
+        top=rule.top,
+        risk_limit=rule.risk_limit,
     )
     return result
 

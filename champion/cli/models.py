@@ -273,7 +273,7 @@ def begin_trials(reason: Reason, *, as_json: AsJson = False) -> None:
     console.show({"declared": entry.count if entry.kind == "declare" else 0, "note": entry.note}, as_json=as_json)
 
 
-def portfolio(
+def portfolio(  # noqa: PLR0913 - its options
     which: Annotated[
         str, typer.Argument(help="Model version, as 3 or champion, or the id of a training run.")
     ] = "champion",
@@ -283,6 +283,7 @@ def portfolio(
     plan: Annotated[str | None, typer.Option(help="Brokerage plan: discount, institution or none.")] = None,
     participation: Annotated[float | None, typer.Option(help="Largest share of a session's volume.")] = None,
     impact: Annotated[float | None, typer.Option(help="Coefficient of the square-root impact.")] = None,
+    risk_limit: Annotated[float | None, typer.Option(help="Largest forecast risk a year, such as 0.15.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -303,7 +304,9 @@ def portfolio(
     chosen = console.settings()
     name, scored = scores(chosen, which)
     given = {"capital": capital, "plan": plan, "participation": participation, "impact": impact}
-    rule, rules = recipes.changed(looks.construction(chosen, which, scored), top=top, every=every, **given)
+    rule, rules = recipes.changed(
+        looks.construction(chosen, which, scored), top=top, every=every, risk_limit=risk_limit, **given
+    )
     result = require_invested(simulate(scored, rule, rules, lake=Lake(chosen.lake)))
     trial = looks.record_rule(chosen, scored, result.active, rule, rules, source="portfolio", which=which)
     account, cuts, active = result.account.account, result.account.cuts, result.active["active"]

@@ -162,6 +162,9 @@ def train(  # noqa: PLR0913 - its options
     ] = "above_median",
     returns: Annotated[Literal["price", "total"], typer.Option(help="Label's returns: total has dividends.")] = "total",
     top: Annotated[int, typer.Option(min=1, help="Instruments that the simulated account holds.")] = 50,
+    risk_limit: Annotated[
+        float | None, typer.Option(help="Largest forecast risk a year of the account's targets, such as 0.15.")
+    ] = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -171,8 +174,11 @@ def train(  # noqa: PLR0913 - its options
 
     Example: champion train --model hist_gradient_boosting
     """
+    from champion.portfolio.construction import Rule  # noqa: PLC0415
+
     first, last = (console.day(text) if text else None for text in (start, end))
     features = "+".join([feature_set, *(add or ())])
+    Rule(top=top, risk_limit=risk_limit)  # refuses a wrong value before servers start
     _require_trainable(model, target, universe, features, first, last)
     with console.flow_context(console.settings(), hidden=as_json):
         from flows.models import train_model  # noqa: PLC0415
@@ -186,6 +192,7 @@ def train(  # noqa: PLR0913 - its options
             universe=universe,
             returns=returns,
             top=top,
+            risk_limit=risk_limit,
             feature_set=features,
             seed=seed,
             force=force,

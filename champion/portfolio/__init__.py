@@ -14,7 +14,7 @@ _PURE = {
     "market_arrays": "arrays",
     "mean_variance_weights": "mean_variance",
     "within_risk": "risk_limit",
-    "active_parts": "risk_attribution",
+    **dict.fromkeys(("active_parts", "parts_by_year", "risk_by_year", "risk_periods"), "risk_attribution"),
     **dict.fromkeys(("by_group", "by_instrument", "by_session", "capacity"), "attribution"),
     **dict.fromkeys(("characteristics", "exposures", "quantile_groups"), "attribution"),
 }

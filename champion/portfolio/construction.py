@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 import polars as pl
 
+from champion.base.counting import quantity
 from champion.errors import UsageError
 from champion.portfolio.inputs import KEY, checked_scores, is_number, is_whole, require_sectors
 
@@ -17,7 +18,8 @@ _NEGLIGIBLE = 1e-6  # of the equity: ten rupees of ten million
 _USUAL_CAP = 0.1
 _MONDAY, _WEEK, _WEEKDAYS = 4, 7, 5  # 1970-01-05 is 4 days after the first day of Polars
 _WORTH_SAYING = 0.001  # of the equity
-_UNINVESTED = {"trade_date": pl.Date, "few": pl.Float64, "cap": pl.Float64, "sector_cap": pl.Float64}
+_LEFT = ("few", "cap", "sector_cap", "risk_unknown", "risk_limit")
+_UNINVESTED = {"trade_date": pl.Date, **dict.fromkeys(_LEFT, pl.Float64)}
 Weighting: TypeAlias = Literal["equal", "score", "inverse_volatility"]
 
 
@@ -39,6 +41,9 @@ class Rule:
         invested: share of the equity that is invested; the rest pays for prices that rise before the purchase.
         every: weekdays from one decision to the next, 5 for one a week; 1 decides in each session. See `decision_days`.
         phase: weekdays by which the days of decision are later, below `every`: with 5, 2 decides on Wednesdays.
+        risk_limit: largest deviation of the return a year that the factor risk model forecasts for the weights on the
+            day of a decision, such as 0.15. What is above stays in cash, and so does a share of unknown risk. As a cap,
+            it is kept even where this moves more than the budget. Between decisions the risk can rise above it.
 
     >>> Rule(top=20, every=21).invested
     0.98
@@ -55,6 +60,7 @@ class Rule:
     invested: float = 0.98
     every: int = 5
     phase: int = 0
+    risk_limit: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that give no portfolio."""
@@ -67,13 +73,14 @@ class Rule:
             "invested": is_number(self.invested) and 0 < self.invested <= 1,
             "every": is_whole(self.every) and self.every >= 1,
             "phase": is_whole(self.phase) and is_whole(self.every) and 0 <= self.phase < max(self.every, 1),
+            "risk_limit": self.risk_limit is None or (is_number(self.risk_limit) and self.risk_limit > 0),
             "weighting": isinstance(self.weighting, str) and self.weighting in ("equal", "score", "inverse_volatility"),
         }
         if wrong := [f"{name} {getattr(self, name)!r}" for name, holds in allowed.items() if not holds]:
             raise UsageError(
                 f"no portfolio can have {', '.join(wrong)}: top and every are whole numbers of at least 1, phase is "
                 "one from 0 to every - 1, buffer is finite and at least 0, cap, sector_cap, turnover and invested are "
-                "above 0 and at most 1, weighting is equal, score or inverse_volatility"
+                "above 0 and at most 1, risk_limit is above 0, weighting is equal, score or inverse_volatility"
             )
 
     @property
@@ -101,7 +108,7 @@ def target_weights(scores: pl.DataFrame, rule: Rule) -> pl.DataFrame:
 
     Raises:
         UsageError: the scores lack a column, have one of another type, an infinite score or a volatility of 0, name an
-            instrument twice in a session, or no sector is known for `sector_cap`.
+            instrument twice in a session, no sector is known for `sector_cap`, or the rule has a `risk_limit`.
 
     >>> from datetime import date
     >>> scores = pl.DataFrame({"instrument_id": ["A", "B", "C"], "score": [3.0, 1.0, 2.0]})
@@ -118,9 +125,10 @@ class Construction:
 
     `weights` are those of `target_weights`. `uninvested` has a row per decision, in shares of the equity: trade_date,
     and what fewer instruments than `top` (few), the cap of an instrument (cap) and that of a sector (sector_cap) leave
-    in cash, before a turnover budget.
+    in cash, before a turnover budget; then what is not held because its risk is unknown (risk_unknown), and what the
+    risk limit leaves (risk_limit). Instruments of unknown risk have the weight 0.
 
-    >>> Construction(pl.DataFrame(), pl.DataFrame(schema=_UNINVESTED)).text
+    >>> Construction(pl.DataFrame(schema={"trade_date": pl.Date}), pl.DataFrame(schema=_UNINVESTED)).text
     ''
     """
 
@@ -130,10 +138,28 @@ class Construction:
     @property
     def text(self) -> str:
         """What the limits leave in cash on average over the decisions; empty below 0.1% of the equity."""
-        words = {"few": "fewer instruments than top", "cap": "the cap", "sector_cap": "the sector cap"}
+        words = {
+            "few": "fewer instruments than top", "cap": "the cap", "sector_cap": "the sector cap",
+            "risk_unknown": "unknown risk", "risk_limit": "the risk limit",
+        }  # fmt: skip
         means = {name: self.uninvested[name].mean() or 0.0 for name in words}
         parts = [f"{words[name]} {mean:.1%}" for name, mean in means.items() if mean >= _WORTH_SAYING]  # type: ignore[operator,str-bytes-safe]
-        return f"left in cash on average: {', '.join(parts)} of the equity" if parts else ""
+        left = f"left in cash on average: {', '.join(parts)} of the equity" if parts else ""
+        return "; ".join(filter(None, (left, self._without_risk)))
+
+    @property
+    def _without_risk(self) -> str:
+        """A sentence on the decisions on which no risk is known; empty if there are none."""
+        unknown = self.uninvested.filter(pl.col("risk_unknown") > 0)
+        held = self.weights.filter(pl.col("weight") > 0).select("trade_date") if unknown.height else unknown
+        without = unknown.join(held, on="trade_date", how="anti")
+        if without.is_empty():
+            return ""
+        of = quantity(self.uninvested.height, "decision")
+        return (
+            f"no risk is known on {without.height} of {of}, the first on {without['trade_date'][0]}: all is held in "
+            "cash there. A forecast needs bars of a share, and 60 sessions of factor returns before"
+        )
 
 
 def construct(scores: pl.DataFrame, rule: Rule) -> Construction:
@@ -145,6 +171,11 @@ def construct(scores: pl.DataFrame, rule: Rule) -> Construction:
     """
     needed = [*KEY, "score", *(["volatility"] if rule.weighting == "inverse_volatility" else [])]
     groups = ["sector"] if rule.sector_cap < 1 else []
+    if rule.risk_limit is not None:
+        raise UsageError(
+            f"a risk limit of {rule.risk_limit:g} needs a risk model: give the rule to `simulate`, which makes one, or "
+            f"decide without risk_limit and give the weights to `within_risk(weights, model, {rule.risk_limit:g})`"
+        )
     known = checked_scores(scores, [*needed[3:], *groups]).drop_nulls(needed)
     if groups:
         require_sectors(known)
@@ -152,20 +183,21 @@ def construct(scores: pl.DataFrame, rule: Rule) -> Construction:
     known = known.filter(pl.col("trade_date").is_in(days.implode())).sort(KEY)  # ranks of other days are not needed
     ordered = known.with_columns(rank=pl.col("score").rank("ordinal", descending=True).over("trade_date"))
     held, before, sectors, decided = set[str](), dict[str, float](), dict[str, str | None](), list[pl.DataFrame]()
-    left = list[tuple[date, float, float, float]]()
+    left = list[tuple[date, float, float, float, float, float]]()
     for session in ordered.partition_by("trade_date"):
         day, chosen = session["trade_date"][0], _chosen(session, rule, held)
         held, weights = set(chosen["instrument_id"]), dict(chosen.select("instrument_id", "weight").iter_rows())
         sectors |= dict(session.select("instrument_id", *groups).iter_rows()) if groups else {}
         whole, weights = sum(weights.values()), capped(weights, sectors, rule.sector_cap)
         present = rule.invested * min(1.0, chosen.height / rule.top)
-        left.append((day, rule.invested - present, present - whole, whole - sum(weights.values())))
+        left.append((day, rule.invested - present, present - whole, whole - sum(weights.values()), 0.0, 0.0))
         if before and rule.turnover < 1:
             weights = capped(_in_part(before, weights, rule, sectors), sectors, rule.sector_cap)
         before = weights
         decided.append(dated(day, weights))
     nothing = known.select("trade_date", "instrument_id", weight=pl.lit(0.0)).clear()
-    return Construction(pl.concat([nothing, *decided]).sort(KEY), pl.DataFrame(left, schema=_UNINVESTED, orient="row"))
+    uninvested = pl.DataFrame(left, schema=_UNINVESTED, orient="row")
+    return Construction(pl.concat([nothing, *decided]).sort(KEY), uninvested)
 
 
 def decision_days(days: pl.Series, rule: Rule) -> pl.Series:

@@ -27,6 +27,7 @@ from champion.modeling.risk.model import Forecast, RiskModel
 from champion.portfolio.arrays import Floats, MarketArrays
 from champion.portfolio.construction import Rule, dated, decision_days
 from champion.portfolio.inputs import KEY, checked_scores, is_number, require_kind, require_sectors
+from champion.portfolio.risk_limit import within_risk
 
 WINDOW, LEAST = 250, 60
 """Sessions of returns that the covariance uses, and the fewest bars of an instrument among them."""
@@ -73,7 +74,8 @@ def mean_variance_weights(
     Args:
         scores: trade_date, instrument_id and score, and sector where `sector_cap` is below 1.
         market: returns, of the sessions up to each decision only; None with a risk model.
-        rule: top, buffer, cap, sector_cap, turnover, invested, every and phase.
+        rule: top, buffer, cap, sector_cap, turnover, invested, every and phase; and risk_limit with a risk model, to
+            which the solved weights are reduced alike.
         risk_aversion: the weight of variance against return; 0 ignores risk.
         skill: information coefficient of the scores; a model's rank IC is an estimate of it.
         risk: the factor risk model; its forecast of each decision uses returns up to the decision only.
@@ -107,6 +109,8 @@ def mean_variance_weights(
             raise UsageError(f"{name} is {value!r}; give a finite number of at least 0")
     if risk is not None:
         require_kind("risk", risk, RiskModel)
+    if rule.risk_limit is not None and risk is None:
+        raise UsageError(f"a risk limit of {rule.risk_limit:g} needs a risk model: give risk=risk_model(...)")
     solver, days = _cvxpy(), decision_days(known["trade_date"], rule)
     preferences = _Preferences(risk_aversion, skill, active_risk)
     before, decided = dict[str, float](), [dated(date.min, {"": 0.0}).clear()]
@@ -116,7 +120,8 @@ def mean_variance_weights(
         before = _solved(solver, near, rule, preferences, before) if near.rows.height > 1 else {}
         sold = dict.fromkeys(session["instrument_id"], 0.0)  # a decision without a row is none
         decided.append(dated(session["trade_date"][0], before or sold))
-    return pl.concat(decided).sort("trade_date", "instrument_id")
+    found = pl.concat(decided).sort("trade_date", "instrument_id")
+    return found if rule.risk_limit is None or risk is None else within_risk(found, risk, rule.risk_limit)
 
 
 def _by_returns(session: pl.DataFrame, market: MarketArrays, rule: Rule) -> _Candidates:

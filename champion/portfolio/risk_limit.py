@@ -9,7 +9,7 @@ import polars as pl
 from champion.errors import UsageError
 from champion.modeling.metrics import SESSIONS_PER_YEAR
 from champion.modeling.risk.model import RiskModel
-from champion.portfolio.construction import dated
+from champion.portfolio.construction import Construction, dated
 from champion.portfolio.inputs import KEY, is_number, require_frame, require_kind, require_unique
 
 
@@ -54,3 +54,41 @@ def within_risk(weights: pl.DataFrame, model: RiskModel, volatility: float) -> p
         scaled = {name: weight * share for name, weight in held.items()}
         decided.append(dated(day, scaled or dict.fromkeys(session["instrument_id"], 0.0)).select(decided[0].columns))
     return pl.concat(decided).sort(KEY)
+
+
+def limited(found: Construction, model: RiskModel, limit: float) -> Construction:
+    """Return decisions within a risk limit, as `within_risk`, with what is left in cash for it.
+
+    Instruments whose risk is not known on the day have the weight 0, and on days without a forecast all of them: so
+    holdings are sold, and nothing is bought, while the risk is not known.
+
+    >>> from datetime import date
+    >>> import numpy as np
+    >>> from champion.modeling.risk import Estimation
+    >>> from champion.portfolio.construction import Rule, construct
+    >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 1)], "instrument_id": ["A"], "score": [1.0]})
+    >>> model = RiskModel((), (), (), Estimation(), *[np.zeros((0, 1))] * 5, ())
+    >>> found = limited(construct(scores, Rule(top=1)), model, 0.15)
+    >>> found.weights["weight"].to_list(), found.text.partition(": all")[0]
+    ([0.0], 'left in cash on average: unknown risk 98.0% of the equity; no risk is known on 1 of 1 decision, the first \
+on 2024-01-01')
+    """
+    since = model.known_from()
+    days = [] if since is None else [day for day in model.sessions if day >= since]
+    forecast = within_risk(found.weights.filter(pl.col("trade_date").is_in(days)), model, limit)
+    decided = found.weights.join(forecast.rename({"weight": "kept"}), on=list(KEY), how="left", maintain_order="left")
+    kept = decided.select(*KEY, "weight", pl.col("kept").fill_null(0.0))
+    unknown = (pl.col("kept") == 0).alias("unknown")
+    cut = pl.col("weight") - pl.col("kept")
+    left = (
+        kept.with_columns(unknown)
+        .group_by("trade_date")
+        .agg(risk_unknown=cut.filter("unknown").sum(), risk_limit=cut.filter(~pl.col("unknown")).sum())
+    )
+    uninvested = found.uninvested.drop("risk_unknown", "risk_limit").join(
+        left, on="trade_date", how="left", maintain_order="left"
+    )
+    return Construction(
+        kept.select(*KEY, weight="kept"),
+        uninvested.with_columns(pl.col("risk_unknown", "risk_limit").fill_null(0.0)).select(found.uninvested.columns),
+    )

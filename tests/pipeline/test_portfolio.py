@@ -223,6 +223,7 @@ def test_the_notebook_follows_the_version_and_records_account_and_costs(
     assert trials.count(own).total == before.total + 1
     assert ran.values["version"] == version
     assert {"net_return", "gross_return", "charges_bps", "active_return"} <= ran.metrics.keys()
+    assert {"active_market", "active_style", "risk_forecast", "active_risk_realised"} <= ran.metrics.keys()
     table = runs.read_file(own, ran.run_id, "result/tables/account.parquet")
     assert table is not None
     assert pl.read_parquet(io.BytesIO(table))["equity"][-1] == ran.values["equity"]

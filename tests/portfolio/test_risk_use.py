@@ -20,7 +20,7 @@ from champion.portfolio import report
 from champion.portfolio.arrays import MarketArrays, market_arrays
 from champion.portfolio.construction import Rule, target_weights
 from champion.portfolio.mean_variance import mean_variance_weights
-from champion.portfolio.risk_attribution import active_parts
+from champion.portfolio.risk_attribution import active_parts, parts_by_year, risk_by_year, risk_periods
 from champion.portfolio.risk_limit import within_risk
 from champion.portfolio.simulator import MarketRules, simulate
 
@@ -210,6 +210,44 @@ def test_parts_sum_to_the_active_return_and_nothing_is_other_where_nothing_is_tr
         expected += sign * sum(value / equity * specific[name] for name, value in held)
     named = parts.filter(trade_date=day, part="specific")["value"].sum()
     assert named == pytest.approx(expected, abs=1e-14)
+
+
+def test_forecast_and_realised_risk_of_an_account_follow_the_plain_formulas(
+    setting: Setting, arrays: MarketArrays
+) -> None:
+    rules = MarketRules().without_frictions()
+    decided = target_weights(setting.scores(5, 70), Rule(top=8, every=10))
+    every = setting.scores(5, 70).select("trade_date", "instrument_id", weight=pl.lit(1 / len(NAMES)))
+    benchmark = simulate(arrays, every.filter(pl.col("trade_date").is_in(decided["trade_date"].implode())), rules)
+    found = simulate(arrays, decided, rules)
+    periods = risk_periods(found, benchmark, setting.model)
+    assert set(periods["portfolio"]) == {"account", "active"}
+    row = periods.filter(portfolio="active").row(-1, named=True)
+    weights: dict[str, float] = {}
+    for sign, one in ((1, found), (-1, benchmark)):
+        equity = one.account.filter(trade_date=row["trade_date"])["equity"][0]
+        for name, value in one.positions.filter(trade_date=row["trade_date"])["instrument_id", "value"].iter_rows():
+            weights[name] = weights.get(name, 0.0) + sign * value / equity
+    weight = np.array([weights.get(name, 0.0) for name in NAMES])
+    forecast = setting.model.at(row["trade_date"])
+    assert row["forecast"] == pytest.approx(np.sqrt(5 * weight @ forecast.covariance(NAMES) @ weight))
+    active = report.active(found, benchmark)
+    inside = active.filter(pl.col("trade_date") > row["trade_date"], pl.col("trade_date") <= row["until"])
+    assert inside.height == 5
+    assert row["realised"] == pytest.approx(inside["active"].sum(), abs=1e-14)
+    place = forecast.places(NAMES)
+    assert row["style_beta"] == pytest.approx(
+        forecast.exposures[place, -len(risk.FACTORS) + risk.FACTORS.index("style_beta")] @ weight
+    )
+    whole = risk_by_year(periods).filter(pl.col("year").is_null(), portfolio="active").row(0, named=True)
+    values = periods.filter(portfolio="active")
+    assert whole["bias"] == pytest.approx(values["value"].std())
+    assert whole["realised"] == pytest.approx(np.sqrt((values["realised"].to_numpy() ** 2).mean() / 5) * YEAR)
+    total = parts_by_year(active_parts(found, benchmark, setting.model)).row(-1, named=True)
+    assert total["active"] == pytest.approx(active["active"].sum())
+    assert sum(total[name] for name in ("market", "sector", "style", "specific", "other")) == pytest.approx(
+        total["active"]
+    )
 
 
 def test_skfolio_optimises_with_the_covariance_of_the_model(setting: Setting) -> None:

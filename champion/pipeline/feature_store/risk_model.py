@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
 
 from champion import workspace
-from champion.contracts.datasets import BARS
+from champion.contracts.datasets import ACTIONS, BARS, SECTORS
 from champion.errors import UsageError
 from champion.lake import Lake
 from champion.market.actions.adjustment import chained
@@ -20,9 +22,13 @@ from champion.pipeline.ingest.bars import equity_bars, with_kinds
 from champion.pipeline.ingest.corporate_actions import known_factors
 from champion.pipeline.reference.membership import with_sectors
 from champion.pipeline.reference.universe_lists import keep
+from champion.portfolio.construction import Construction, Rule, construct
+from champion.portfolio.risk_limit import limited
 
 _KEY = ["instrument_id", "trade_date"]
 _COLUMNS = (*_KEY, "symbol", "isin", "series", "close", "turnover", "volume")
+HISTORY = 504
+"""Sessions before the first score from which the risk model of a rule's limit forecasts, where the lake has them."""
 
 
 def risk_model(
@@ -71,3 +77,38 @@ def risk_model(
     placed = with_sectors(inside.select(_KEY), lake)
     exposed = risk.exposures(adjusted, placed).join(keep(inside, lake, chosen), on=_KEY, how="semi")
     return risk.fit(adjusted.filter(pl.col("trade_date") >= first), exposed, estimation)
+
+
+def constructed(lake: Lake, scores: pl.DataFrame, rule: Rule) -> Construction:
+    """Return the decisions of `construct`, within the risk limit of the rule.
+
+    The risk model is that of all company shares, from `HISTORY` sessions before the first score on. A decision uses
+    bars and lists of sectors up to its day. Without a limit no model is made.
+
+    >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
+    >>> constructed(workspace.lake(), scores, Rule(top=1, risk_limit=0.2)).weights["weight"].to_list()  # too few bars
+    [0.0]
+    """
+    if rule.risk_limit is None:
+        return construct(scores, rule)
+    decided = construct(scores, replace(rule, risk_limit=None))
+    if decided.weights.is_empty():
+        return decided
+    days = scores["trade_date"]  # not those of decisions: one model serves all phases of a rule
+    return limited(decided, before(lake, days.min(), days.max()), rule.risk_limit)  # type: ignore[arg-type]
+
+
+def before(lake: Lake, first: date, last: date) -> risk.RiskModel:
+    """Return the risk model of all company shares for decisions from `first` to `last`; the last one is kept in memory.
+
+    >>> before(workspace.lake(), date(2024, 1, 16), date(2024, 1, 16)).sessions[0]
+    datetime.date(2024, 1, 15)
+    """
+    start = min([first, *lake.sessions(BARS, end=first)[-HISTORY - 1 :]])
+    return _kept(lake, start, last, tuple(lake.digest(name) for name in (BARS, ACTIONS, SECTORS)))
+
+
+@lru_cache(1)
+def _kept(lake: Lake, start: date, end: date, _digests: tuple[str, ...]) -> risk.RiskModel:
+    """Return the model; an account that is simulated on several days of decision asks for the same one."""
+    return risk_model(start, end, universe="all", lake=lake)

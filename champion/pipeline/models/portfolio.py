@@ -15,6 +15,7 @@ from champion.lake import Lake
 from champion.market import quality_gates
 from champion.market.acceptance import ACCEPTED, accepted_rows
 from champion.market.actions.action_questions import label_gaps
+from champion.pipeline.feature_store.risk_model import constructed
 from champion.pipeline.ingest import quality
 from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.ingest.corporate_actions import current_factors
@@ -22,7 +23,7 @@ from champion.pipeline.reference import membership
 from champion.pipeline.reference.as_known import band_prices
 from champion.portfolio import report, simulator
 from champion.portfolio.arrays import FillPrice, MarketArrays, market_arrays
-from champion.portfolio.construction import Construction, Rule, construct, inputs_of
+from champion.portfolio.construction import Construction, Rule, inputs_of
 from champion.portfolio.contract_note import unchecked
 from champion.portfolio.decisions import NO_SHORT
 from champion.portfolio.endings import known_endings, reductions, valued, without_reduced
@@ -169,14 +170,14 @@ def simulate(
     lake = lake or workspace.lake()
     if arrays is None:
         arrays = market(lake, scored, after=rule.every, fill=fill or "average", end=end)
-    constructed, weights, left_out = decided(known, rule, rules, arrays, lake)
-    account = simulator.simulate(arrays, constructed.weights, rules)
+    decisions, weights, left_out = decided(known, rule, rules, arrays, lake)
+    account = simulator.simulate(arrays, decisions.weights, rules)
     benchmark = benchmark_account(arrays, weights, rules)
     counts = {
         "unknown_ends": float(account.cuts.filter(reason="written_off").height),
         "unread_actions": float(_unread(account, arrays).height),
     }
-    return Portfolio(account, benchmark, report.summary(account, benchmark) | counts, constructed, left_out, arrays)
+    return Portfolio(account, benchmark, report.summary(account, benchmark) | counts, decisions, left_out, arrays)
 
 
 def decided(
@@ -192,8 +193,8 @@ def decided(
     [(datetime.date(2024, 1, 15), 'NSE:ACME', 0.98)]
     """
     inside, left_out = followable(scores, rule, rules, arrays, lake)
-    constructed = construct(inside, rule)
-    return constructed, _all_equally(inside, constructed.uninvested["trade_date"], rule.invested), left_out
+    found = constructed(lake, inside, rule)
+    return found, _all_equally(inside, found.uninvested["trade_date"], rule.invested), left_out
 
 
 def benchmark_account(arrays: MarketArrays, weights: pl.DataFrame, rules: MarketRules) -> Simulation:

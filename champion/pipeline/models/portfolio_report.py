@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from champion.base.counting import quantity
 from champion.errors import ChampionError, UsageError
 from champion.lake import Lake
+from champion.pipeline.feature_store.risk_model import before
 from champion.pipeline.models.index_comparison import IndexComparison, compare
 from champion.pipeline.models.portfolio import Portfolio
 from champion.portfolio.contract_note import COMPONENTS
+from champion.portfolio.risk_attribution import active_parts, parts_by_year, risk_by_year, risk_periods
 
 PREFIX = "portfolio_"
 """The beginning of the names of an account's metrics and tables in a run that has others, as portfolio_net_return."""
@@ -166,3 +169,52 @@ average: fewer instruments than top 97.9% of the equity
         f"the account {holds}, and less than {LEAST_INVESTED:.0%} says nothing about the scores, so no figure is shown "
         f"and no trial recorded: give a smaller top, or a capital that fits{f'. {notes}' if notes else ''}"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RiskReport:
+    """The active return by part, and forecast against realised risk, by year; see `risk_attribution`.
+
+    >>> RiskReport(pl.DataFrame(), pl.DataFrame(), "no risk is known").metrics
+    {}
+    """
+
+    parts: pl.DataFrame
+    risk: pl.DataFrame
+    text: str = ""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The sums of the parts of all years as active_<part>, and forecast, realised and bias of the risk.
+
+        Those of the active return begin with active_risk_, those of the account with risk_.
+        """
+        found = dict[str, float]()
+        for row in self.parts.tail(1).iter_rows(named=True):
+            found |= {f"active_{name}": row[name] for name in row if name not in {"year", "active"}}
+        for row in self.risk.filter(pl.col("year").is_null()).iter_rows(named=True) if self.risk.height else ():
+            prefix = "risk_" if row["portfolio"] == "account" else "active_risk_"
+            found |= {prefix + name: row[name] for name in ("forecast", "realised", "bias")}
+        return {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
+
+
+def by_risk(found: Portfolio, lake: Lake) -> RiskReport:
+    """Return what the factor risk model of all company shares explains of an account; `text` says what it cannot.
+
+    >>> from datetime import date
+    >>> from champion import portfolio, workspace
+    >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
+    >>> report = by_risk(portfolio.simulate(scores, portfolio.Rule(top=1)), workspace.lake())
+    >>> report.risk.height, report.text
+    (0, 'the risk is known on no session of the account: a forecast needs 60 sessions of factor returns before')
+    """
+    days = found.account.account["trade_date"]
+    model = before(lake, days[0], days[-1])
+    parts = parts_by_year(active_parts(found.account, found.benchmark, model))
+    periods = risk_periods(found.account, found.benchmark, model)
+    nothing = (
+        "the risk is known on no session of the account: a forecast needs "
+        f"{quantity(model.estimation.fewest, 'session')} of factor returns before"
+    )
+    first = "" if periods.is_empty() else f"forecasts from {periods['trade_date'][0]} on"
+    return RiskReport(parts, risk_by_year(periods), first or nothing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import polars as pl
@@ -136,7 +136,7 @@ def clustered(lake: Lake, scores: pl.DataFrame, rule: Rule | None = None, ahead:
     session to that of the session after the next decision; the benchmark holds all scored instruments equally. NaN if
     no return is known. `ahead` is what `returns_between` returns, to judge many portfolios.
     """
-    rule = rule or Rule()
+    rule = replace(rule or Rule(), risk_limit=None)  # it leaves the relative weights as they are
     known = scores.drop_nulls(["trade_date", "instrument_id", "score"])
     chosen = target_weights(known, rule).with_columns(
         weight=pl.col("weight") / pl.col("weight").sum().over("trade_date")

@@ -11,12 +11,13 @@ import polars as pl
 
 from champion import contracts
 from champion.base import clock
-from champion.contracts.datasets import BAN_LIST, BARS, PREDICTIONS, PRICE_BANDS, TARGETS
+from champion.contracts.datasets import BAN_LIST, BARS, PREDICTIONS, PRICE_BANDS, SECTORS, TARGETS
 from champion.errors import LakeError
 from champion.lake import Lake
 from champion.market.envelope import session_open, stamp
 from champion.market.reference.price_limits import SME_SERIES
 from champion.modeling.universe import Universe, stored
+from champion.pipeline.feature_store.risk_model import constructed
 from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.models import frames, portfolio, recipes
@@ -24,7 +25,7 @@ from champion.pipeline.models.evaluate import UNIVERSE
 from champion.pipeline.models.paper_account import as_known, in_time
 from champion.pipeline.reference import universe_lists
 from champion.pipeline.targets import orders, published
-from champion.portfolio.construction import Construction, Rule, construct, inputs_of
+from champion.portfolio.construction import Construction, Rule, inputs_of
 from champion.settings import Settings
 from champion.tracking import promotion, registry
 
@@ -84,7 +85,9 @@ def publish(settings: Settings, session: date, version: registry.Version, rule: 
     targets = stamp(rows, contract, pl.lit("champion"), pl.lit(now), pl.col("instrument_id"), key)
     others = held.filter(pl.col("model_version") != version.number)
     made_from = {"model": f"{registry.MODEL}/{version.number}", **_inputs(lake, session, following, universe, before)}
-    made_from["rule"] = json.dumps(asdict(rule), sort_keys=True)
+    limit = {"risk_limit"} if rule.risk_limit is None else set()  # as stored before there was one
+    made_from["rule"] = json.dumps({k: v for k, v in asdict(rule).items() if k not in limit}, sort_keys=True)
+    made_from |= {} if limit else {SECTORS: lake.digest(SECTORS, end=session)}
     targets = _first_published(targets, mine)
     written = lake.write(TARGETS, session, pl.concat([others, targets]), made_from, known_at=now)
     return PublishedTargets(published.ordered(targets), written, note)
@@ -119,6 +122,7 @@ def _decided(
     known = rows.with_columns(
         pl.col("weight", "previous_weight").fill_null(0.0),
         pl.coalesce("symbol", "last_symbol"),
+        risk_unknown=pl.col("weight") == 0,
         trade_date=pl.lit(session),
         decided_on=pl.lit(decided_on),
         previous_on=pl.lit(before["trade_date"].max(), pl.Date),
@@ -155,7 +159,7 @@ def _constructed(lake: Lake, session: date, scores: pl.DataFrame, rule: Rule) ->
     followed = scores.join(refused, on=["trade_date", "instrument_id"], how="anti")
     if inputs_of(rule):
         followed = portfolio.with_inputs(followed, rule, portfolio.market(lake, scores, after=0, end=session), lake)
-    return construct(followed, rule)
+    return constructed(lake, followed, rule)
 
 
 def _excluded(lake: Lake, session: date, universe: Universe, rows: pl.DataFrame) -> pl.DataFrame:
@@ -167,6 +171,7 @@ def _excluded(lake: Lake, session: date, universe: Universe, rows: pl.DataFrame)
         .when(pl.col("refused_by").is_not_null()).then("refused_by")
         .when(pl.col("score").is_null()).then(pl.lit("no_features"))
         .when(pl.col("series").is_in(SME_SERIES)).then(pl.lit("sme_series"))
+        .when("risk_unknown").then(pl.lit("risk_unknown"))
         .when(decided).then(pl.lit("rank")).otherwise(pl.lit("between_decisions"))
     )  # fmt: skip
     joined = rows.join(refused, on="instrument_id", how="left")
