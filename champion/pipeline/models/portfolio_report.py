@@ -151,9 +151,10 @@ def require_invested(found: Portfolio) -> Portfolio:
     >>> from datetime import date
     >>> from champion import portfolio
     >>> scores = pl.DataFrame({"trade_date": [date(2024, 1, 15)], "instrument_id": ["NSE:ACME"], "score": [1.0]})
-    >>> require_invested(portfolio.simulate(scores, portfolio.Rule(top=1))).summary["cash_share"] < 0.95
+    >>> small = portfolio.MarketRules(capital=10_000)
+    >>> require_invested(portfolio.simulate(scores, portfolio.Rule(top=1), small)).summary["cash_share"] < 0.95
     True
-    >>> require_invested(portfolio.simulate(scores, portfolio.Rule(top=1000)))
+    >>> require_invested(portfolio.simulate(scores, portfolio.Rule(top=1000), small))
     Traceback (most recent call last):
     ...
     champion.errors.UsageError: the account holds 0.1% of its equity on average, and less than 5% says nothing about \
