@@ -155,7 +155,7 @@ def repoint(client: SyncPrefectClient) -> None:
 
 
 def engine_command() -> str:
-    """Return the command that starts a run: told the command, a worker starts it immediately with this interpreter."""
+    """Return the command that starts a run; with the command, a worker starts it immediately with this interpreter."""
     return f"{shlex.quote(sys.executable)} -P -m champion.base.gc_tuning prefect.engine"
 
 

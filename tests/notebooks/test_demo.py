@@ -93,6 +93,7 @@ def test_the_challenger_is_refused_and_the_champion_has_scored_many_sessions(
     learnt_to = date.fromisoformat(registry.find(settings, 1).tags["champion.learnt_to"])
     assert learnt_to < scored[0], "the scores are out of sample"
     about = store.prepare(settings).get_model_version(registry.MODEL, "2").description
+    assert about is not None
     assert about.startswith("ridge: return over 5 sessions, universe ")
     assert re.fullmatch(r"http://x/#/experiments/\d+/runs\?.*", store.training_page(settings, "http://x"))
 
