@@ -65,7 +65,8 @@ def figures() -> Iterator[tuple[str, Figure]]:
     rows = [(day, lake.rows("normalized_equity_ohlc", day, day)) for day in sessions]
     counted = pl.DataFrame(rows, schema=["session", "rows"], orient="row")
     yield "calendar", plots.calendar(counted)
-    account = counted.tail(250).select("session", normalized="rows", rejected=pl.lit(0))  # a demo rejects nothing
+    rejected = workspace.scan("quarantine_equity_ohlc").group_by(session="trade_date").len("rejected").collect()
+    account = counted.tail(250).rename({"rows": "normalized"}).join(rejected, on="session", how="left").fill_null(0)
     yield "sessions_and_rows", plots.sessions_and_rows(account)
     yield "quality_gates", plots.quality_gates(quality.check(lake, sessions[-20], last).gates)
     yield from of_one_share(history)

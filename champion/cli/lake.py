@@ -8,6 +8,7 @@ import typer
 
 from champion import contracts
 from champion.base import clock
+from champion.base.counting import known_names
 from champion.base.progress import Progress
 from champion.cli.terminal import completion, console
 from champion.cli.terminal.console import AsJson, End, Start
@@ -174,7 +175,7 @@ def _lake() -> Lake:
 def _names(dataset: str | None) -> list[str]:
     known = contracts.names()
     if dataset is not None and dataset not in known:
-        raise UsageError(f"no dataset {dataset!r}; known: {', '.join(known)}")
+        raise UsageError(f"no dataset {dataset!r}: {known_names(dataset, known)}")
     return known if dataset is None else [dataset]
 
 

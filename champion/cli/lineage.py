@@ -49,7 +49,7 @@ def forward_from_file(
 ) -> None:
     """Trace a published file forward to rows, features, models and predictions.
 
-    Example: champion lineage forward BhavCopy_NSE_CM_0_0_0_20240715_F_0000.csv.zip
+    Example: champion lineage forward cm28JUN2024bhav.csv.zip
     """
     from champion.pipeline.provenance.downstream import forward  # noqa: PLC0415
 

@@ -127,7 +127,7 @@ def withdraw(
 
     Members and sectors are then those of a workspace that never read the list. The file may stay or be removed.
 
-    Example: champion lists withdraw "NIFTY 50" 2020-12-15 --reason "the list of 2025-03-30 in a wrong folder"
+    Example: champion lists withdraw "NIFTY 50" 2020-12-15 --reason "wrong folder"
     """
     from champion.contracts.datasets import REFERENCE_LISTS  # noqa: PLC0415
     from champion.pipeline.ingest import market_data_lock  # noqa: PLC0415

@@ -69,6 +69,7 @@ def promote(
     if force and not reason.strip():
         raise UsageError("--force needs --reason: the ledger stores why the gate was overridden")
     chosen = console.settings()
+    registry.find(chosen, version)  # refuses a wrong number before a kernel starts
     with console.progress_bar(hidden=as_json) as progress:
         request = NotebookRequest("promotion", {"version": version}, on_progress=progress)
         decision, report = promote_with_report(
@@ -140,7 +141,7 @@ def begin(reason: Reason, *, as_json: AsJson = False) -> None:
 
     The old ledger is kept beside it. The version with the alias `champion` stays champion.
 
-    Example: champion models begin --reason "the disk failed, backup of 2024-12-01"
+    Example: champion models begin --reason "restored from 2024-12-01"
     """
     entry = recovery.begin(console.settings(), reason=reason)
     shown = {"champion": entry.version or None, "wrong": entry.evidence["wrong"], "kept": entry.evidence["kept"]}
@@ -265,7 +266,7 @@ def begin_trials(reason: Reason, *, as_json: AsJson = False) -> None:
 
     The old ledger is kept beside it.
 
-    Example: champion trials begin --reason "the disk failed, backup of 2024-12-01"
+    Example: champion trials begin --reason "restored from 2024-12-01"
     """
     from champion.tracking.trials import ledger  # noqa: PLC0415
 

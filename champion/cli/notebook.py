@@ -111,7 +111,7 @@ def run_one(
 ) -> None:
     """Run one notebook under supervision and record it, without a flow.
 
-    Example: champion notebook run quality -p start=2024-01-01 -p end=2024-01-31 --reads normalized_equity_ohlc
+    Example: champion notebook run quality -p start=2024-01-01 -p end=2024-01-31
     """
     from champion.lake import Lake  # noqa: PLC0415
     from champion.pipeline.models import notebook_data  # noqa: PLC0415

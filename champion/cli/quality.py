@@ -74,7 +74,7 @@ def accept(
 ) -> None:
     """Accept findings with a reason; their gates then pass for these findings only.
 
-    Example: champion quality accept row_count:2025-08-06 --reason "a special session of two hours"
+    Example: champion quality accept row_count:2025-08-06 --reason "short session"
     """
     from champion.pipeline.ingest import quality  # noqa: PLC0415
 

@@ -112,7 +112,7 @@ def draft(
     Of a feature set: its contracts and table. Of a dataset: first the raw and quarantine contracts, for a review of
     types, units and rules; when run again, samples and table.
 
-    Example: champion schema draft index_ohlc ind_close_all_03062024.csv 2024-06-03
+    Example: champion schema draft index_ohlc ind_close_all.csv 2024-06-03
     """
     from champion.pipeline.maintenance.draft_dataset import (  # noqa: PLC0415 - the other commands need none
         draft_dataset,

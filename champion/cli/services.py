@@ -69,7 +69,7 @@ def serve() -> None:
     Example: champion serve
     """
     from champion.services import mlflow, supervisor  # noqa: PLC0415
-    from champion.tracking.store import experiments_page  # noqa: PLC0415
+    from champion.tracking.store import training_page  # noqa: PLC0415
 
     chosen = console.settings()
 
@@ -77,7 +77,8 @@ def serve() -> None:
         console.out.print(f"Prefect  {served.prefect}")
         if place := prefect_login.place(chosen):
             console.out.print(f"login    on Prefect's page: the content of {place}", soft_wrap=True)
-        console.out.print(f"MLflow   {experiments_page(served.mlflow or mlflow.address(chosen) or '')}", soft_wrap=True)
+        pages = served.mlflow or mlflow.address(chosen) or ""
+        console.out.print(f"MLflow   {training_page(chosen, pages)}", soft_wrap=True)
         if served.mlflow:
             console.out.print(f"login    {mlflow.login_hint(chosen)}", soft_wrap=True)
         console.out.print(f"worker   on pool {chosen.work_pool}; Ctrl-C stops all")
@@ -107,7 +108,7 @@ def ui() -> None:
     Example: champion ui
     """
     from champion.services import managed_process, mlflow, prefect, supervisor  # noqa: PLC0415
-    from champion.tracking.store import experiments_page  # noqa: PLC0415
+    from champion.tracking.store import training_page  # noqa: PLC0415
 
     chosen = console.settings()
     if not mlflow.is_local(chosen):
@@ -120,7 +121,7 @@ def ui() -> None:
             managed_process.wait(chosen, mlflow.NAME, pages, lambda: managed_process.answers(f"{pages.url}/health"))
             address = f"{server.url}{login}" if server else "not running; the next flow starts it"
             console.out.print(f"Prefect: {address}", soft_wrap=True)
-            console.out.print(f"MLflow:  {experiments_page(pages.url)}", soft_wrap=True)
+            console.out.print(f"MLflow:  {training_page(chosen, pages.url)}", soft_wrap=True)
             console.out.print(f"         {mlflow.login_hint(chosen)}", soft_wrap=True)
             supervisor.watch(chosen, (mlflow.NAME,), (f"{pages.url}/health",))
     finally:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from champion.base import package_data
+from champion.base.counting import known_names
 from champion.contracts.contract import Contract, parse
 from champion.errors import ContractError
 
@@ -50,8 +51,8 @@ def load(name: str, version: int | None = None) -> Contract:
     known = versions(name)
     chosen = version if version is not None else max(known, default=1)
     if chosen not in known:
-        others = f"its versions are {known}" if known else f"the contracts are: {', '.join(names())}"
-        raise ContractError(f"no contract {name!r} version {chosen}; {others}")
+        others = f"its versions are {known}" if known else known_names(name, names(), "the contracts are")
+        raise ContractError(f"no contract {name!r} version {chosen}: {others}")
     return parse(read(_contracts()[name, chosen]), chosen)
 
 

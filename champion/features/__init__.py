@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from champion.base.counting import known_names
 from champion.errors import UsageError
 from champion.features import carry, compute, custom
 from champion.features.alpha158 import ALPHA158
@@ -93,7 +94,8 @@ def find(version: str | FeatureSet) -> FeatureSet:
     if ":" in version:
         return register(custom.import_set(version))
     if version not in FEATURE_SETS:
-        raise UsageError(f"feature set {version!r} is not known; known are {', '.join(FEATURE_SETS)}, and module:NAME")
+        known = known_names(version, FEATURE_SETS, "known are")
+        raise UsageError(f"feature set {version!r} is not known; {known}, and your own as module:NAME")
     return FEATURE_SETS[version]
 
 

@@ -30,7 +30,7 @@ from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardSca
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 from typing_extensions import override
 
-from champion.base.counting import quantity
+from champion.base.counting import known_names, quantity
 from champion.errors import ModelError
 from champion.modeling import lightgbm_models
 from champion.modeling.targets import DEFAULT
@@ -344,12 +344,21 @@ def probability(model: Estimator, inputs: NDArray[np.float64]) -> NDArray[np.flo
     return scores if is_probability else np.clip(scores, 0.0, 1.0)
 
 
+_ALIKE = dict.fromkeys(("xgboost", "catboost", "gbm", "xgb"), "lightgbm") | {
+    **dict.fromkeys(("forest", "rf", "extra_trees"), "random_forest"),
+    **dict.fromkeys(("linear", "ols", "lasso", "elastic_net"), "ridge"),
+    "logit": "logistic",
+}
+"""Common names of models, and the known name whose model is most like it."""
+
+
 def _import_estimator(path: str) -> Callable[..., Estimator]:
     module, _, name = path.replace(":", ".").rpartition(".")
     if not module:
+        known = known_names(_ALIKE.get(path.lower(), path), MODELS)
         raise ModelError(
-            f"model {path!r} is not known; there are {', '.join(MODELS)}, and any import path of a scikit-learn-"
-            "compatible estimator, such as sklearn.ensemble.ExtraTreesClassifier"
+            f"model {path!r} is not known; {known}, and any import path of a scikit-learn-compatible estimator, such "
+            "as sklearn.ensemble.ExtraTreesClassifier"
         )
     try:
         kind = getattr(import_module(module), name)

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from champion.base.counting import known_names
 from champion.errors import UsageError
 from champion.indicators import cross_section
 from champion.indicators.numeric.unknown import known
@@ -43,7 +44,7 @@ def find(name: str) -> str:
     'rank'
     """
     if name not in TARGETS:
-        raise UsageError(f"target {name!r} is not known; there are {', '.join(TARGETS)}")
+        raise UsageError(f"target {name!r} is not known; {known_names(name, TARGETS)}")
     return name
 
 

@@ -125,7 +125,11 @@ def find(universe: str | Mapping[str, Any] | Universe) -> Universe:
         filters = json.loads(universe) if isinstance(universe, str) else dict(universe)
     except (ValueError, RecursionError) as error:
         named = known_names(str(universe), UNIVERSES, "the names are")
-        raise UsageError(f"universe {universe!r} is neither a name nor filters as JSON ({error}): {named}") from error
+        where = f" ({error})" if str(universe).lstrip().startswith(("{", "[")) else ""
+        raise UsageError(
+            f"universe {universe!r} is neither a name nor filters as JSON{where}: {named}; the members of an index are "
+            """'{"index": "NIFTY 500"}'"""
+        ) from error
     if not isinstance(filters, dict):
         raise UsageError(f"universe {universe!r}: filters are a JSON object such as {UNIVERSES['liquid'].text}")
     if doubled := [f"{one} and {both}" for one, both in _OTHER_NAMES.items() if {one, both} <= set(filters)]:

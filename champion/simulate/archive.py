@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from champion.errors import UsageError
-from champion.simulate import calendar, files, indices, lists, market, other_kinds, universe
+from champion.simulate import calendar, files, indices, lists, market, mistakes, other_kinds, universe
 from champion.simulate.actions import Action, settle
 from champion.simulate.changes import Change
 from champion.simulate.events import Events, plan as plan_events
@@ -66,12 +66,14 @@ def publish(  # noqa: PLR0913 - each is an independent choice with a default
     martingale: market.Martingale = "log",
     progress: Callable[[int, int], None] | None = None,
     corporate_actions: bool = True,
+    with_mistakes: bool = False,
 ) -> SimulatedArchive:
     """Return the simulated archive in `root`, after writing it unless it is complete.
 
     `signal` (0 to 2) is the strength of a planted five-session reversal (see `champion.simulate.market`), 0 for none.
     Without a signal `martingale` "log" leaves no skill in ranks, and "price" no profit in rupees.
     `progress` is called with the number of finished sessions and of all. The same arguments give the same bytes.
+    `with_mistakes` plants wrong rows (`champion.simulate.mistakes`) if there are enough instruments.
 
     Raises:
         UsageError: an argument is out of range, or `root` contains anything but this archive.
@@ -80,6 +82,8 @@ def publish(  # noqa: PLR0913 - each is an independent choice with a default
     drawn: dict[str, Any] = {"seed": seed, "signal": float(signal), "corporate_actions": corporate_actions}
     if martingale != "log":  # left out otherwise, so that the markers of earlier archives stay the same
         drawn["martingale"] = martingale
+    if with_mistakes:
+        drawn["mistakes"] = True
     plan = _plan({"instruments": instruments, **span, **drawn})
     dated = [path for session in plan.sessions for path in (*dict(_bhavcopies(session)), *_reports(session))]
     dated += _daily_lists(plan).paths()
@@ -171,9 +175,11 @@ def _contents(
         if session in by_session:
             identity = files.apply_changes(identity, by_session[session])
         closes |= {(one.position, session): int(quotes.previous[one.position]) for one in quotes.settled}
-        rows = files.bars(other_kinds.identified(identity, plan.others), every)
+        rows = published = files.bars(other_kinds.identified(identity, plan.others), every)
+        if plan.arguments.get("mistakes"):
+            published = mistakes.planted(rows, len(plan.sessions) - done)
         for path, is_udiff in _bhavcopies(session):
-            text = files.udiff(session, rows) if is_udiff else files.legacy(session, rows)
+            text = (files.udiff if is_udiff else files.legacy)(session, published)
             yield path, files.zip_file(path.rpartition("/")[2].removesuffix(".zip"), text, session)
         yield from zip(_reports(session), (files.full(session, rows), index_closes), strict=True)
         yield from daily.files(identity, quotes, index_closes)

@@ -112,11 +112,12 @@ def register(
     run_id: str,
     feature_version: str,
     tags: Mapping[str, str] | None = None,
+    about: str = "",
 ) -> Version:
     """Register `model` as a new version with the alias `challenger`, and return the version.
 
     `example` holds some rows of the model's input: its columns, in order, are the signature required when scoring.
-    `run_id` is the run that trained the model.
+    `run_id` is the run that trained the model, and `about` the description on the version's page in MLflow.
 
     Raises:
         ModelError: the model contains types from packages that are not trusted.
@@ -139,7 +140,9 @@ def register(
     client.finalize_logged_model(model_id, "READY")
     ensure_model(settings, MODEL, ABOUT)
     labels = {**(tags or {}), FEATURE_VERSION: feature_version, FEATURES: json.dumps(example.columns), DIGEST: digest}
-    created = client.create_model_version(MODEL, source=place, run_id=run_id, tags=labels, model_id=model_id)
+    created = client.create_model_version(
+        MODEL, source=place, run_id=run_id, tags=labels, model_id=model_id, description=about or None
+    )
     client.set_registered_model_alias(MODEL, CHALLENGER, str(created.version))
     runs.log(settings, run_id, tags={"champion.model_version": str(created.version)})
     return find(settings, int(created.version))

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from champion.base import atomic_files, file_modes, loopback, workspace_homes
 from champion.errors import ServiceError, UsageError
 from champion.security.redaction import redact
-from champion.tracking import relocation
+from champion.tracking import experiments, relocation
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -271,6 +271,17 @@ def experiments_page(base: str) -> str:
     'http://127.0.0.1:5000/#/experiments?workflowType=machine_learning'
     """
     return f"{base.rstrip('/')}/#/experiments?{_WORKFLOW}"
+
+
+def training_page(settings: Settings, base: str) -> str:
+    """Return the URL of the table of training runs, or that of all experiments if there is none or no answer."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    try:
+        found = prepare(settings).get_experiment_by_name(experiments.TRAINING)
+    except (MlflowException, ServiceError, UsageError):  # the pages may answer again when a person opens them
+        found = None
+    return experiment_page(base, found.experiment_id) if found else experiments_page(base)
 
 
 def experiment_page(base: str, experiment: str) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 import polars as pl
 
 from champion.base import package_data
+from champion.base.counting import known_names
 from champion.errors import WarehouseError
 from champion.settings import Settings
 from champion.sources.lists.index_list import canonical_index
@@ -71,7 +72,7 @@ def load(name: str) -> Query:
     ['session', 'rows', 'min_turnover', 'kinds']
     """
     if name not in names():
-        raise WarehouseError(f"no query is named {name!r}; there are: {', '.join(names())}")
+        raise WarehouseError(f"no query is named {name!r}; {known_names(name, names(), 'there are:')}")
     return parse(name, (package_data.folder("sql") / "queries" / f"{name}.sql").read_text(encoding="utf-8"))
 
 

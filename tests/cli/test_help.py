@@ -41,6 +41,16 @@ def test_every_command_has_an_example_that_parses(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", COMMANDS)
+def test_help_fits_80_columns_and_its_example_one_line(path: str) -> None:
+    done = CliRunner(env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"}).invoke(app, [*path.split()[1:], "--help"])
+    lines = done.output.splitlines()
+    assert done.exit_code == 0
+    assert max(map(len, lines)) <= 80
+    (example,) = re.findall(r"Example: champion .*", COMMANDS[path].help or "")
+    assert example in map(str.strip, lines), "an example that is wrapped cannot be copied"
+
+
+@pytest.mark.parametrize("path", COMMANDS)
 def test_every_argument_and_option_is_explained(path: str) -> None:
     silent = [one.name for one in COMMANDS[path].params if not getattr(one, "help", None)]
     assert not silent

@@ -30,7 +30,7 @@ from champion.security import prefect_login
 from champion.services import prefect
 from champion.settings import Settings
 from champion.simulate.calendar import sessions
-from champion.tracking import promotion, registry, runs
+from champion.tracking import promotion, registry, runs, store
 
 # Fixtures: pytest takes them for this module.
 base, champion, demo = demo_workspace.base, demo_workspace.champion, demo_workspace.demo
@@ -61,7 +61,9 @@ def test_every_session_of_the_archive_arrives(demo: dict[str, Any], settings: Se
     lake = Lake(settings.lake)
     assert lake.sessions("normalized_equity_ohlc") == lake.sessions("features_equity_indicators") == expected
     assert demo["sessions"] == len(expected)
-    assert demo["steps"] == "backfill succeeded, features succeeded, training succeeded, scoring succeeded"
+    assert demo["steps"] == (
+        "backfill succeeded, features succeeded, training succeeded, challenger succeeded, scoring succeeded"
+    )
 
 
 def test_the_planted_signal_is_found_and_the_model_promoted(demo: dict[str, Any], settings: Settings) -> None:
@@ -78,6 +80,22 @@ def test_the_planted_signal_is_found_and_the_model_promoted(demo: dict[str, Any]
     assert demo["account, a year"].startswith(account), "the net return, beside benchmark and active return"
     assert runs.get(settings, entry.evidence["report"]).name == "promotion"
     assert registry.alias_of(settings, "champion") == 1
+
+
+def test_the_challenger_is_refused_and_the_champion_has_scored_many_sessions(
+    demo: dict[str, Any], settings: Settings
+) -> None:
+    assert demo["challenger, ridge"].startswith("version 2 is refused. champion: ")
+    assert [(entry.version, entry.state) for entry in promotion.history(settings)] == [(1, "done"), (2, "refused")]
+    lake, every = Lake(settings.lake), list(sessions(FIRST, LAST))
+    scored = lake.sessions("predictions_equity_scores")
+    assert scored == every[-(len(every) // 8) :]
+    learnt_to = date.fromisoformat(registry.find(settings, 1).tags["champion.learnt_to"])
+    assert learnt_to < scored[0], "the scores are out of sample"
+    about = store.prepare(settings).get_model_version(registry.MODEL, "2").description
+    assert about is not None
+    assert about.startswith("ridge: return over 5 sessions, universe ")
+    assert re.fullmatch(r"http://x/#/experiments/\d+/runs\?.*", store.training_page(settings, "http://x"))
 
 
 def test_every_notebook_is_a_run_with_its_notebook_and_html(settings: Settings) -> None:
@@ -144,12 +162,13 @@ def test_a_second_run_skips_everything_and_changes_nothing(champion: Command, ba
     lake = Lake(settings.lake)
     before = [lake.digest(name) for name in _TABLES]
     shown = champion(*(word for word in DEMO if word != "--json"), home=base).stdout
+    assert len(re.findall(r"^  [123]\. champion ", shown, re.MULTILINE)) == 3, "what to look at next"
     shown = re.sub(r"[\s│┃|]+", " ", shown)  # lines of a table
-    assert "backfill skipped, features skipped, training skipped, scoring skipped" in shown
+    assert "backfill skipped, features skipped, training skipped, challenger skipped, scoring skipped" in shown
     assert "(0 files written)" in shown
     assert "skipped" in champion("score", str(LAST)).stdout
     assert [lake.digest(name) for name in _TABLES] == before
-    assert len(registry.versions(settings)) == 1
+    assert len(registry.versions(settings)) == 2
 
 
 def test_manual_run_skips_a_notebook_that_a_flow_has_run(champion: Command, settings: Settings) -> None:

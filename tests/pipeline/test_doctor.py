@@ -50,6 +50,8 @@ def test_a_new_workspace_passes(settings: Settings) -> None:
     assert {name for name, check in checks.items() if check.state == "failed"} == set()
     assert checks["lake"].found.startswith("no sessions yet")
     assert checks["corporate actions"].state == "warning"  # unadjusted prices are worth a warning
+    assert checks["corporate actions"].found.startswith("none read yet: the first backfill reads")
+    assert checks["findings"].found == checks["identity"].found == "no sessions yet", "nothing was examined"
     assert not settings.home.exists()  # checks create nothing
 
 

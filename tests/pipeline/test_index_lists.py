@@ -250,8 +250,12 @@ def test_universe_whose_lists_do_not_cover_a_run_is_refused_before_it(settings: 
     for arguments, error, message in (
         (["train", "--universe", '{"kind": "equity"}'], LakeError, "with no current features: run `champion features"),
         (["train", "--end", "2001-01-01"], ModelError, "no features from the start to 2001-01-01"),
-        (["train", "--model", "logistik"], ModelError, "model 'logistik' is not known"),
-        (["train", "--target", "rnak"], UsageError, "rnak"),
+        (["train", "--model", "logistik"], ModelError, "model 'logistik' is not known; did you mean 'logistic'?"),
+        (["train", "--model", "xgboost"], ModelError, "model 'xgboost' is not known; did you mean 'lightgbm'?"),
+        (["train", "--universe", "nifty"], UsageError, 'the members of an index are \'{"index": "NIFTY 500"}\''),
+        (["train", "--universe", "liqud"], UsageError, "did you mean 'liquid'?"),
+        (["models", "promote", "7"], ModelError, "has no version 7; registered: none"),
+        (["train", "--target", "rnak"], UsageError, "target 'rnak' is not known"),
         (["train", "--feature-set", "v9"], UsageError, "v9"),
         (["score", "2001-01-01"], LakeError, "no bars of session 2001-01-01"),
     ):

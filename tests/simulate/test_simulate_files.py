@@ -7,6 +7,7 @@ import re
 import zipfile
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,6 @@ from champion.simulate import calendar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 START, END = date(2024, 5, 6), date(2024, 7, 31)  # both headers, both formats, a drill Saturday, four holidays
 UDIFF = "content/cm/BhavCopy_NSE_CM_0_0_0_{:%Y%m%d}_F_0000.csv.zip"
@@ -352,3 +352,20 @@ def test_three_index_reports_of_april_2023_are_dated_month_first(tmp_path: Path)
     stamps = [(tmp_path / INDICES.format(session)).read_text().split(",")[13] for session in archive.sessions]
     assert stamps[:4] == ["03-04-2023", "04-04-2023", "05-04-2023", "04-06-2023"]
     assert stamps[4:] == ["04-10-2023", "04-11-2023", "12-04-2023"]
+
+
+def test_planted_mistakes_are_rows_to_reject_and_an_open_to_question(tmp_path: Path) -> None:
+    """The rest of the archive is the same, and its own marker refuses to mix both."""
+    start, end = date(2024, 7, 8), date(2024, 8, 30)
+    right, wrong = (
+        simulate.publish(tmp_path / str(wrong), instruments=110, start=start, end=end, with_mistakes=wrong)
+        for wrong in (False, True)
+    )
+    paths = {path.relative_to(right.root) for path in right.root.rglob("*") if path.is_file()}
+    changed = {path for path in paths if (right.root / path).read_bytes() != (wrong.root / path).read_bytes()}
+    days = [right.sessions[-1 - left] for left in (33, 21, 12)]
+    assert changed == {Path("simulation.json"), *(Path(UDIFF.format(day)) for day in days)}
+    rows = pl.concat([parse(member(wrong.root / UDIFF.format(day))) for day in days])
+    opened, high, low, close = (pl.col(name).cast(float) for name in ("OpnPric", "HghPric", "LwPric", "ClsPric"))
+    assert rows.filter(low > high)["TradDt"].to_list() == [str(days[0]), str(days[2])]
+    assert rows.filter(opened > 1.35 * close)["TradDt"].to_list() == [str(days[1])]

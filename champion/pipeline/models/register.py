@@ -15,6 +15,7 @@ import joblib
 import polars as pl
 
 from champion import features
+from champion.base.counting import quantity
 from champion.contracts.datasets import ACTIONS, BARS
 from champion.lake import Lake
 from champion.modeling.estimators import Recipe
@@ -131,7 +132,13 @@ def register_challenger(
     tags |= {trials.LOOK: look.id, looks.SCORES: looks.fingerprint(looks.judged(result))}
     runs.log(settings, run_id, tags={trials.TRIAL: trials.COUNTED, **counted})
     example, version = frame.select(result.inputs), task.feature_version
-    return registry.register(settings, result.estimator, example, run_id=run_id, feature_version=version, tags=tags)
+    about = (
+        f"{result.recipe.model}: return over {quantity(task.horizon, 'session')}, universe {task.universe.text}, "
+        f"features {version}, trained on sessions to {tags[TRAIN_END]}"
+    )
+    return registry.register(
+        settings, result.estimator, example, run_id=run_id, feature_version=version, tags=tags, about=about
+    )
 
 
 def _stored(recipe: Recipe) -> dict[str, Any]:

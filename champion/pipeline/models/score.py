@@ -1,5 +1,6 @@
 """Score one session with the champion, into the lake."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -76,16 +77,36 @@ def score_session(settings: Settings, session: date) -> ScoreResult:
         LakeError: the session has no features, or they are older than the bars and actions they depend on.
         QualityGateError: the session, or one of the 20 before it, fails a quality gate.
     """
-    from champion.modeling import training  # noqa: PLC0415 - scikit-learn is slow to import
+    (found,) = score_sessions(settings, [session])
+    return found
 
+
+def score_sessions(settings: Settings, sessions: Sequence[date]) -> Iterator[ScoreResult]:
+    """Score sessions with the champion, in order, like `score_session`, and yield each result.
+
+    The quality gates are evaluated over all of them together, and the model is loaded once.
+
+    Raises:
+        ModelError: see `score_session`, as for the other errors.
+    """
     lake = Lake(settings.lake)
     standing.require_agreement(settings)
-    recent = lake.sessions(BARS, end=session)[-LOOKBACK - 1 :]
-    require_passed(lake, min([session, *recent]), session, Limits.of(settings))
+    recent = lake.sessions(BARS, end=min(sessions))[-LOOKBACK - 1 :]
+    require_passed(lake, min([*sessions, *recent]), max(sessions), Limits.of(settings))
     feature_set = registry.find(settings, registry.CHAMPION).feature_version
     names = frames.inputs(feature_set)
     loaded = registry.load(settings, registry.CHAMPION, features=names, feature_version=feature_set)
-    check_fresh(lake, loaded.version, session, settings.model_sessions)
+    for session in sorted(sessions):
+        check_fresh(lake, loaded.version, session, settings.model_sessions)
+        yield _score(lake, loaded, session)
+
+
+def _score(lake: Lake, loaded: registry.LoadedModel, session: date) -> ScoreResult:
+    """Score one session with a loaded model, and commit the scores to the lake."""
+    from champion.modeling import training  # noqa: PLC0415 - scikit-learn is slow to import
+
+    feature_set = loaded.version.feature_version
+    names = frames.inputs(feature_set)
     frame = frames.scoring_frame(lake, session, universe=stored(loaded.version.text(UNIVERSE)), feature_set=feature_set)
     contract, version = contracts.load(PREDICTIONS), loaded.version
     named = training.score(loaded.model, frame, names).with_columns(

@@ -34,6 +34,7 @@ _DISK_FAILED, _DISK_WARNING = 1, 5  # GiB: a demo workspace takes 0.3, five real
 _MEMORY_WARNING = 4  # GiB: training on five real years takes 3
 _OTHERS = 0o077  # the bits of a file's mode for its group and for others
 _SHOWN = 3
+_NO_SESSIONS = "no sessions yet"
 _TIMEOUT = 10  # seconds for an answer of an archive or a server
 
 
@@ -164,7 +165,10 @@ def _corporate_actions(settings: Settings) -> Check:
     name, lake = "corporate actions", Lake(settings.lake)
     download = "download CF-CA-equities-*.csv from the exchange into a folder that CHAMPION_LISTS names"
     if not lake.sessions(ACTIONS):
-        return Check(name, "warning", "none known: prices are not adjusted for splits", download)
+        if lake.sessions(BARS):
+            return Check(name, "warning", "none known: prices are not adjusted for splits", download)
+        found = "none read yet: the first backfill reads the lists of the archive and of CHAMPION_LISTS"
+        return Check(name, "warning", found, f"for real files, {download}")
     if not corporate_actions.is_current(settings):
         found = "derived by an earlier version, which parsed fewer texts, lists and names of companies"
         remedy = "`champion daily` derives them again, as do `champion actions refresh` and then `champion features`"
@@ -195,6 +199,8 @@ def _identity(settings: Settings) -> Check:
     from champion.pipeline.ingest import symbol_changes  # noqa: PLC0415
     from champion.pipeline.ingest.rename_instruments import outdated_sessions  # noqa: PLC0415
 
+    if not Lake(settings.lake).sessions(BARS):
+        return Check("identity", "ok", _NO_SESSIONS)
     history, contradictions = symbol_changes.review_history(Lake(settings.lake))
     sessions = outdated_sessions(Lake(settings.lake), history)
     found = f"{len(contradictions)} contradictions between symbols, ISINs and the list of changes"
@@ -209,6 +215,8 @@ def _findings(settings: Settings) -> Check:
     """Count the recorded findings of the quality gates."""
     from champion.pipeline.ingest import quality  # noqa: PLC0415
 
+    if not Lake(settings.lake).sessions(BARS):
+        return Check("findings", "ok", _NO_SESSIONS)
     findings = quality.recorded(Lake(settings.lake))
     stopping, accepted = findings.filter(severity="error", state="open"), findings.filter(state="accepted")
     shown = f"{stopping.height} stop publication, {accepted.height} accepted"

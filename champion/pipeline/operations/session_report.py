@@ -123,7 +123,7 @@ def session_report(settings: Settings, session: date | None = None) -> SessionRe
     sessions = lake.sessions(BARS)
     if not sessions or (session is not None and session not in sessions):
         last = f"the last is {sessions[-1]}" if sessions else "it has none yet; `champion backfill START END`"
-        raise UsageError(f"the lake has no session {session or ''}: {last}")
+        raise UsageError(f"the lake has no session{f' {session}' if session else ''}: {last}")
     session = session or sessions[-1]
     first = [day for day in sessions if day <= session][-60:][0]  # 60 sessions are shown
     bars = equity_bars(lake, first, session).collect()
