@@ -19,7 +19,7 @@ from champion.portfolio import report
 from champion.portfolio.arrays import Floats, MarketArrays
 from champion.portfolio.contract_note import Plan, charges
 from champion.portfolio.history import EXPLAINED, Simulation
-from champion.portfolio.inputs import require_unique
+from champion.portfolio.inputs import require_frame, require_unique
 from champion.portfolio.simulator import MarketRules, simulate
 
 CHARACTERISTICS = ("traded_value", "beta", "volatility")
@@ -104,12 +104,17 @@ def by_group(found: Simulation, groups: pl.DataFrame, plan: str | Plan = "discou
     return _summed(placed.with_columns(group=named.fill_null(UNKNOWN)), "group")
 
 
-def characteristics(market: MarketArrays) -> pl.DataFrame:
+def characteristics(market: MarketArrays, index: pl.DataFrame | None = None) -> pl.DataFrame:
     """Return trade_date, instrument_id and `CHARACTERISTICS` of each instrument before each session, null if unknown.
 
     traded_value is the median of price times volume (rupees) over the last 20 sessions, sessions without a bar as 0.
-    beta is the slope of the return on the mean return of all instruments over the last 60 sessions, of which at least
-    20 need a bar. volatility is the standard deviation of the last 20 returns.
+    beta is the slope of the return on that of the index over the last 60 sessions, of which at least 20 need a bar and
+    an index return. volatility is the standard deviation of the last 20 returns.
+
+    Args:
+        market: the result of `market_arrays`.
+        index: trade_date and daily_return, as `ch.benchmark` returns them. Without it, the index is the mean of the
+            instruments in `market`, so the beta of an instrument depends on which others are there.
 
     >>> from datetime import date
     >>> from champion.portfolio.arrays import market_arrays
@@ -129,7 +134,8 @@ def characteristics(market: MarketArrays) -> pl.DataFrame:
         "trade_date": pl.Series(list(market.sessions), dtype=pl.Date).gather(np.repeat(np.arange(rows), columns)),
         "instrument_id": pl.Series(list(market.instruments)).gather(np.tile(np.arange(columns), rows)),
     }
-    values = zip(CHARACTERISTICS, (size, _beta(market.simple_return), volatility), strict=True)
+    beta = _beta(market.simple_return, _index_returns(market, index))
+    values = zip(CHARACTERISTICS, (size, beta, volatility), strict=True)
     frame = pl.DataFrame(keys | {name: each.ravel() for name, each in values})
     return frame.with_columns(pl.col(CHARACTERISTICS).fill_nan(None))
 
@@ -266,12 +272,26 @@ def _summed(sessions: pl.DataFrame, key: str) -> pl.DataFrame:
     return sessions.group_by(key).agg(pl.col(*_PARTS, "profit").sum()).sort(["profit", key], descending=[True, False])
 
 
-def _beta(returns: Floats) -> Floats:
-    """Return the slope on the mean return of all instruments over the sessions before each one."""
-    known = ~np.isnan(returns)
-    count = known.sum(axis=1)
-    mean = np.divide(np.nan_to_num(returns).sum(axis=1), count, out=np.zeros(len(returns)), where=count > 0)
-    own, market = np.where(known, returns, 0.0), np.where(known, mean[:, None], 0.0)
+def _index_returns(market: MarketArrays, index: pl.DataFrame | None) -> Floats:
+    """Return the return of the index on each session, NaN where it is not known."""
+    if index is None:
+        known = ~np.isnan(market.simple_return)
+        count, total = known.sum(axis=1), np.nan_to_num(market.simple_return).sum(axis=1)
+        return np.asarray(np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0), np.float64)
+    require_frame("returns of the index", index, ("trade_date", "daily_return"))
+    if not index["daily_return"].dtype.is_numeric():
+        raise UsageError(f"daily_return of the index has the type {index['daily_return'].dtype}; give numbers")
+    if index["trade_date"].is_duplicated().any():
+        raise UsageError("the returns of the index have a session twice; give one row for each")
+    sessions = pl.DataFrame({"trade_date": pl.Series(list(market.sessions), dtype=pl.Date)})
+    joined = sessions.join(index, on="trade_date", how="left", maintain_order="left")
+    return np.asarray(joined["daily_return"].cast(pl.Float64).to_numpy(), np.float64)
+
+
+def _beta(returns: Floats, index: Floats) -> Floats:
+    """Return the slope on the index over the sessions before each one."""
+    known = ~np.isnan(returns) & ~np.isnan(index)[:, None]
+    own, market = np.where(known, returns, 0.0), np.where(known, index[:, None], 0.0)
 
     def summed(values: Floats) -> Floats:
         """Return the sum of the last sessions before each session."""

@@ -97,6 +97,13 @@ def test_beta_is_the_slope_of_a_regression() -> None:
         turnover=pl.Series(closes.ravel() * 1000),
     )
     known = characteristics(market_arrays(bars)).filter(pl.col("trade_date") == days[-1]).sort("instrument_id")
+    index = pl.DataFrame({"trade_date": days, "daily_return": moves.mean(axis=1)})
+    for names_held in ("AB", "ABCD"):  # with an index, no other instrument matters
+        held = bars.filter(pl.col("instrument_id").is_in(list(names_held)))
+        betas = characteristics(market_arrays(held), index).filter(trade_date=days[-1]).sort("instrument_id")["beta"]
+        assert betas.to_list() == pytest.approx(known["beta"][: len(names_held)].to_list(), rel=1e-9)
+    with pytest.raises(UsageError, match="have a session twice"):
+        characteristics(market_arrays(bars), pl.concat([index, index]))
     past = moves[19:79]  # the 60 sessions before the last
     expected = [np.polyfit(past.mean(axis=1), past[:, place], 1)[0] for place in range(4)]
     assert known["beta"].to_list() == pytest.approx(expected, rel=1e-9)
