@@ -19,7 +19,7 @@ from champion.portfolio import report
 from champion.portfolio.arrays import Floats, MarketArrays
 from champion.portfolio.contract_note import Plan, charges
 from champion.portfolio.history import EXPLAINED, Simulation
-from champion.portfolio.inputs import require_frame, require_unique
+from champion.portfolio.inputs import require_frame, require_numbers, require_unique
 from champion.portfolio.simulator import MarketRules, simulate
 
 CHARACTERISTICS = ("traded_value", "beta", "volatility")
@@ -279,8 +279,7 @@ def _index_returns(market: MarketArrays, index: pl.DataFrame | None) -> Floats:
         count, total = known.sum(axis=1), np.nan_to_num(market.simple_return).sum(axis=1)
         return np.asarray(np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0), np.float64)
     require_frame("returns of the index", index, ("trade_date", "daily_return"))
-    if not index["daily_return"].dtype.is_numeric():
-        raise UsageError(f"daily_return of the index has the type {index['daily_return'].dtype}; give numbers")
+    require_numbers("returns of the index", index, ["daily_return"])
     if index["trade_date"].is_duplicated().any():
         raise UsageError("the returns of the index have a session twice; give one row for each")
     sessions = pl.DataFrame({"trade_date": pl.Series(list(market.sessions), dtype=pl.Date)})

@@ -113,7 +113,8 @@ def require_frame(what: str, frame: Any, columns: Sequence[str]) -> None:
         raise UsageError(f"the {what} are a {kind}; give a polars DataFrame{cure.get(kind, '')}")
     if missing := [name for name in columns if name not in frame.columns]:
         raise UsageError(f"the {what} lack {', '.join(missing)}; they have {', '.join(frame.columns)}")
-    _require_types(what, frame, {"trade_date": "dates", "instrument_id": "texts"})
+    keys = {"trade_date": "dates", "instrument_id": "texts"}
+    _require_types(what, frame, {name: kind for name, kind in keys.items() if name in frame.columns})
 
 
 def require_numbers(what: str, frame: pl.DataFrame, columns: Sequence[str]) -> None:
