@@ -254,7 +254,6 @@ def test_universe_whose_lists_do_not_cover_a_run_is_refused_before_it(settings: 
         (["train", "--model", "xgboost"], ModelError, "model 'xgboost' is not known; did you mean 'lightgbm'?"),
         (["train", "--universe", "nifty"], UsageError, 'the members of an index are \'{"index": "NIFTY 500"}\''),
         (["train", "--universe", "liqud"], UsageError, "did you mean 'liquid'?"),
-        (["models", "promote", "7"], ModelError, "has no version 7; registered: none"),
         (["train", "--target", "rnak"], UsageError, "target 'rnak' is not known"),
         (["train", "--feature-set", "v9"], UsageError, "v9"),
         (["score", "2001-01-01"], LakeError, "no bars of session 2001-01-01"),
@@ -262,6 +261,8 @@ def test_universe_whose_lists_do_not_cover_a_run_is_refused_before_it(settings: 
         with pytest.raises(error, match=message):
             CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert {path.name for path in settings.home.iterdir()} <= {"lake", "staging", "home.json"}  # nothing was started
+    with pytest.raises(ModelError, match="has no version 7; registered: none"):
+        CliRunner().invoke(app, ["models", "promote", "7"], catch_exceptions=False)
 
 
 def test_universe_says_what_its_lists_leave_unknown(settings: Settings) -> None:
