@@ -24,7 +24,6 @@ from champion.market.reference.benchmarks import estimate_total_return
 from champion.market.reference.covered import ranges
 from champion.market.reference.index_short_names import FULL_NAMES
 from champion.market.reference.rolling_lists import merged_history
-from champion.pipeline.reference import refused_lists
 from champion.sources.lists.index_list import canonical_index
 
 Basis: TypeAlias = Literal["published", "estimated", "price"]
@@ -154,14 +153,11 @@ def _not_covered(
         also = f"the lake has {', '.join(names[:_SHOWN])}" if names else "the lake has values of no index"
     else:
         also = f"or ask for another basis that has values: {', '.join(others) or 'none has'}"
-    refused = [path for path in refused_lists.reasons(lake) if path.startswith("indices/history/")]
-    if refused:
-        also += f"; files that were refused: {', '.join(refused[:_SHOWN])} (`champion lists ls` says why)"
     count = f"{len(missing)} of {quantity(len(sessions), 'session')}"
     return (
         f"{index} ({basis}) has no value on {count}, first {missing[0]}; "
         f"covered: {covered}. Ask for these sessions, or put the provider's files into indices/history/ of the archive "
-        f"or of the folder of lists and run `champion lists refresh`; {also}"
+        f"or of the folder of lists and run `champion lists refresh`; `champion lists ls` names refused files; {also}"
     )
 
 
