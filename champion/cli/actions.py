@@ -49,7 +49,7 @@ def decide(
 ) -> None:
     """Set the price factor of an instrument's ex-date; it is stored in corporates/decisions.csv and in the lake.
 
-    Example: champion actions decide NSE:ADANIENT 2018-04-05 1.14 --reason demerger
+    Example: champion actions decide ADANIENT 2018-04-05 1.14 --reason demerger
     """
     from champion.pipeline.ingest import corporate_actions  # noqa: PLC0415
     from champion.sources import decisions  # noqa: PLC0415

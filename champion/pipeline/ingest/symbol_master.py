@@ -7,7 +7,7 @@ from hashlib import sha256
 import polars as pl
 
 from champion import workspace
-from champion.contracts.datasets import BARS, SECTORS, SYMBOLS
+from champion.contracts.datasets import BARS, CONSTITUENTS, SECTORS, SYMBOLS
 from champion.errors import UsageError
 from champion.lake import Lake
 from champion.market import symbol_master
@@ -91,7 +91,9 @@ def register(lake: Lake, as_of: date | None = None) -> pl.DataFrame:
     newest = None if lists is None else lists.filter(pl.col("list_date") == read[-1])
     classified = instrument_kind.with_windows(instrument_kind.classify(spans, newest))
     lifespans = spans.group_by(_ID).agg(pl.col("first_session").min(), last_session=pl.col("trade_date").max())
-    of_companies = company_sectors(lake) if as_of is None else _sectors_known_then(lake, as_of)
+    # A lake may hold the sectors without the lists that they were derived from.
+    derived = as_of is None or not lake.rows(CONSTITUENTS)
+    of_companies = company_sectors(lake, as_of) if derived else _sectors_known_then(lake, as_of)  # type: ignore[arg-type]
     named = classified.join(_named(lake, classified, lists, as_of), on=_ID, how="left")
     named = named.join(of_companies, on=_ID, how="left").join(lifespans, on=_ID, how="left")
     return life.life(named, sessions, lists, _continued(lake, spans, classified, as_of)).sort(_ID)
