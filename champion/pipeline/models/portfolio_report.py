@@ -154,12 +154,11 @@ def require_invested(found: Portfolio) -> Portfolio:
     >>> small = portfolio.MarketRules(capital=10_000)
     >>> require_invested(portfolio.simulate(scores, portfolio.Rule(top=1), small)).summary["cash_share"] < 0.95
     True
-    >>> require_invested(portfolio.simulate(scores, portfolio.Rule(top=1000), small))
+    >>> require_invested(portfolio.simulate(scores, portfolio.Rule(top=1)))  # far more capital than could be invested
     Traceback (most recent call last):
     ...
     champion.errors.UsageError: the account holds 0.1% of its equity on average, and less than 5% says nothing about \
-the scores, so no figure is shown and no trial recorded: give a smaller top, or a capital that fits. left in cash on \
-average: fewer instruments than top 97.9% of the equity
+the scores, so no figure is shown and no trial recorded: give a smaller top, or a capital that fits
     """
     share = 1 - found.summary["cash_share"]
     if share >= LEAST_INVESTED:
