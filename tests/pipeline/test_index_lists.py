@@ -40,7 +40,7 @@ from champion.pipeline.ingest.reference_lists import kept_lists
 from champion.pipeline.ingest.symbol_master import company_sectors
 from champion.pipeline.operations import index_evidence
 from champion.pipeline.provenance import downstream, upstream
-from champion.pipeline.reference import index_lists, membership, refused_lists, universe_lists
+from champion.pipeline.reference import index_lists, list_files, membership, refused_lists, universe_lists
 from champion.settings import Settings
 
 HEADER = "Company Name,Industry,Symbol,Series,ISIN Code\n"
@@ -143,7 +143,7 @@ def test_list_that_the_exchange_serves_unchanged_is_confirmed_once_a_day(setting
     index_lists.refresh(settings)
     lake, today = Lake(settings.lake), clock.today()
     folders = [settings.staging]
-    copies = list(kept_lists(folders, index_lists.COPIES))
+    copies = list(kept_lists(folders, list_files.PATTERNS[1]))
     kept = [replace(copies[-1], origin=f"https://exchange/{BANK}")]
     before = today - timedelta(30)
     served = [replace(one, fetched_at=clock.now() - timedelta(30), session=before) for one in kept]

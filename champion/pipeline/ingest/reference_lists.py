@@ -132,10 +132,6 @@ def staging_folders(settings: Settings) -> list[Path]:
 
 def absent(settings: Settings, path: str) -> RefreshResult:
     """Return the result for a list that neither the archive nor the folder of lists has."""
-    return RefreshResult("absent", 0, f"{without(settings)} {path}: the lake is unchanged")
-
-
-def without(settings: Settings) -> str:
-    """Return the beginning of a sentence about what neither the archive nor the folder of lists has."""
     places = dict.fromkeys([settings.archive, settings.lists or settings.archive])
-    return f"neither {' nor '.join(places)} has" if len(places) > 1 else f"{settings.archive} has no"
+    without = f"neither {' nor '.join(places)} has" if len(places) > 1 else f"{settings.archive} has no"
+    return RefreshResult("absent", 0, f"{without} {path}: the lake is unchanged")

@@ -74,7 +74,6 @@ from champion.sources.lists.index_changes import parse_changes
 from champion.sources.lists.index_list import canonical_index, index_names, parse_index_list
 from champion.sources.lists.index_register import parse_register
 
-LISTS, COPIES = list_files.PATTERNS
 REGISTER, RELEASES = f"{FOLDER}/IndexInclExcl.xlsx", f"{FOLDER}/index_changes.csv"
 _CHANGE_FILES: Mapping[str, tuple[str, Callable[[str, bytes], pl.DataFrame]]] = {
     REGISTER: (REGISTER_SOURCE, parse_register),
@@ -128,7 +127,7 @@ def refresh(settings: Settings) -> RefreshResult:
     parts = [f"{quantity(len(one.refused), 'file')} refused"] if one.refused else []
     parts += [*_vanished(lake, copies, fetched.listed), *fetched.unanswered]
     if not copies:
-        note = "; ".join([absent(settings, LISTS).note, *parts])
+        note = "; ".join([absent(settings, list_files.PATTERNS[0]).note, *parts])
         return RefreshResult("absent", 0, note, (*one.refused,))
     served = quantity(len(fetched.served), "index list")
     note = "; ".join([f"{served} served, {quantity(len(copies), 'version')} in staging", *parts])
@@ -170,7 +169,7 @@ def _decide(settings: Settings, index: str, day: date, decision: str, why: tuple
 
 def _copies(settings: Settings) -> list[Staged]:
     """Return every version of every list in staging."""
-    return [staged for pattern in (LISTS, COPIES) for staged in kept_lists(staging_folders(settings), pattern)]
+    return [staged for pattern in list_files.PATTERNS for staged in kept_lists(staging_folders(settings), pattern)]
 
 
 def _vanished(lake: Lake, copies: Sequence[Staged], listed: Collection[str] | None) -> list[str]:
