@@ -100,11 +100,10 @@ def risk_periods(found: Simulation, benchmark: Simulation, model: RiskModel) -> 
     >>> risk_periods(one, one, RiskModel((), (), (), Estimation(), *[np.zeros((0, 1))] * 5, ())).height
     0
     """
-    days, since = found.account["trade_date"].to_list(), model.known_from()
+    days, known = found.account["trade_date"].to_list(), {*model.forecast_sessions()}
     returns = found.account.select("trade_date", value=pl.col("equity").pct_change())
     realised = dict(zip((_ACCOUNT, _ACTIVE), map(_by_day, (returns, report.active(found, benchmark))), strict=True))
     ours, theirs = (_weights(each) for each in (found, benchmark))
-    known = set() if since is None else {day for day in model.sessions if day >= since}
     rows = list[tuple[object, ...]]()
     for start in range(0, len(days) - _WEEK, _WEEK):
         day, after = days[start], days[start + 1 : start + 1 + _WEEK]

@@ -73,9 +73,8 @@ def limited(found: Construction, model: RiskModel, limit: float) -> Construction
     ([0.0], 'left in cash on average: unknown risk 98.0% of the equity; no risk is known on 1 of 1 decision, the first \
 on 2024-01-01')
     """
-    since = model.known_from()
-    days = [] if since is None else [day for day in model.sessions if day >= since]
-    forecast = within_risk(found.weights.filter(pl.col("trade_date").is_in(days)), model, limit)
+    is_known = pl.col("trade_date").is_in(model.forecast_sessions())
+    forecast = within_risk(found.weights.filter(is_known), model, limit)
     decided = found.weights.join(forecast.rename({"weight": "kept"}), on=list(KEY), how="left", maintain_order="left")
     kept = decided.select(*KEY, "weight", pl.col("kept").fill_null(0.0))
     unknown = (pl.col("kept") == 0).alias("unknown")

@@ -234,6 +234,10 @@ class RiskModel:
         row = int(np.searchsorted(np.cumsum(np.isfinite(self.of_factors[:, 0])), self.estimation.fewest))
         return self.sessions[row] if row < len(self.sessions) else None
 
+    def forecast_sessions(self) -> list[date]:
+        """Return the sessions with a forecast."""
+        return [] if (since := self.known_from()) is None else list(self.sessions[self.row(since) :])
+
     def at(self, day: date) -> Forecast:
         """Return the forecast for the sessions after `day`; returns after `day` are not used.
 
