@@ -12,7 +12,7 @@
 (('market', 'IT', 'style_volatility'), ('market', 'sector', 'style'))
 >>> model.factor_returns.height, model.specific_returns.height  # of the sessions after the first
 (414, 1380)
->>> model.known_from() == days[60], model.row(days[60]), model.exposed(60)[1].shape
+>>> model.known_from() == model.forecast_sessions()[0] == days[60], model.row(days[60]), model.exposed(60)[1].shape
 (True, 60, (20, 6))
 >>> forecast = model.at(days[69])
 >>> 0.01 < forecast.volatility({"S00": 1.0}) < 0.04, forecast.places(["S03"])
