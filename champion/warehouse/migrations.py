@@ -2,6 +2,9 @@
 
 Each statement of a file can run twice (`if not exists`, `or replace`). A file is recorded after its last statement, so
 a file that a crash interrupted runs again.
+
+A new warehouse gets there in fewer statements: it has no rows to move, and no use for a view that a later file
+replaces before anything reads it.
 """
 
 import hashlib
@@ -18,6 +21,8 @@ from champion.warehouse.engine.statements import split
 
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _TABLE = re.compile(rf"^create table if not exists {DATABASE}\.(\w+)", re.MULTILINE)
+_VIEW = re.compile(rf"^create (?:or replace )?view (?:if not exists )?({DATABASE}\.\w+)", re.MULTILINE)
+_INSERT = re.compile(r"^insert into", re.MULTILINE)
 _LEDGER = f"{DATABASE}.schema_migrations"
 _BOOTSTRAP = (
     f"create database if not exists {DATABASE} engine = Atomic",
@@ -121,11 +126,47 @@ def migrate(client: Executor, folder: Path | None = None) -> list[Migration]:
         for statement in _BOOTSTRAP:
             client.command(statement)
         enter_database(client)
+        others = f"select count() from system.tables where database = '{DATABASE}' and name <> 'schema_migrations'"  # noqa: S608
+        is_new = not client.command(others)
     todo = pending(client, folder)
-    for migration in todo:
+    statements = [split(migration.text) for migration in todo]
+    for migration, run in zip(todo, _needed(statements) if is_new else statements, strict=True):
         with refusals(f"migration {migration.number:04d}_{migration.name}"):
-            for statement in split(migration.text):
+            for statement in run:
                 client.command(statement)
             row = (migration.number, migration.name, migration.sha256.encode(), clock.now())
             client.insert(_LEDGER, [row], column_names=["number", "name", "sha256", "applied_at"])
     return todo
+
+
+def _needed(files: list[list[str]]) -> list[list[str]]:
+    """Return the statements of each file that a new warehouse needs.
+
+    It has no rows to insert elsewhere. A view is left out if a later file replaces it and no file between the two, nor
+    the rest of its own, names it: after a crash between any two files, the rest can run as it is written.
+
+    >>> view, insert = f"create or replace view {DATABASE}.a as select 1", f"insert into {DATABASE}.t select 1"
+    >>> [len(file) for file in _needed([[view, insert], [insert], [view]])]
+    [0, 0, 1]
+    >>> [len(file) for file in _needed([[view], [f"create or replace view {DATABASE}.b as select * from a"], [view]])]
+    [1, 1, 1]
+    """
+    kept = [[text for text in file if not _INSERT.search(text)] for file in files]
+    needed: list[list[str]] = []
+    for number, file in enumerate(kept):
+        rest = []
+        for place, statement in enumerate(file):
+            found = _VIEW.search(statement)
+            later = [*file[place + 1 :], *(text for texts in files[number + 1 :] for text in texts)]
+            if found is None or not _replaced_unread(found[1], later):
+                rest.append(statement)
+        needed.append(rest)
+    return needed
+
+
+def _replaced_unread(view: str, later: list[str]) -> bool:
+    """Return whether the first of the later statements that names a view defines it anew."""
+    name = view.partition(".")[2]
+    first = next((text for text in later if re.search(rf"\b{name}\b", text)), "")
+    found = _VIEW.search(first)
+    return found is not None and found[1] == view
