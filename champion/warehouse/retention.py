@@ -22,7 +22,7 @@ _MONTHS = 12
 
 def years(client: Executor, table: str) -> int | None:
     """Return how many years `table` keeps its rows; None if it keeps them all."""
-    return _kept_years(client).get(table)
+    return _kept_years(client, [table]).get(table)
 
 
 def keeps_from(client: Executor, table: str) -> date | None:
@@ -54,9 +54,9 @@ def apply_retention(client: Executor, settings: Settings) -> dict[str, int | Non
     Raises:
         WarehouseError: ClickHouse refused.
     """
-    changed = {}
-    kept = _kept_years(client)
-    for table, keep in years_by_table(settings, migrations.datasets()).items():
+    changed, wanted = {}, years_by_table(settings, migrations.datasets())
+    kept = _kept_years(client, wanted)
+    for table, keep in wanted.items():
         with refusals(f"setting the retention of {table}"):
             if kept.get(table) != keep:
                 client.command(f"alter table {DATABASE}.{table} {_ttl_change(client, table, keep)}")
@@ -66,10 +66,13 @@ def apply_retention(client: Executor, settings: Settings) -> dict[str, int | Non
     return changed
 
 
-def _kept_years(client: Executor) -> dict[str, int]:
-    """Return how many years each table keeps its rows, without the tables that keep them all."""
-    text = "select name, create_table_query from system.tables where database = {database:String}"
-    found = client.query(text, parameters={"database": DATABASE}).result_rows
+def _kept_years(client: Executor, tables: Iterable[str]) -> dict[str, int]:
+    """Return how many years each of the tables keeps its rows, without those that keep them all."""
+    text = (
+        "select name, create_table_query from system.tables "
+        "where database = {database:String} and name in {names:Array(String)}"  # the views have long queries
+    )
+    found = client.query(text, parameters={"database": DATABASE, "names": [*tables]}).result_rows
     limits = {str(name): limit for name, ddl in found if (limit := _TTL.search(str(ddl)))}
     in_years = {name for name, limit in limits.items() if "toIntervalYear" in limit[0]}
     return {name: int(n[1]) - 1 if name in in_years else int(n[1]) // _MONTHS for name, n in limits.items()}
