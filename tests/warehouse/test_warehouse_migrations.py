@@ -49,8 +49,10 @@ def test_migrations_are_applied_once_and_must_not_change(tmp_path: Path) -> None
 
 
 def test_every_statement_of_a_migration_can_run_twice(loaded: Settings, tmp_path: Path) -> None:
-    """A killed migration runs again as a whole, on the tables of the one before it; a new warehouse, which needs fewer
-    statements, becomes the same."""
+    """A killed migration runs again as a whole, on the tables of the one before it.
+
+    A new warehouse, which needs fewer statements, becomes the same.
+    """
     for migration in migrations.shipped():
         for statement in statements.split(migration.text):
             code = re.sub(r"--[^\n]*\n", "", statement).strip()
