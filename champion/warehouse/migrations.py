@@ -165,7 +165,7 @@ def _needed(files: list[list[str]]) -> list[list[str]]:
 
 
 def _replaced_unread(view: str, later: list[str]) -> bool:
-    """Return whether the first of the later statements that names a view defines it anew."""
+    """Return whether the first of the later statements that names a view defines it again."""
     name = view.partition(".")[2]
     first = next((text for text in later if re.search(rf"\b{name}\b", text)), "")
     found = _VIEW.search(first)
