@@ -1,6 +1,6 @@
 """Training and scoring frames: model inputs and labels of the instruments in the universe at the time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import groupby
 from typing import get_args
@@ -159,13 +159,25 @@ def scoring_frame(lake: Lake, session: date, *, universe: Universe, feature_set:
     Raises:
         LakeError: the session has no current features, or no instrument is in the universe.
     """
-    require_features(lake, session, feature_set)
-    bars = _bars(lake, session, session)
-    chosen = _chosen(lake, bars, session, session, universe, feature_set)
-    rows = _features(lake, session, session, bars, chosen, feature_set)
-    if rows.is_empty():
-        raise LakeError(f"session {session}: no instrument is in the universe {universe.text}")
-    return _inputs(bars, rows, feature_set)
+    return next(scoring_frames(lake, [session], universe=universe, feature_set=feature_set))
+
+
+def scoring_frames(
+    lake: Lake, sessions: Sequence[date], *, universe: Universe, feature_set: str = FEATURE_SET
+) -> Iterator[pl.DataFrame]:
+    """Yield the `scoring_frame` of each session. That all features are current is found once, at the start.
+
+    Raises:
+        LakeError: a session has no current features, or no instrument is in the universe.
+    """
+    require_features(lake, sessions, feature_set)
+    for session in sessions:
+        bars = _bars(lake, session, session)
+        chosen = _chosen(lake, bars, session, session, universe, feature_set)
+        rows = _features(lake, session, session, bars, chosen, feature_set)
+        if rows.is_empty():
+            raise LakeError(f"session {session}: no instrument is in the universe {universe.text}")
+        yield _inputs(bars, rows, feature_set)
 
 
 def outside(lake: Lake, session: date, *, universe: Universe) -> pl.DataFrame:
@@ -250,15 +262,17 @@ def inputs(feature_set: str = FEATURE_SET) -> list[str]:
     return model_columns(feature_set).names
 
 
-def require_features(lake: Lake, session: date, feature_set: str = FEATURE_SET) -> None:
-    """Require that a session has features, and that they are up to date.
+def require_features(lake: Lake, sessions: Sequence[date], feature_set: str = FEATURE_SET) -> None:
+    """Require that some sessions have features, and that these are up to date.
 
     Raises:
-        LakeError: it has none, or they are older than bars and actions.
+        LakeError: one has none, or they are older than bars and actions.
     """
-    if session not in set(lake.sessions(features.find(feature_set).contract, session, session)):
-        raise LakeError(f"no features for session {session}: run `champion daily {session}` first")
-    check_current(lake, session, session, feature_set)
+    held = {*lake.sessions(features.find(feature_set).contract, min(sessions), max(sessions))}
+    for session in sessions:
+        if session not in held:
+            raise LakeError(f"no features for session {session}: run `champion daily {session}` first")
+    _require_none(set(_stale(lake, min(sessions), max(sessions), feature_set)).intersection(sessions), feature_set)
 
 
 def trainable_sessions(
@@ -287,12 +301,16 @@ def check_current(lake: Lake, start: date | None, end: date | None, feature_set:
     Raises:
         LakeError: some are not; it names the sessions and the command that builds them.
     """
-    stale = _stale(lake, start, end, feature_set)
+    _require_none(_stale(lake, start, end, feature_set), feature_set)
+
+
+def _require_none(stale: Collection[date], feature_set: str) -> None:
+    """Require that no session is stale."""
     if stale:
         option = "" if feature_set == FEATURE_SET else f" --feature-set {feature_set}"
         raise LakeError(
-            f"{quantity(len(stale), 'session')} from {stale[0]} on with no current features: "
-            f"run `champion features {stale[0]} {stale[-1]}{option}`"
+            f"{quantity(len(stale), 'session')} from {min(stale)} on with no current features: "
+            f"run `champion features {min(stale)} {max(stale)}{option}`"
         )
 
 

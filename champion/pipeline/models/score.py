@@ -63,7 +63,7 @@ def require_scorable(settings: Settings, session: date) -> None:
     if version is None:
         raise ModelError(f"session {session} was not scored: {reason}")
     if "+" not in version.feature_version:
-        frames.require_features(lake, session, version.feature_version)
+        frames.require_features(lake, [session], version.feature_version)
 
 
 def score_session(settings: Settings, session: date) -> ScoreResult:
@@ -96,18 +96,19 @@ def score_sessions(settings: Settings, sessions: Sequence[date]) -> Iterator[Sco
     feature_set = registry.find(settings, registry.CHAMPION).feature_version
     names = frames.inputs(feature_set)
     loaded = registry.load(settings, registry.CHAMPION, features=names, feature_version=feature_set)
-    for session in sorted(sessions):
+    universe, in_order = stored(loaded.version.text(UNIVERSE)), sorted(sessions)
+    inputs = frames.scoring_frames(lake, in_order, universe=universe, feature_set=feature_set)
+    for session in in_order:
         check_fresh(lake, loaded.version, session, settings.model_sessions)
-        yield _score(lake, loaded, session)
+        yield _score(lake, loaded, session, next(inputs))
 
 
-def _score(lake: Lake, loaded: registry.LoadedModel, session: date) -> ScoreResult:
-    """Score one session with a loaded model, and commit the scores to the lake."""
+def _score(lake: Lake, loaded: registry.LoadedModel, session: date, frame: pl.DataFrame) -> ScoreResult:
+    """Score the inputs of one session with a loaded model, and commit the scores to the lake."""
     from champion.modeling import training  # noqa: PLC0415 - scikit-learn is slow to import
 
     feature_set = loaded.version.feature_version
     names = frames.inputs(feature_set)
-    frame = frames.scoring_frame(lake, session, universe=stored(loaded.version.text(UNIVERSE)), feature_set=feature_set)
     contract, version = contracts.load(PREDICTIONS), loaded.version
     named = training.score(loaded.model, frame, names).with_columns(
         model_name=pl.lit(registry.MODEL),
