@@ -151,7 +151,7 @@ def of_an_account(found: portfolio.Portfolio) -> Iterator[tuple[str, Figure]]:
 
 def of_a_model(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
     """Yield the figures of a model out of sample, from the tables of its training run, compared with a plain RSI."""
-    (run,) = runs.find_runs(workspace.settings(), tags={"mlflow.runName": "training"}, limit=1)
+    (run,) = runs.find_runs(workspace.settings(), tags={"champion.notebook": "training"}, limit=1)
     tables = Path(runs.location(run, "result/tables"))
     scores, ic = (pl.read_parquet(tables / f"{name}.parquet") for name in ("out_of_sample", "ic"))
     yield "calibration", plots.calibration(scores)

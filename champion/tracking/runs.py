@@ -107,6 +107,11 @@ def log(
         entries, given, labels = entries[_METRICS:], given[_PARAMETERS:], labels[_TAGS:]
 
 
+def rename(settings: Settings, run_id: str, name: str) -> None:
+    """Give a run another name in MLflow's tables; its tags and files keep theirs."""
+    store.prepare(settings).update_run(run_id, name=name)
+
+
 def log_files(settings: Settings, run_id: str, folder: Path, into: str | None = None) -> None:
     """Copy all files of `folder` to the run's artifacts, below `into`."""
     client = store.prepare(settings)

@@ -84,7 +84,8 @@ def register_challenger(
     datasets it was trained on, by name; `measured` are the metrics that the gate reads. Metrics and out-of-sample
     scores are in the run before the version exists, so a crash leaves no version that cannot be evaluated.
 
-    `run_id` is the run that trained the model. Without one, as when a person runs the notebook by hand, a run is
+    `run_id` is the run that trained the model; if a notebook did, the run is named after it, such as "logistic v1 h5".
+    Without one, as when a person runs the notebook by hand, a run is
     created; a model that is already registered, from the same data for the same task, is returned instead.
 
     `look` is the trial's look, which was begun before the model was fitted and has its result. Without one it is
@@ -136,9 +137,13 @@ def register_challenger(
         f"{result.recipe.model}: return over {quantity(task.horizon, 'session')}, universe {task.universe.text}, "
         f"features {version}, trained on sessions to {tags[TRAIN_END]}"
     )
-    return registry.register(
+    made = registry.register(
         settings, result.estimator, example, run_id=run_id, feature_version=version, tags=tags, about=about
     )
+    if "champion.notebook" in runs.get(settings, run_id).tags:  # a table of ten runs named "training" says nothing
+        kind = result.recipe.model.rpartition(".")[2]
+        runs.rename(settings, run_id, f"{kind} v{made.number} h{task.horizon}")
+    return made
 
 
 def _stored(recipe: Recipe) -> dict[str, Any]:

@@ -151,7 +151,9 @@ def _champion(settings: Settings) -> str:
 
 
 def last_runs(settings: Settings, limit: int, name: str | None = None) -> list[RunLine]:
-    """Return the newest recorded runs of flows and notebooks, or only runs of one name; empty before the first run.
+    """Return the newest recorded runs of flows and notebooks, empty before the first run.
+
+    With `name`, only those of a notebook or flow: the runs that have this name, or that executed this notebook.
 
     Raises:
         ServiceError: MLflow does not answer.
@@ -161,6 +163,10 @@ def last_runs(settings: Settings, limit: int, name: str | None = None) -> list[R
     from champion.tracking import connectivity, runs  # noqa: PLC0415
 
     connectivity.require(settings)
+    asked: list[dict[str, str] | None] = (
+        [{tag: name} for tag in ("mlflow.runName", "champion.notebook")] if name else [None]
+    )
+    found = {run.run_id: run for tags in asked for run in runs.find_runs(settings, tags=tags, limit=limit)}
     return [
         RunLine(
             clock.in_india(run.started),
@@ -170,5 +176,5 @@ def last_runs(settings: Settings, limit: int, name: str | None = None) -> list[R
             run.run_id,
             run.experiment,
         )
-        for run in runs.find_runs(settings, tags={"mlflow.runName": name} if name else None, limit=limit)
+        for run in sorted(found.values(), key=lambda run: run.started, reverse=True)[:limit]
     ]
