@@ -142,8 +142,8 @@ def migrate(client: Executor, folder: Path | None = None) -> list[Migration]:
 def _needed(files: list[list[str]]) -> list[list[str]]:
     """Return the statements of each file that a new warehouse needs.
 
-    It has no rows to insert elsewhere. A view is left out if a later file replaces it and no file between the two, nor
-    the rest of its own, names it: after a crash between any two files, the rest can run as it is written.
+    It has no rows to insert elsewhere. A view is left out if a later file replaces it and no statement in between names
+    it. After a crash between two files the remaining ones run in full, and still find what they name.
 
     >>> view, insert = f"create or replace view {DATABASE}.a as select 1", f"insert into {DATABASE}.t select 1"
     >>> [len(file) for file in _needed([[view, insert], [insert], [view]])]
@@ -152,21 +152,18 @@ def _needed(files: list[list[str]]) -> list[list[str]]:
     [1, 1, 1]
     """
     kept = [[text for text in file if not _INSERT.search(text)] for file in files]
-    needed: list[list[str]] = []
-    for number, file in enumerate(kept):
-        rest = []
-        for place, statement in enumerate(file):
-            found = _VIEW.search(statement)
-            later = [*file[place + 1 :], *(text for texts in files[number + 1 :] for text in texts)]
-            if found is None or not _replaced_unread(found[1], later):
-                rest.append(statement)
-        needed.append(rest)
-    return needed
+    later = [[text for texts in files[number:] for text in texts] for number in range(1, len(files) + 1)]
+    return [
+        [text for place, text in enumerate(file, start=1) if not _replaced_unread(text, [*file[place:], *after])]
+        for file, after in zip(kept, later, strict=True)
+    ]
 
 
-def _replaced_unread(view: str, later: list[str]) -> bool:
-    """Return whether the first of the later statements that names a view defines it again."""
-    name = view.partition(".")[2]
+def _replaced_unread(statement: str, later: list[str]) -> bool:
+    """Return whether a statement defines a view, and the first of the later ones that names it defines it again."""
+    if (view := _VIEW.search(statement)) is None:
+        return False
+    name = view[1].partition(".")[2]
     first = next((text for text in later if re.search(rf"\b{name}\b", text)), "")
-    found = _VIEW.search(first)
-    return found is not None and found[1] == view
+    again = _VIEW.search(first)
+    return again is not None and again[1] == view[1]

@@ -84,9 +84,9 @@ def register_challenger(
     datasets it was trained on, by name; `measured` are the metrics that the gate reads. Metrics and out-of-sample
     scores are in the run before the version exists, so a crash leaves no version that cannot be evaluated.
 
-    `run_id` is the run that trained the model; if a notebook did, the run is named after it, such as "logistic v1 h5".
-    Without one, as when a person runs the notebook by hand, a run is
-    created; a model that is already registered, from the same data for the same task, is returned instead.
+    `run_id` is the run that trained the model; that of a notebook is named after the version, such as "logistic v1 h5".
+    Without one, as when a person runs the notebook by hand, a run is created; a model that is already registered, from
+    the same data for the same task, is returned instead.
 
     `look` is the trial's look, which was begun before the model was fitted and has its result. Without one it is
     recorded here, with the series of the default portfolio.
